@@ -1,0 +1,221 @@
+//! From the API types to `domain`: the rules about form that a schema cannot say.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::feed::{FeedCloud, ServiceTagFeedSpec};
+use super::network::{self as api, AmlNetworkSpec};
+use crate::domain::intent::{Addressing, Approval, Intent, Mode, NextHop, Removal, RouteTableIntent};
+use crate::domain::prefix::Family;
+use crate::domain::resolve::PairedRegion;
+use crate::domain::resource_id::{ResourceId, TargetKind};
+use crate::domain::service_tags::Cloud;
+
+/// A field of a spec that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {what}")]
+pub struct FieldError {
+    pub path: String,
+    pub what: String,
+}
+
+impl FieldError {
+    pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { path: path.into(), what: what.into() }
+    }
+}
+
+/// A length of time as specs and flags write it.
+///
+/// # Errors
+/// What to write instead.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let refuse = || format!("{text:?} is not a length of time; write a number and s, m, h or d, such as 42d");
+    let unit = text.chars().last().ok_or_else(refuse)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86400,
+        _ => return Err(refuse()),
+    };
+    let number = &text[..text.len() - 1];
+    if number.is_empty() || number.len() > 9 || !number.bytes().all(|c| c.is_ascii_digit()) {
+        return Err(refuse());
+    }
+    let number: u64 = number.parse().map_err(|_| refuse())?;
+    Ok(Duration::from_secs(number * seconds))
+}
+
+/// Validates a Network's spec.
+pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
+    let hold = duration(&spec.removal.hold_for).map_err(|what| FieldError::new("spec.removal.holdFor", what))?;
+    let (services, route_tables) = match &spec.routes {
+        Some(routes) => (services(routes)?, route_tables(routes)?),
+        None => (Vec::new(), Vec::new()),
+    };
+    Ok(Intent {
+        feed: spec.feed_ref.clone(),
+        region: spec.region.clone(),
+        paired_region: match spec.paired_region.as_str() {
+            "Auto" => PairedRegion::Auto,
+            "None" => PairedRegion::None,
+            text => PairedRegion::Named(text.to_owned()),
+        },
+        mode: match spec.mode {
+            api::Mode::Observe => Mode::Observe,
+            api::Mode::UpsertOnly => Mode::UpsertOnly,
+            api::Mode::Sync => Mode::Sync,
+        },
+        families: spec
+            .ip_families
+            .iter()
+            .map(|family| match family {
+                api::IpFamily::IPv4 => Family::V4,
+                api::IpFamily::IPv6 => Family::V6,
+            })
+            .collect(),
+        removal: Removal {
+            hold_seconds: hold.as_secs(),
+            approval: match spec.removal.approval {
+                api::Approval::Always => Approval::Always,
+                api::Approval::Never => Approval::Never,
+            },
+        },
+        services,
+        route_tables,
+    })
+}
+
+fn services(routes: &api::Routes) -> Result<Vec<String>, FieldError> {
+    let mut seen = BTreeSet::new();
+    for (index, service) in routes.services.iter().enumerate() {
+        if !seen.insert(service.0.to_ascii_lowercase()) {
+            let path = format!("spec.routes.services[{index}]");
+            return Err(FieldError::new(path, format!("{} stands twice; write it once", service.0)));
+        }
+    }
+    if routes.services.is_empty() && routes.route_tables.iter().any(|table| table.default_route.is_none()) {
+        let what = "there is nothing to write: name a service, or give every route table a defaultRoute";
+        return Err(FieldError::new("spec.routes.services", what));
+    }
+    Ok(routes.services.iter().map(|service| service.0.clone()).collect())
+}
+
+fn route_tables(routes: &api::Routes) -> Result<Vec<RouteTableIntent>, FieldError> {
+    let mut seen = BTreeSet::new();
+    let mut tables = Vec::new();
+    for (index, table) in routes.route_tables.iter().enumerate() {
+        let at = |field: &str| format!("spec.routes.routeTables[{index}].{field}");
+        let id = ResourceId::parse(&table.id, TargetKind::RouteTable)
+            .map_err(|error| FieldError::new(at("id"), error.to_string()))?;
+        if !seen.insert(id.clone()) {
+            return Err(FieldError::new(at("id"), "this route table stands twice; write it once"));
+        }
+        let default_route = match &table.default_route {
+            Some(route) => Some(private_address(&route.ip_address, &at("defaultRoute.ipAddress"))?),
+            None => None,
+        };
+        tables.push(RouteTableIntent {
+            id,
+            next_hop: next_hop(&table.next_hop, &at("nextHop"))?,
+            addressing: match table.addressing {
+                api::Addressing::Prefixes => Addressing::Prefixes,
+                api::Addressing::ServiceTag => Addressing::ServiceTag,
+            },
+            default_route,
+        });
+    }
+    Ok(tables)
+}
+
+fn next_hop(hop: &api::NextHop, path: &str) -> Result<NextHop, FieldError> {
+    match (hop.kind, &hop.ip_address) {
+        (api::NextHopType::Internet, None) => Ok(NextHop::Internet),
+        (api::NextHopType::Internet, Some(_)) => {
+            Err(FieldError::new(format!("{path}.ipAddress"), "leave it out, or write type: VirtualAppliance"))
+        }
+        (api::NextHopType::VirtualAppliance, Some(text)) => {
+            Ok(NextHop::VirtualAppliance(private_address(text, &format!("{path}.ipAddress"))?))
+        }
+        (api::NextHopType::VirtualAppliance, None) => {
+            Err(FieldError::new(format!("{path}.ipAddress"), "type VirtualAppliance needs the appliance's address"))
+        }
+    }
+}
+
+/// An address that a virtual appliance can have: any unicast address but loopback, link-local and 0.0.0.0.
+fn private_address(text: &str, path: &str) -> Result<IpAddr, FieldError> {
+    let address: IpAddr = text
+        .parse()
+        .map_err(|_| FieldError::new(path, format!("{text:?} is not an IP address; write one such as 10.0.1.4")))?;
+    let unusable = address.is_loopback()
+        || address.is_multicast()
+        || address.is_unspecified()
+        || matches!(address, IpAddr::V4(v4) if v4.is_link_local() || v4.is_broadcast());
+    if unusable {
+        return Err(FieldError::new(path, format!("{text} cannot be a next hop; write the appliance's private address")));
+    }
+    Ok(address)
+}
+
+/// A validated feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedIntent {
+    pub cloud: Cloud,
+    pub sources: Vec<SourceIntent>,
+    pub interval: Duration,
+}
+
+/// One source of a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceIntent {
+    /// A page and the file that it links to; no URL means Microsoft's page for the cloud.
+    Page { url: Option<url::Url> },
+    /// The document itself.
+    Url { url: url::Url },
+    File { path: String },
+}
+
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(15 * 60);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// Validates a feed's spec.
+pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
+    let interval = duration(&spec.interval).map_err(|what| FieldError::new("spec.interval", what))?;
+    if !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&interval) {
+        return Err(FieldError::new("spec.interval", format!("{} is not between 15m and 24h", spec.interval)));
+    }
+    let mut sources = Vec::new();
+    for (index, source) in spec.sources.iter().enumerate() {
+        let path = format!("spec.sources[{index}]");
+        sources.push(match (&source.download, &source.file) {
+            (Some(download), None) => download_source(download, &path)?,
+            (None, Some(file)) => SourceIntent::File { path: file.path.clone() },
+            _ => return Err(FieldError::new(path, "write exactly one of download and file")),
+        });
+    }
+    let cloud = match spec.cloud {
+        FeedCloud::Public => Cloud::Public,
+        FeedCloud::AzureGovernment => Cloud::AzureGovernment,
+        FeedCloud::China => Cloud::China,
+    };
+    Ok(FeedIntent { cloud, sources, interval })
+}
+
+fn download_source(download: &super::feed::Download, path: &str) -> Result<SourceIntent, FieldError> {
+    let parse = |text: &str, field: &str| {
+        let url = url::Url::parse(text).map_err(|e| format!("{text:?} is not a URL: {e}"));
+        url.and_then(|url| if url.scheme() == "https" { Ok(url) } else { Err(format!("{text} is not https")) })
+            .map_err(|what| FieldError::new(format!("{path}.download.{field}"), what))
+    };
+    match (&download.page_url, &download.file_url) {
+        (Some(_), Some(_)) => {
+            Err(FieldError::new(format!("{path}.download"), "write pageUrl or fileUrl, not both"))
+        }
+        (None, Some(url)) => Ok(SourceIntent::Url { url: parse(url, "fileUrl")? }),
+        (Some(url), None) => Ok(SourceIntent::Page { url: Some(parse(url, "pageUrl")?) }),
+        (None, None) => Ok(SourceIntent::Page { url: None }),
+    }
+}

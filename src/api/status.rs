@@ -1,0 +1,131 @@
+//! `AmlNetwork.status`, and its making from the domain's status value.
+//!
+//! Must not decide anything: `domain::project` did.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::project;
+
+/// What was found and done, as of observedGeneration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AmlNetworkStatus {
+    /// The installation that handles this object.
+    #[serde(default)]
+    pub installation: String,
+    /// The generation that all targets have seen.
+    #[serde(default)]
+    pub observed_generation: i64,
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+    /// The secondary region and where it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_region: Option<PairedRegionStatus>,
+    /// The document that the targets follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<DocumentStatus>,
+    #[serde(default)]
+    pub targets: Vec<TargetStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PairedRegionStatus {
+    pub name: String,
+    /// Documentation or Spec.
+    pub source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentStatus {
+    pub cloud: String,
+    pub change_number: u64,
+    pub digest: String,
+}
+
+/// How one target stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    pub id: String,
+    /// Pending, InSync, Changes, Held, Waiting, NeedsPerson, Blocked or Failed.
+    pub state: String,
+    pub message: String,
+    /// How many entries of the target are ours.
+    pub entries: usize,
+    /// How many entries the target can hold in all.
+    pub capacity: usize,
+    pub add: usize,
+    pub remove: usize,
+    pub held: usize,
+    /// At most 50; conflictsNotListed counts the rest.
+    pub conflicts: Vec<String>,
+    #[serde(default)]
+    pub conflicts_not_listed: usize,
+    pub warnings: Vec<Warning>,
+    /// Identifies what is pending, for an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_hash: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    pub code: String,
+    pub message: String,
+}
+
+impl From<&project::NetworkStatus> for AmlNetworkStatus {
+    fn from(status: &project::NetworkStatus) -> Self {
+        Self {
+            installation: status.installation.to_string(),
+            observed_generation: status.observed_generation,
+            conditions: status.conditions.iter().map(condition).collect(),
+            paired_region: status
+                .paired_region
+                .as_ref()
+                .map(|(name, source)| PairedRegionStatus { name: name.clone(), source: source.clone() }),
+            document: status.document.as_ref().map(|document| DocumentStatus {
+                cloud: document.cloud.to_string(),
+                change_number: document.change_number,
+                digest: document.digest.to_string(),
+            }),
+            targets: status.targets.iter().map(target).collect(),
+        }
+    }
+}
+
+fn condition(condition: &project::Condition) -> Condition {
+    Condition {
+        type_: condition.kind.name().to_owned(),
+        status: if condition.status { "True" } else { "False" }.to_owned(),
+        reason: condition.reason.clone(),
+        message: condition.message.clone(),
+        observed_generation: Some(condition.observed_generation),
+        last_transition_time: Time(condition.since),
+    }
+}
+
+fn target(target: &project::TargetStatus) -> TargetStatus {
+    TargetStatus {
+        id: target.id.to_string(),
+        state: target.state.to_owned(),
+        message: target.message.clone(),
+        entries: target.entries,
+        capacity: target.limit,
+        add: target.add,
+        remove: target.remove,
+        held: target.held,
+        conflicts: target.conflicts.clone(),
+        conflicts_not_listed: target.conflicts_not_listed,
+        warnings: target
+            .warnings
+            .iter()
+            .map(|note| Warning { code: note.code.to_owned(), message: note.message.clone() })
+            .collect(),
+        pending_hash: target.pending_hash.clone(),
+    }
+}

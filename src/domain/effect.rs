@@ -1,0 +1,63 @@
+//! What makes a correct table useless, or worse: reported as warnings, never acted on.
+//!
+//! Must not change a plan. Codes are constants that scripts and alerts may rely on.
+
+use super::desired::{Address, Desired};
+use super::intent::{Installation, NextHop};
+use super::plan::{Observed, ObservedEntry};
+use super::prefix::Prefix;
+use super::resolve::Note;
+
+/// More foreign routes than this for one finding are counted, not listed.
+const LISTED: usize = 5;
+
+pub fn warnings(desired: &Desired, observed: &Observed, installation: &Installation) -> Vec<Note> {
+    let foreign: Vec<&ObservedEntry> = observed.entries.iter().filter(|e| !e.is_ours(installation)).collect();
+    [no_subnet(observed), more_specific(desired, &foreign), default_route(desired, observed)].into_iter().flatten().collect()
+}
+
+fn no_subnet(observed: &Observed) -> Option<Note> {
+    (observed.subnets == 0).then(|| Note {
+        code: "NoSubnet",
+        message: "the table is associated with no subnet, so its routes have no effect".to_owned(),
+    })
+}
+
+/// Azure takes the longest match: a foreign route inside a needed prefix takes part of its packets elsewhere.
+fn more_specific(desired: &Desired, foreign: &[&ObservedEntry]) -> Option<Note> {
+    let mut found = Vec::new();
+    for entry in foreign {
+        let Address::Prefix(narrow) = &entry.address else { continue };
+        let wide = desired.entries.iter().find_map(|(address, wanted)| match address {
+            Address::Prefix(wide)
+                if !wanted.is_default_route()
+                    && wide != narrow
+                    && wide.contains(narrow)
+                    && wanted.next_hop != entry.next_hop => Some(wide),
+            _ => None,
+        });
+        if let Some(wide) = wide {
+            found.push(format!("{:?} sends {narrow} of {wide} to {}", entry.name, entry.next_hop));
+        }
+    }
+    if found.is_empty() {
+        return None;
+    }
+    let more = found.len().saturating_sub(LISTED);
+    found.truncate(LISTED);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(Note { code: "MoreSpecificRoute", message: format!("routes of others take precedence: {}{tail}", found.join("; ")) })
+}
+
+/// None in the table says nothing: it may come by BGP.
+fn default_route(desired: &Desired, observed: &Observed) -> Option<Note> {
+    let address = Address::Prefix(Prefix::DEFAULT_V4);
+    if desired.entries.contains_key(&address) {
+        return None;
+    }
+    let entry = observed.entries.iter().find(|entry| entry.address == address)?;
+    (entry.next_hop == NextHop::Internet).then(|| Note {
+        code: "DefaultRouteToInternet",
+        message: format!("{:?} sends 0.0.0.0/0 to Internet, so the routes to the services change nothing", entry.name),
+    })
+}

@@ -1,0 +1,30 @@
+//! Removals: none while a contributor's wishes are unknown, none before the hold has passed, none without approval.
+//!
+//! The strictest contributor counts. There is no clock for the hold yet, so every hold but `0s` holds for good.
+
+use super::Situation;
+use crate::domain::desired::strictest;
+use crate::domain::intent::Approval;
+use crate::domain::plan::{Action, HeldReason, Plan, Step};
+
+pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
+    let verdict = verdict(&plan, situation);
+    plan.hold(|step: &Step| if step.action == Action::Remove { verdict.clone() } else { None })
+}
+
+fn verdict(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, String)> {
+    if let Some(why) = &situation.input.removals_frozen {
+        return Some((HeldReason::Hold, why.clone()));
+    }
+    if let Some((network, _)) = plan.unresolved.first() {
+        return Some((HeldReason::Hold, format!("it is not known what {network} needs, so nothing is removed")));
+    }
+    let conditions = strictest(&situation.input.contributions);
+    if conditions.hold_seconds > 0 {
+        return Some((HeldReason::Hold, "removal.holdFor is not 0s".to_owned()));
+    }
+    match conditions.approval {
+        Approval::Always => Some((HeldReason::Approval, "removal.approval is Always".to_owned())),
+        Approval::Never => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! What one Network asks for, validated: the form in which a spec reaches the pure part.
+//!
+//! Must not know YAML, Kubernetes or the document: whether a region or a tag exists is `resolve`'s question.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::prefix::Family;
+use super::resolve::PairedRegion;
+use super::resource_id::{ResourceId, is_network_name};
+
+/// `namespace/name` of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl serde::Serialize for ObjectKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The owner part of every entry's name: short, permanent, chosen by the user.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Installation(String);
+
+impl Installation {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the names of all our entries start with.
+    pub fn entry_prefix(&self) -> String {
+        format!("amlnet.{}.", self.0)
+    }
+}
+
+impl fmt::Display for Installation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for Installation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let well_formed = (2..=12).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if well_formed {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "{text:?} is not an installation id; write 2 to 12 lower-case letters and digits, the first a letter, \
+                 and keep it: it is the owner part of every entry's name in Azure"
+            ))
+        }
+    }
+}
+
+/// How far amlnet may go for a Network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Plan and report only.
+    Observe,
+    /// Add and change, never remove.
+    UpsertOnly,
+    /// Also remove, within the guards.
+    Sync,
+}
+
+/// When a removal needs a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Approval {
+    Never,
+    Always,
+}
+
+/// The conditions for removals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Removal {
+    /// Seconds that a prefix stays after it left the document.
+    pub hold_seconds: u64,
+    pub approval: Approval,
+}
+
+/// Where a route sends its packets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NextHop {
+    Internet,
+    VirtualAppliance(IpAddr),
+    /// Any other that was observed: its type and address as Azure spells them. Never desired.
+    Other(String),
+}
+
+impl fmt::Display for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internet => f.write_str("Internet"),
+            Self::VirtualAppliance(address) => write!(f, "VirtualAppliance {address}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// How a service is written into a route table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Addressing {
+    Prefixes,
+    ServiceTag,
+}
+
+/// One route table of a Network.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RouteTableIntent {
+    pub id: ResourceId,
+    pub next_hop: NextHop,
+    pub addressing: Addressing,
+    /// The firewall's private address, where amlnet keeps 0.0.0.0/0 too.
+    pub default_route: Option<IpAddr>,
+}
+
+/// A validated spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    pub feed: String,
+    pub region: String,
+    pub paired_region: PairedRegion,
+    pub mode: Mode,
+    pub families: BTreeSet<Family>,
+    pub removal: Removal,
+    /// Service tags without region, as written.
+    pub services: Vec<String>,
+    pub route_tables: Vec<RouteTableIntent>,
+}
+
+/// The name of our entry for an address: `amlnet.<installation>.<prefix>`, `/` written `_` and `:` written `-`.
+/// It holds no Kubernetes name, so renaming or moving a Network changes nothing in Azure.
+pub fn entry_name(installation: &Installation, address: &str) -> String {
+    // A prefix may end with `::/32`; what follows `_` is always a digit, so the last character is allowed.
+    let name = format!("{}{}", installation.entry_prefix(), address.replace('/', "_").replace(':', "-"));
+    debug_assert!(is_network_name(&name), "{name}");
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_names_are_allowed_by_azure() {
+        let installation: Installation = "prod00000001".parse().unwrap();
+        for address in [
+            "13.66.87.128/26", "2603:1030:40c:1::2c0/122", "2603::/16", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
+            "AzureMachineLearning",
+        ] {
+            assert!(is_network_name(&entry_name(&installation, address)), "{address}");
+        }
+        assert_eq!(entry_name(&installation, "13.66.87.128/26"), "amlnet.prod00000001.13.66.87.128_26");
+    }
+
+    #[test]
+    fn installation_ids_are_short_and_plain() {
+        for good in ["ab", "prod1", "abcdefghijkl"] {
+            assert!(good.parse::<Installation>().is_ok(), "{good}");
+        }
+        for bad in ["", "a", "1a", "Prod", "a-b", "a.b", "abcdefghijklm", "\u{e4}b"] {
+            assert!(bad.parse::<Installation>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What happened when a plan was applied, or that it was only made.
+//!
+//! A value like the plan itself: status, reports and exit codes are made from it. Must not hold secrets: messages of
+//! ARM are carried with their code and correlation id, nothing else of the conversation.
+
+use std::fmt;
+
+use super::plan::{BlockedReason, Plan, Standing, Step};
+
+/// A refusal or failure of Azure, as a user is told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// ARM's code, or a word of ours where there is none (`NoAnswer`, `UnreadableAnswer`).
+    pub code: String,
+    pub message: String,
+    /// What to do about it.
+    pub advice: &'static str,
+    pub correlation_id: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)?;
+        if !self.advice.is_empty() {
+            write!(f, "; {}", self.advice)?;
+        }
+        if let Some(id) = &self.correlation_id {
+            write!(f, " (correlation id {id})")?;
+        }
+        Ok(())
+    }
+}
+
+/// A step that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub step: Step,
+    pub correlation_id: Option<String>,
+}
+
+/// How the reconcile of one target ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Nothing was to be written, or nothing was asked to be.
+    Planned,
+    /// Every step was taken and read back.
+    Applied,
+    /// Somebody else's operation is under way, or we were asked to stop: the rest later.
+    Waiting { why: String, seconds: Option<u64> },
+    /// Azure refuses until a person does something.
+    Blocked { reason: BlockedReason, failure: Failure },
+    /// Something went wrong that may pass by itself.
+    Failed(Failure),
+}
+
+/// The result for one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was left to do when it ended: after a complete application, an empty plan.
+    pub plan: Plan,
+    pub applied: Vec<Applied>,
+    pub end: End,
+}
+
+impl Outcome {
+    /// What is left, as an exit code says it. A failure of our own or Azure's is not among these.
+    pub fn standing(&self) -> Standing {
+        match self.end {
+            End::Blocked { .. } => Standing::NeedsPerson,
+            _ => self.plan.standing(),
+        }
+    }
+
+    pub fn failed(&self) -> bool {
+        matches!(self.end, End::Failed(_))
+    }
+}

@@ -1,0 +1,232 @@
+//! Plans for targets that hold one entry per address: route tables.
+//!
+//! Compares desired with observed and says what to add, change and remove, and what is in conflict. Must not hold
+//! anything back: the guards do. Nothing unowned is ever changed, removed or adopted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Blocked, BlockedReason, Conflict, Limits, Observed, ObservedEntry, Plan, Step, TargetInput};
+use crate::domain::desired::{Address, Desired, DesiredEntry};
+use crate::domain::effect;
+use crate::domain::intent::{NextHop, ObjectKey, entry_name};
+use crate::domain::resolve::Note;
+
+/// The unguarded plan.
+pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
+    let unresolved = super::unresolved(&input.contributions);
+    if unresolved.len() == input.contributions.len() {
+        let reasons: BTreeSet<String> = unresolved.iter().map(|(key, why)| format!("{key}: {why}")).collect();
+        let message = reasons.into_iter().collect::<Vec<_>>().join("; ");
+        let ours = observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)).count();
+        return Plan {
+            entries_now: observed.entries.len(),
+            owned_now: ours,
+            limits,
+            ..Plan::blocked(input, BlockedReason::Unresolved, message)
+        };
+    }
+    let desired = Desired::union(&input.contributions);
+    let table = Table::new(input, observed);
+    let mut findings = Findings::default();
+    for (address, hops) in &desired.contradictions {
+        findings.conflicts.push(contradiction(address, hops));
+    }
+    for (address, entry) in &desired.entries {
+        findings.compare(address, entry, &table, &desired);
+    }
+    let mut warnings: BTreeSet<_> = input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| w.notes.clone()).collect();
+    warnings.extend(effect::warnings(&desired, observed, &input.installation));
+    findings.conflicts.sort();
+    Plan {
+        id: input.id.clone(),
+        documents: super::documents(&input.contributions),
+        limits,
+        entries_now: observed.entries.len(),
+        owned_now: table.ours.len(),
+        steps: findings.into_steps(removals(&table, &desired)),
+        held: Vec::new(),
+        conflicts: findings.conflicts,
+        satisfied_by_others: findings.satisfied,
+        unresolved,
+        warnings,
+        blocked: None,
+    }
+}
+
+/// What the table holds, by owner and address.
+struct Table<'a> {
+    input: &'a TargetInput,
+    ours: BTreeMap<Key, &'a ObservedEntry>,
+    foreign: BTreeMap<Key, &'a ObservedEntry>,
+}
+
+/// An address as Azure compares it: tags without case.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key(Address);
+
+impl From<&Address> for Key {
+    fn from(address: &Address) -> Self {
+        Self(match address {
+            Address::Prefix(prefix) => Address::Prefix(*prefix),
+            Address::Tag(tag) => Address::Tag(tag.to_ascii_lowercase()),
+        })
+    }
+}
+
+impl<'a> Table<'a> {
+    fn new(input: &'a TargetInput, observed: &'a Observed) -> Self {
+        let (ours, foreign): (Vec<_>, Vec<_>) =
+            observed.entries.iter().partition(|entry| entry.is_ours(&input.installation));
+        let by_address = |list: Vec<&'a ObservedEntry>| list.into_iter().map(|e| ((&e.address).into(), e)).collect();
+        Self { input, ours: by_address(ours), foreign: by_address(foreign) }
+    }
+
+    /// The entry of ours that bears this name, whatever its address is.
+    fn named(&self, name: &str) -> Option<&'a ObservedEntry> {
+        self.ours.values().find(|entry| entry.name.eq_ignore_ascii_case(name)).copied()
+    }
+}
+
+#[derive(Default)]
+struct Findings {
+    additions: Vec<Step>,
+    changes: Vec<Step>,
+    conflicts: Vec<Conflict>,
+    satisfied: Vec<(Address, String)>,
+}
+
+impl Findings {
+    /// | table holds for the address      | finding                                         |
+    /// |----------------------------------|-------------------------------------------------|
+    /// | ours, same next hop              | nothing                                         |
+    /// | ours, other next hop or failed   | change                                          |
+    /// | foreign, same next hop           | satisfied                                       |
+    /// | foreign, other next hop          | conflict                                        |
+    /// | nothing, our name free           | add                                             |
+    /// | nothing, our name elsewhere      | change back, or conflict where that one is wanted |
+    fn compare(&mut self, address: &Address, entry: &DesiredEntry, table: &Table<'_>, desired: &Desired) {
+        if let Some(ours) = table.ours.get(&address.into()) {
+            if ours.next_hop != entry.next_hop || ours.failed {
+                self.changes.push(step(Action::Change, ours.name.clone(), address, entry, Some(ours)));
+            }
+        } else if let Some(foreign) = table.foreign.get(&address.into()) {
+            if foreign.next_hop == entry.next_hop {
+                self.satisfied.push((address.clone(), foreign.name.clone()));
+            } else {
+                self.conflicts.push(Conflict {
+                    address: address.clone(),
+                    foreign_entry: Some(foreign.name.clone()),
+                    why: format!(
+                        "route {:?} sends it to {}, {} is wanted; it is not ours and stays. \
+                         Remove that route or exclude the prefix",
+                        foreign.name, foreign.next_hop, entry.next_hop
+                    ),
+                });
+            }
+        } else {
+            let name = entry_name(&table.input.installation, &address.to_string());
+            match table.named(&name) {
+                None => self.additions.push(step(Action::Add, name, address, entry, None)),
+                Some(other) if !desired.entries.contains_key(&other.address) => {
+                    self.changes.push(step(Action::Change, other.name.clone(), address, entry, Some(other)));
+                }
+                Some(other) => self.conflicts.push(Conflict {
+                    address: address.clone(),
+                    foreign_entry: Some(other.name.clone()),
+                    why: format!(
+                        "somebody gave our route {:?} the address {}, which is needed too; delete that route, \
+                         then both are written anew",
+                        other.name, other.address
+                    ),
+                }),
+            }
+        }
+    }
+
+    /// Additions, changes, the default route, removals; sorted within.
+    fn into_steps(&mut self, removals: Vec<Step>) -> Vec<Step> {
+        let mut steps: Vec<Step> = self.additions.drain(..).chain(self.changes.drain(..)).collect();
+        steps.sort_by(|a, b| {
+            let key = |step: &Step| (step.is_default_route(), step.action);
+            key(a).cmp(&key(b)).then_with(|| a.address.cmp(&b.address))
+        });
+        steps.extend(removals);
+        steps
+    }
+}
+
+fn step(action: Action, name: String, address: &Address, entry: &DesiredEntry, before: Option<&ObservedEntry>) -> Step {
+    Step {
+        action,
+        entry: name,
+        address: address.clone(),
+        next_hop: Some(entry.next_hop.clone()),
+        before: before.map(|entry| (entry.address.clone(), entry.next_hop.clone())),
+        purposes: entry.purposes.clone(),
+        wanted_by: entry.wanted_by.clone(),
+    }
+}
+
+/// Entries of ours that nobody wants. An address in contradiction is frozen, and so is one that a change takes over.
+fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
+    let wanted: BTreeSet<Key> = desired.entries.keys().chain(desired.contradictions.keys()).map(Key::from).collect();
+    let taken_over = |entry: &ObservedEntry| {
+        let is_its_name = |address: &Address| entry_name(&table.input.installation, &address.to_string());
+        desired.entries.keys().any(|address| {
+            !table.ours.contains_key(&address.into())
+                && !table.foreign.contains_key(&address.into())
+                && is_its_name(address).eq_ignore_ascii_case(&entry.name)
+        })
+    };
+    let unwanted = table.ours.iter().filter(|(key, entry)| !wanted.contains(key) && !taken_over(entry));
+    unwanted
+        .map(|(_, entry)| Step {
+            action: Action::Remove,
+            entry: entry.name.clone(),
+            address: entry.address.clone(),
+            next_hop: None,
+            before: Some((entry.address.clone(), entry.next_hop.clone())),
+            purposes: BTreeSet::new(),
+            wanted_by: BTreeSet::new(),
+        })
+        .collect()
+}
+
+fn contradiction(address: &Address, hops: &BTreeSet<(NextHop, ObjectKey)>) -> Conflict {
+    let wants: Vec<String> = hops.iter().map(|(hop, network)| format!("{network} wants {hop}")).collect();
+    Conflict {
+        address: address.clone(),
+        foreign_entry: None,
+        why: format!("{}; a prefix can have one next hop, so nothing is done to it. Make them agree", wants.join(", ")),
+    }
+}
+
+/// Blocks the plan as a whole where the peak (what stands now and all additions, held ones too) would not fit; warns
+/// at 80 %. Held additions count so that mode Observe shows what would happen.
+pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
+    let is_tag = |address: &Address| matches!(address, Address::Tag(_));
+    let steps = plan.steps.iter().chain(plan.held.iter().map(|held| &held.step));
+    let additions: Vec<&Step> = steps.filter(|step| step.action == Action::Add).collect();
+    let routes = (observed.entries.len(), additions.len());
+    let tags = (
+        observed.entries.iter().filter(|entry| is_tag(&entry.address)).count(),
+        additions.iter().filter(|step| is_tag(&step.address)).count(),
+    );
+    let limits = plan.limits;
+    for ((now, more), limit, what) in
+        [(routes, limits.entries, "routes"), (tags, limits.tag_entries, "routes by service tag")]
+    {
+        let peak = now + more;
+        if peak > limit && more > 0 {
+            let message = format!(
+                "the table would hold {peak} {what}, its limit is {limit}; nothing is written. \
+                 Remove routes of others, or have the limit raised"
+            );
+            plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
+        } else if peak * 5 > limit * 4 {
+            let message = format!("the table will hold {peak} {what} of at most {limit}");
+            plan.warnings.insert(Note { code: "CapacityHigh", message });
+        }
+    }
+    plan
+}

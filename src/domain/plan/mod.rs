@@ -1,0 +1,295 @@
+//! A plan as a value: the ordered steps from observed to desired, with what is held, in conflict or blocked and why.
+//!
+//! Printable (`render`), comparable, hashable. Must not be changed after the guards have seen it: no meaningful
+//! choice is left to whoever applies it.
+
+pub mod entries;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::desired::{Address, Contribution, DocumentId, Purpose};
+use super::intent::{Installation, NextHop, ObjectKey};
+use super::resolve::Note;
+use super::resource_id::ResourceId;
+use super::service_tags::Digest;
+
+/// Everything that a plan for one target rests on, besides what is observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetInput {
+    pub id: ResourceId,
+    pub installation: Installation,
+    /// Sorted by Network.
+    pub contributions: Vec<Contribution>,
+    /// Why nothing may be removed anywhere at present, if so: an object that cannot be decoded might be a contributor.
+    pub removals_frozen: Option<String>,
+}
+
+/// What a target holds now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The resource's location, for its limits.
+    pub location: String,
+    pub entries: Vec<ObservedEntry>,
+    /// How many subnets use the table.
+    pub subnets: usize,
+    /// True while an operation of somebody is under way: nothing is planned on a moving target.
+    pub updating: bool,
+}
+
+/// One route as it stands in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedEntry {
+    pub name: String,
+    pub address: Address,
+    pub next_hop: NextHop,
+    /// A route that Azure failed to put into effect is written again.
+    pub failed: bool,
+}
+
+impl ObservedEntry {
+    /// Ownership is the name, compared without case as Azure does.
+    pub fn is_ours(&self, installation: &Installation) -> bool {
+        let prefix = installation.entry_prefix();
+        self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&prefix))
+    }
+}
+
+/// How many entries a target can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub entries: usize,
+    /// Entries whose address is a service tag.
+    pub tag_entries: usize,
+}
+
+impl Limits {
+    /// Used where the live limits cannot be read. 400 was the platform's default for ten years, later ones are
+    /// higher (`facts/arm.md` section 4).
+    pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25 };
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    Add,
+    Change,
+    Remove,
+}
+
+/// One write. Its fields say all there is to know at execution.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Step {
+    pub action: Action,
+    /// The entry's name in the target.
+    pub entry: String,
+    pub address: Address,
+    /// What it will be; `None` for a removal.
+    pub next_hop: Option<NextHop>,
+    /// What it is; `None` for an addition.
+    pub before: Option<(Address, NextHop)>,
+    pub purposes: BTreeSet<Purpose>,
+    pub wanted_by: BTreeSet<ObjectKey>,
+}
+
+impl Step {
+    pub fn is_default_route(&self) -> bool {
+        self.purposes.contains(&Purpose::DefaultRoute)
+    }
+}
+
+/// Why a step is not taken now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HeldReason {
+    Mode,
+    Hold,
+    Approval,
+}
+
+impl HeldReason {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mode => "Mode",
+            Self::Hold => "Hold",
+            Self::Approval => "Approval",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Held {
+    pub step: Step,
+    pub reason: HeldReason,
+    pub why: String,
+    pub until: Option<Timestamp>,
+}
+
+/// An address that is left alone because somebody else's entry, or another Network, has it otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Conflict {
+    pub address: Address,
+    pub foreign_entry: Option<String>,
+    pub why: String,
+}
+
+/// Why nothing at all is done to a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BlockedReason {
+    Unresolved,
+    Capacity,
+    NotFound,
+    Locked,
+    Forbidden,
+    Refused,
+}
+
+impl BlockedReason {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unresolved => "Unresolved",
+            Self::Capacity => "Capacity",
+            Self::NotFound => "NotFound",
+            Self::Locked => "Locked",
+            Self::Forbidden => "Forbidden",
+            Self::Refused => "Refused",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Blocked {
+    pub reason: BlockedReason,
+    pub message: String,
+}
+
+/// The way from observed to desired for one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub id: ResourceId,
+    pub documents: BTreeSet<DocumentId>,
+    pub limits: Limits,
+    pub entries_now: usize,
+    /// Entries now that are ours.
+    pub owned_now: usize,
+    /// In the order in which they are taken.
+    pub steps: Vec<Step>,
+    pub held: Vec<Held>,
+    pub conflicts: Vec<Conflict>,
+    /// Wanted addresses for which a foreign entry with the same next hop stands: nothing to do, but watched.
+    pub satisfied_by_others: Vec<(Address, String)>,
+    /// Contributors whose wishes are unknown, and why.
+    pub unresolved: Vec<(ObjectKey, String)>,
+    pub warnings: BTreeSet<Note>,
+    pub blocked: Option<Blocked>,
+}
+
+/// A plan in short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counts {
+    pub add: usize,
+    pub change: usize,
+    pub remove: usize,
+    pub held: usize,
+    pub conflicts: usize,
+    pub blocked: usize,
+}
+
+impl Plan {
+    /// A plan that says only why nothing can be planned.
+    pub fn blocked(input: &TargetInput, reason: BlockedReason, message: String) -> Self {
+        Self {
+            id: input.id.clone(),
+            documents: documents(&input.contributions),
+            limits: Limits::DEFAULT,
+            entries_now: 0,
+            owned_now: 0,
+            steps: Vec::new(),
+            held: Vec::new(),
+            conflicts: Vec::new(),
+            satisfied_by_others: Vec::new(),
+            unresolved: unresolved(&input.contributions),
+            warnings: BTreeSet::new(),
+            blocked: Some(Blocked { reason, message }),
+        }
+    }
+
+    /// How many entries the target will have when all steps are taken.
+    pub fn entries_after(&self) -> usize {
+        let count = |action| self.steps.iter().filter(|step| step.action == action).count();
+        (self.entries_now + count(Action::Add)).saturating_sub(count(Action::Remove))
+    }
+
+    /// Moves the steps that `verdict` holds from `steps` to `held`.
+    #[must_use]
+    pub fn hold(mut self, verdict: impl Fn(&Step) -> Option<(HeldReason, String)>) -> Self {
+        let (mut kept, mut held) = (Vec::new(), std::mem::take(&mut self.held));
+        for step in self.steps {
+            match verdict(&step) {
+                Some((reason, why)) => held.push(Held { step, reason, why, until: None }),
+                None => kept.push(step),
+            }
+        }
+        Self { steps: kept, held, ..self }
+    }
+
+    pub fn counts(&self) -> Counts {
+        let count = |action| self.steps.iter().filter(|step| step.action == action).count();
+        Counts {
+            add: count(Action::Add),
+            change: count(Action::Change),
+            remove: count(Action::Remove),
+            held: self.held.len(),
+            conflicts: self.conflicts.len(),
+            blocked: usize::from(self.blocked.is_some()),
+        }
+    }
+
+    /// Identifies the plan: over the target, the documents and every step, taken or held, with its value before.
+    pub fn hash(&self) -> Digest {
+        let mut text = format!("{}\n", self.id.to_string().to_ascii_lowercase());
+        for document in &self.documents {
+            text += &format!("{}\n", document.digest);
+        }
+        for step in self.steps.iter().chain(self.held.iter().map(|held| &held.step)) {
+            text += &format!(
+                "{:?} {} {} {:?} {:?}\n",
+                step.action, step.entry, step.address, step.next_hop, step.before
+            );
+        }
+        Digest::of(text.as_bytes())
+    }
+
+    /// What is left to do or to decide.
+    pub fn standing(&self) -> Standing {
+        let waits = self.held.iter().any(|held| held.reason == HeldReason::Approval);
+        if self.blocked.is_some() || waits || !self.conflicts.is_empty() || !self.unresolved.is_empty() {
+            Standing::NeedsPerson
+        } else if !self.steps.is_empty() || self.held.iter().any(|held| held.reason == HeldReason::Mode) {
+            Standing::Changes
+        } else {
+            Standing::Done
+        }
+    }
+}
+
+/// What a plan leaves: the exit code of `plan` and `apply` is the greatest of its targets'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Nothing to do, or only steps that wait for their time.
+    Done,
+    /// Steps to take, or held by mode.
+    Changes,
+    /// An approval, a conflict or a blocked target.
+    NeedsPerson,
+}
+
+/// The documents that the contributors rest on.
+pub fn documents(contributions: &[Contribution]) -> BTreeSet<DocumentId> {
+    contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).map(|wishes| wishes.document).collect()
+}
+
+/// The contributors whose wishes are unknown.
+pub fn unresolved(contributions: &[Contribution]) -> Vec<(ObjectKey, String)> {
+    let failed = contributions.iter().filter_map(|c| c.outcome.as_ref().err().map(|error| (c, error)));
+    failed.map(|(c, error)| (c.network.clone(), error.to_string())).collect()
+}

@@ -1,0 +1,239 @@
+//! A Network's status as a pure projection of the outcomes of its targets.
+//!
+//! The clock appears only as the time since which a condition holds, and moves only when the condition turns.
+//! Must not know the API types: `api` converts.
+
+use jiff::Timestamp;
+
+use super::desired::{Contribution, DocumentId};
+use super::intent::{Installation, ObjectKey};
+use super::outcome::{End, Outcome};
+use super::plan::{Plan, Standing};
+use super::resolve::Note;
+use super::resource_id::ResourceId;
+
+/// Lists in a status are cut at this many, with a count of the rest.
+pub const LIST_CAP: usize = 50;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    Ready,
+    Reconciling,
+    Stalled,
+    Blocked,
+}
+
+impl ConditionType {
+    pub const ALL: [Self; 4] = [Self::Ready, Self::Reconciling, Self::Stalled, Self::Blocked];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Blocked => "Blocked",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    pub kind: ConditionType,
+    pub status: bool,
+    pub reason: String,
+    pub message: String,
+    pub observed_generation: i64,
+    pub since: Timestamp,
+}
+
+/// How a target of a Network stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetStatus {
+    pub id: ResourceId,
+    /// `Pending`, `InSync`, `Changes`, `Held`, `Waiting`, `Blocked` or `Failed`.
+    pub state: &'static str,
+    pub message: String,
+    pub entries: usize,
+    pub limit: usize,
+    pub add: usize,
+    pub remove: usize,
+    pub held: usize,
+    pub conflicts: Vec<String>,
+    pub conflicts_not_listed: usize,
+    pub warnings: Vec<Note>,
+    pub pending_hash: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkStatus {
+    pub installation: Installation,
+    pub observed_generation: i64,
+    pub conditions: Vec<Condition>,
+    pub paired_region: Option<(String, String)>,
+    pub document: Option<DocumentId>,
+    pub targets: Vec<TargetStatus>,
+}
+
+/// One Network as the index knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Its contribution to each of its targets, with the last outcome there, if there is one.
+    Valid(Vec<(ResourceId, Contribution, Option<Outcome>)>),
+    /// Why its latest text cannot be used.
+    Invalid(String),
+}
+
+/// What a Network's status should say.
+pub fn project(
+    installation: &Installation,
+    network: &ObjectKey,
+    generation: i64,
+    subject: &Subject,
+    old: Option<&NetworkStatus>,
+    now: Timestamp,
+) -> NetworkStatus {
+    let targets: &[_] = match subject {
+        Subject::Valid(targets) => targets,
+        Subject::Invalid(_) => &[],
+    };
+    let wishes = targets.iter().find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
+    let statuses: Vec<TargetStatus> = targets.iter().map(|(id, _, outcome)| target(id, outcome.as_ref(), network)).collect();
+    // It moves only when all targets have seen this generation; until then the old one stays.
+    let seen_by_all = targets.iter().all(|(_, _, outcome)| outcome.is_some());
+    let observed_generation = if seen_by_all { generation } else { old.map_or(0, |old| old.observed_generation) };
+    let verdict = verdict(subject, &statuses);
+    let conditions = verdict
+        .into_iter()
+        .map(|(kind, status, reason, message)| {
+            let before = old.and_then(|old| old.conditions.iter().find(|c| c.kind == kind && c.status == status));
+            let since = before.map_or(now, |condition| condition.since);
+            Condition { kind, status, reason, message, observed_generation: generation, since }
+        })
+        .collect();
+    NetworkStatus {
+        installation: installation.clone(),
+        observed_generation,
+        conditions,
+        paired_region: wishes
+            .and_then(|wishes| wishes.pair.as_ref())
+            .map(|(name, source)| (name.to_string(), source.to_string())),
+        document: wishes.map(|wishes| wishes.document),
+        targets: statuses,
+    }
+}
+
+type Verdict = (ConditionType, bool, String, String);
+
+fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
+    let worst = |state: &str| targets.iter().find(|target| target.state == state);
+    let (ready, reconciling, stalled, blocked, reason, message) = match subject {
+        Subject::Invalid(why) => (false, false, true, true, "InvalidSpec", why.clone()),
+        Subject::Valid(_) if targets.is_empty() => {
+            (true, false, false, false, "NoTarget", "no target is named".to_owned())
+        }
+        Subject::Valid(_) => {
+            let with = |target: &TargetStatus| format!("{}: {}", target.id, target.message);
+            if let Some(target) = worst("Blocked") {
+                (false, false, true, true, "Blocked", with(target))
+            } else if let Some(target) = worst("Failed") {
+                (false, true, false, false, "Failed", with(target))
+            } else if let Some(target) = worst("Waiting") {
+                (false, true, false, false, "Waiting", with(target))
+            } else if let Some(target) = worst("Pending") {
+                (false, true, false, false, "Pending", with(target))
+            } else if let Some(target) = worst("NeedsPerson") {
+                (false, false, false, true, "NeedsPerson", with(target))
+            } else if let Some(target) = worst("Changes") {
+                (true, false, false, false, "ChangesHeld", with(target))
+            } else {
+                (true, false, false, false, "InSync", format!("{} of {0} targets hold what they need", targets.len()))
+            }
+        }
+    };
+    let line = |kind, status| (kind, status, reason.to_owned(), message.clone());
+    vec![
+        line(ConditionType::Ready, ready),
+        line(ConditionType::Reconciling, reconciling),
+        line(ConditionType::Stalled, stalled),
+        line(ConditionType::Blocked, blocked),
+    ]
+}
+
+fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> TargetStatus {
+    let Some(outcome) = outcome else {
+        return TargetStatus {
+            id: id.clone(),
+            state: "Pending",
+            message: "not looked at yet".to_owned(),
+            entries: 0,
+            limit: 0,
+            add: 0,
+            remove: 0,
+            held: 0,
+            conflicts: Vec::new(),
+            conflicts_not_listed: 0,
+            warnings: Vec::new(),
+            pending_hash: None,
+        };
+    };
+    let plan = &outcome.plan;
+    let counts = plan.counts();
+    let (state, message) = state(outcome, network);
+    let conflicts = plan.conflicts.iter().take(LIST_CAP).map(|c| format!("{}: {}", c.address, c.why)).collect();
+    TargetStatus {
+        id: id.clone(),
+        state,
+        message,
+        entries: plan.owned_now,
+        limit: plan.limits.entries,
+        add: counts.add,
+        remove: counts.remove,
+        held: counts.held,
+        conflicts,
+        conflicts_not_listed: plan.conflicts.len().saturating_sub(LIST_CAP),
+        warnings: plan.warnings.iter().take(LIST_CAP).cloned().collect(),
+        pending_hash: (!plan.held.is_empty() || !plan.steps.is_empty()).then(|| plan.hash().to_string()),
+    }
+}
+
+fn state(outcome: &Outcome, network: &ObjectKey) -> (&'static str, String) {
+    let plan = &outcome.plan;
+    match &outcome.end {
+        End::Blocked { failure, .. } => return ("Blocked", failure.to_string()),
+        End::Failed(failure) => return ("Failed", failure.to_string()),
+        End::Waiting { why, .. } => return ("Waiting", why.clone()),
+        End::Planned | End::Applied => {}
+    }
+    if let Some(blocked) = &plan.blocked {
+        return ("Blocked", format!("{}: {}", blocked.reason.name(), blocked.message));
+    }
+    if let Some((_, why)) = plan.unresolved.iter().find(|(key, _)| key == network) {
+        return ("Blocked", format!("Unresolved: {why}"));
+    }
+    match outcome.standing() {
+        Standing::Done if plan.held.is_empty() => ("InSync", "it holds what is needed".to_owned()),
+        Standing::Done => ("Held", held(plan)),
+        Standing::Changes if plan.steps.is_empty() => ("Changes", held(plan)),
+        Standing::Changes => ("Pending", format!("{} steps are to be taken", plan.steps.len())),
+        Standing::NeedsPerson => ("NeedsPerson", waits_for_person(plan)),
+    }
+}
+
+fn held(plan: &Plan) -> String {
+    let first = plan.held.first().map(|held| format!("{} ({})", held.reason.name(), held.why)).unwrap_or_default();
+    format!("{} steps are held: {first}", plan.held.len())
+}
+
+fn waits_for_person(plan: &Plan) -> String {
+    match (plan.conflicts.first(), plan.unresolved.first()) {
+        (Some(conflict), _) => {
+            format!("{} in conflict; {}: {}", plan.conflicts.len(), conflict.address, conflict.why)
+        }
+        (None, Some((key, why))) => format!("the table is shared with {key}, whose needs are unknown: {why}"),
+        (None, None) => held(plan),
+    }
+}
+
+#[cfg(test)]
+#[path = "project_tests.rs"]
+mod tests;

@@ -1,0 +1,7 @@
+//! amlnet keeps the network around Azure Machine Learning compute correct while Microsoft's addresses change.
+//!
+//! `ARCHITECTURE.md` is the map. Imports go one way: `main → commands → app → reconcile → {azure, store} → feed →
+//! api → domain`; `telemetry` is a leaf.
+
+pub mod domain;
+pub mod api;
