@@ -5,3 +5,5 @@
 
 pub mod domain;
 pub mod api;
+pub mod azure;
+pub mod feed;

@@ -64,7 +64,10 @@ pub struct Contribution {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wishes {
     pub document: DocumentId,
+    pub region: RegionName,
     pub pair: Option<(RegionName, PairSource)>,
+    /// Whether the pair was looked up, so that a different word of ARM is worth a warning.
+    pub pair_is_automatic: bool,
     pub entries: BTreeMap<Address, Wish>,
     pub notes: BTreeSet<Note>,
 }
@@ -99,8 +102,14 @@ pub fn wishes(
         let address = Address::Prefix(Prefix::DEFAULT_V4);
         add(&mut entries, address, NextHop::VirtualAppliance(firewall), Purpose::DefaultRoute);
     }
-    let pair = pair.secondary.map(|(region, source)| (region.name, source));
-    Ok(Wishes { document: document.into(), pair, entries, notes })
+    Ok(Wishes {
+        document: document.into(),
+        region: pair.primary.name,
+        pair: pair.secondary.map(|(region, source)| (region.name, source)),
+        pair_is_automatic: intent.paired_region == resolve::PairedRegion::Auto,
+        entries,
+        notes,
+    })
 }
 
 fn add_prefixes(

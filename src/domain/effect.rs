@@ -2,7 +2,7 @@
 //!
 //! Must not change a plan. Codes are constants that scripts and alerts may rely on.
 
-use super::desired::{Address, Desired};
+use super::desired::{Address, Desired, Wishes};
 use super::intent::{Installation, NextHop};
 use super::plan::{Observed, ObservedEntry};
 use super::prefix::Prefix;
@@ -59,5 +59,24 @@ fn default_route(desired: &Desired, observed: &Observed) -> Option<Note> {
     (entry.next_hop == NextHop::Internet).then(|| Note {
         code: "DefaultRouteToInternet",
         message: format!("{:?} sends 0.0.0.0/0 to Internet, so the routes to the services change nothing", entry.name),
+    })
+}
+
+/// Where ARM's locations API names other pairs than the documentation. The documentation counts.
+pub fn pair_differs(wishes: &Wishes, by_arm: &[String]) -> Option<Note> {
+    let documented = wishes.pair.as_ref().map(|(name, _)| name.as_str());
+    let agrees = match documented {
+        Some(name) => by_arm.iter().any(|other| other.eq_ignore_ascii_case(name)),
+        None => by_arm.is_empty(),
+    };
+    (wishes.pair_is_automatic && !agrees).then(|| Note {
+        code: "PairDiffers",
+        message: format!(
+            "the documentation pairs {} with {}, ARM's locations API with {}; the documentation counts. \
+             Set pairedRegion to say otherwise",
+            wishes.region,
+            documented.unwrap_or("none"),
+            if by_arm.is_empty() { "none".to_owned() } else { by_arm.join(", ") }
+        ),
     })
 }

@@ -1,19 +1,38 @@
 //! Builders of small values for tests of the pure part. Compiled for tests only.
 
+use std::collections::BTreeSet;
+
+use super::desired::{self, Address, Contribution, Purpose, Wish, Wishes};
+use super::intent::{
+    Addressing, Approval, Installation, Intent, Mode, NextHop, ObjectKey, Removal, RouteTableIntent,
+};
+use super::plan::{Limits, Observed, ObservedEntry, Plan, TargetInput, entries};
+use super::prefix::{Family, Prefix};
+use super::region::Regions;
+use super::resolve::{PairedRegion, Unresolved};
+use super::resource_id::ResourceId;
 use super::service_tags::Document;
 
-/// A Public document with these tags: name, region, prefixes. Global tags (without a dot) may stand in routes.
-pub(crate) fn document(tags: &[(&str, &str, &[&str])]) -> Document {
+/// A tag as a test writes it: name, region, prefixes.
+pub(crate) type TagRow<'a> = (&'a str, &'a str, &'a [&'a str]);
+
+/// A Public document with these tags. Global tags (without a dot) may stand in routes.
+pub(crate) fn document(tags: &[TagRow<'_>]) -> Document {
     document_numbered(100, tags)
 }
 
 /// The same with a change number of its own.
-pub(crate) fn document_numbered(change_number: u64, tags: &[(&str, &str, &[&str])]) -> Document {
+pub(crate) fn document_numbered(change_number: u64, tags: &[TagRow<'_>]) -> Document {
     Document::parse(json(change_number, tags).as_bytes()).unwrap()
 }
 
 /// The JSON text of such a document.
-pub(crate) fn json(change_number: u64, tags: &[(&str, &str, &[&str])]) -> String {
+pub(crate) fn json(change_number: u64, tags: &[TagRow<'_>]) -> String {
+    json_value(change_number, tags).to_string()
+}
+
+/// The same before it becomes text, for tests that damage it.
+pub(crate) fn json_value(change_number: u64, tags: &[TagRow<'_>]) -> serde_json::Value {
     let values: Vec<serde_json::Value> = tags
         .iter()
         .map(|(name, region, prefixes)| {
@@ -23,5 +42,108 @@ pub(crate) fn json(change_number: u64, tags: &[(&str, &str, &[&str])]) -> String
                 "networkFeatures": features}})
         })
         .collect();
-    serde_json::json!({"changeNumber": change_number, "cloud": "Public", "values": values}).to_string()
+    serde_json::json!({"changeNumber": change_number, "cloud": "Public", "values": values})
+}
+
+pub(crate) fn prefix(text: &str) -> Prefix {
+    text.parse().unwrap()
+}
+
+/// A prefix where it is one, else a service tag.
+pub(crate) fn address(text: &str) -> Address {
+    text.parse().map_or_else(|_| Address::Tag(text.to_owned()), Address::Prefix)
+}
+
+/// `Internet`, the address of an appliance, or anything else that may stand in a table.
+pub(crate) fn hop(text: &str) -> NextHop {
+    match text {
+        "Internet" => NextHop::Internet,
+        _ => text.parse().map_or_else(|_| NextHop::Other(text.to_owned()), NextHop::VirtualAppliance),
+    }
+}
+
+pub(crate) fn key(name: &str) -> ObjectKey {
+    ObjectKey { namespace: "ns".to_owned(), name: name.to_owned() }
+}
+
+/// The installation of all tests, `prod`.
+pub(crate) fn installation() -> Installation {
+    "prod".parse().unwrap()
+}
+
+pub(crate) fn table_id(name: &str) -> ResourceId {
+    let text = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network";
+    format!("{text}/routeTables/{name}").parse().unwrap()
+}
+
+/// A spec for eastus2 without a pair, with one table and the default service.
+pub(crate) fn intent() -> Intent {
+    Intent {
+        feed: "public".to_owned(),
+        region: "eastus2".to_owned(),
+        paired_region: PairedRegion::None,
+        mode: Mode::Sync,
+        families: BTreeSet::from([Family::V4]),
+        removal: Removal { hold_seconds: 0, approval: Approval::Never },
+        services: vec!["AzureMachineLearning".to_owned()],
+        route_tables: vec![table()],
+    }
+}
+
+pub(crate) fn table() -> RouteTableIntent {
+    RouteTableIntent {
+        id: table_id("rt"),
+        next_hop: NextHop::Internet,
+        addressing: Addressing::Prefixes,
+        default_route: None,
+    }
+}
+
+/// A contribution in mode Sync that may remove at once: addresses with their next hops. 0.0.0.0/0 is a default route.
+pub(crate) fn contribution(name: &str, wanted: &[(&str, &str)]) -> Contribution {
+    let entries = wanted.iter().map(|(at, to)| {
+        let purpose = match *at {
+            "0.0.0.0/0" => Purpose::DefaultRoute,
+            _ => Purpose::Service { service: "AzureMachineLearning".to_owned(), region: None },
+        };
+        (address(at), Wish { next_hop: hop(to), purposes: BTreeSet::from([purpose]) })
+    });
+    Contribution {
+        network: key(name),
+        generation: 1,
+        mode: Mode::Sync,
+        removal: Removal { hold_seconds: 0, approval: Approval::Never },
+        outcome: Ok(Wishes { entries: entries.collect(), ..no_wishes() }),
+    }
+}
+
+/// The wishes of `intent` without its services, from a document without tags.
+fn no_wishes() -> Wishes {
+    let tags: [TagRow<'_>; 1] = [("AzureCloud.eastus2", "eastus2", &[])];
+    desired::wishes(&Intent { services: vec![], ..intent() }, &table(), &document(&tags), &Regions::built_in()).unwrap()
+}
+
+/// A contribution whose wishes are unknown.
+pub(crate) fn unresolved(name: &str) -> Contribution {
+    Contribution { outcome: Err(Unresolved::UnknownRegion("no such region".to_owned())), ..contribution(name, &[]) }
+}
+
+/// What a table on one subnet holds: name, address, next hop.
+pub(crate) fn observed(routes: &[(&str, &str, &str)]) -> Observed {
+    let entries = routes.iter().map(|(name, at, to)| ObservedEntry {
+        name: (*name).to_owned(),
+        address: address(at),
+        next_hop: hop(to),
+        failed: false,
+    });
+    Observed { location: "eastus2".to_owned(), entries: entries.collect(), subnets: 1, updating: false }
+}
+
+pub(crate) fn input(contributions: Vec<Contribution>) -> TargetInput {
+    TargetInput { id: table_id("rt"), installation: installation(), contributions, removals_frozen: None }
+}
+
+/// The plan before the guards saw it, with the default limits.
+pub(crate) fn unguarded(contributions: Vec<Contribution>, observed: &Observed) -> Plan {
+    entries::plan(&input(contributions), observed, Limits::DEFAULT)
 }

@@ -31,3 +31,7 @@ pub fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
 fn capacity(plan: Plan, situation: Situation<'_>) -> Plan {
     entries::check_capacity(plan, situation.observed)
 }
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

@@ -230,3 +230,7 @@ pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
     }
     plan
 }
+
+#[cfg(test)]
+#[path = "entries_tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+//! What a refusal or failure of ARM means: one table, one test.
+//!
+//! Rows are from `facts/arm.md` section 2. Must not retry or wait: `arm` does what the class says.
+
+use std::time::Duration;
+
+use crate::domain::outcome::Failure;
+use crate::domain::plan::BlockedReason;
+
+/// What ARM answered when it did not do what was asked, or why there was no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{method} {path}: {}{code}: {message}", .status.map(|s| format!("{s} ")).unwrap_or_default())]
+pub struct Refusal {
+    pub method: String,
+    /// Without the query: an operation's URL is signed.
+    pub path: String,
+    /// `None`: there was no answer.
+    pub status: Option<u16>,
+    pub code: String,
+    /// The codes in `error.details`: they tell a lock from throttling.
+    pub details: Vec<String>,
+    pub message: String,
+    pub retry_after: Option<Duration>,
+    pub correlation_id: Option<String>,
+}
+
+/// What is to be done about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Another operation holds the resource: wait and try again. Not throttling.
+    Busy,
+    /// Too many requests: slow down the whole subscription.
+    Throttled,
+    /// May pass by itself: try again soon.
+    Transient,
+    /// The token was not taken: get a new one, once.
+    Unauthenticated,
+    /// The world is not as the plan assumed: read again and plan anew.
+    Stale,
+    NotFound,
+    /// A person has to act.
+    Blocked(BlockedReason),
+    /// The request is wrong. It is reported, not repeated.
+    Refused,
+}
+
+/// A row: status, the end or whole of the code (or of a code in the details; empty = any), the class, what to do.
+struct Row {
+    status: u16,
+    code: &'static str,
+    class: Class,
+    advice: &'static str,
+}
+
+const fn row(status: u16, code: &'static str, class: Class, advice: &'static str) -> Row {
+    Row { status, code, class, advice }
+}
+
+const SLOW: &str = "amlnet slows down by itself; other programs use the same subscription's budget";
+const GRANT: &str = "grant amlnet's identity the role for this resource, then wait a few minutes";
+
+/// The first row that fits counts. Codes are compared without case, `*` stands for any text.
+const TABLE: &[Row] = &[
+    row(429, "RetryableErrorDueToAnotherOperation", Class::Busy, "another operation holds the resource; it is tried again"),
+    row(429, "ReferencedResourceNotProvisioned", Class::Busy, "a resource that it refers to is being updated; it is tried again"),
+    row(409, "AnotherOperationInProgress", Class::Busy, "another operation holds the resource; it is tried again"),
+    row(409, "*UpdateNotAllowedWhenUpdatingOrDeleting", Class::Busy, "its parent is being updated; it is tried again"),
+    row(400, "*UpdateNotAllowedWhenUpdatingOrDeleting", Class::Busy, "its parent is being updated; it is tried again"),
+    row(400, "ReferencedResourceNotProvisioned", Class::Busy, "a resource that it refers to is being updated; it is tried again"),
+    row(429, "", Class::Throttled, SLOW),
+    row(401, "", Class::Unauthenticated, "check the credential: AZURE_TENANT_ID, AZURE_CLIENT_ID and its secret"),
+    row(403, "RequestDisallowedByPolicy", Class::Blocked(BlockedReason::Forbidden), "an Azure Policy forbids it; have the assignment changed or exempt the resource"),
+    row(403, "LinkedAuthorizationFailed", Class::Blocked(BlockedReason::Forbidden), GRANT),
+    row(403, "AuthorizationFailed", Class::Blocked(BlockedReason::Forbidden), GRANT),
+    row(403, "", Class::Blocked(BlockedReason::Forbidden), GRANT),
+    row(409, "ScopeLocked", Class::Blocked(BlockedReason::Locked), "remove the lock, or wait until its owner does"),
+    row(412, "", Class::Stale, "somebody else changed it meanwhile; it is read again"),
+    row(400, "RouteConflict", Class::Stale, "somebody else added a route for the prefix; it is read again"),
+    row(404, "", Class::NotFound, "check the id in the spec, and that the resource exists"),
+    row(400, "*LimitReached", Class::Blocked(BlockedReason::Capacity), "remove entries of others, or have the limit raised"),
+    row(400, "*LimitExceeded", Class::Blocked(BlockedReason::Capacity), "remove entries of others, or have the limit raised"),
+    row(400, "QuotaExceeded", Class::Blocked(BlockedReason::Capacity), "remove entries of others, or have the limit raised"),
+    row(409, "", Class::Stale, "it is read again"),
+    row(408, "", Class::Transient, "it is tried again"),
+    row(500, "", Class::Transient, "it is tried again"),
+    row(502, "", Class::Transient, "it is tried again"),
+    row(503, "", Class::Transient, "it is tried again"),
+    row(504, "", Class::Transient, "it is tried again"),
+];
+
+/// Codes of operations that were accepted and then failed.
+const SUPERSEDED: &str = "CanceledAndSupersededDueToAnotherOperation";
+
+/// Our own words where ARM gave no code.
+pub const NO_ANSWER: &str = "NoAnswer";
+pub const UNREADABLE: &str = "UnreadableAnswer";
+pub const NO_TOKEN: &str = "NoToken";
+pub const OPERATION_LOST: &str = "OperationLost";
+pub const OPERATION_FAILED: &str = "OperationFailed";
+
+impl Refusal {
+    fn row(&self) -> Option<&'static Row> {
+        let status = self.status?;
+        TABLE.iter().find(|row| row.status == status && (row.code.is_empty() || self.has_code(row.code)))
+    }
+
+    fn has_code(&self, pattern: &str) -> bool {
+        std::iter::once(&self.code).chain(&self.details).any(|code| match pattern.strip_prefix('*') {
+            Some(end) => code.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase()),
+            None => code.eq_ignore_ascii_case(pattern),
+        })
+    }
+
+    pub fn class(&self) -> Class {
+        match (self.row(), self.status, self.code.as_str()) {
+            (Some(row), ..) => row.class,
+            (None, None, NO_TOKEN) => Class::Unauthenticated,
+            (None, None, OPERATION_LOST | SUPERSEDED) => Class::Stale,
+            (None, None, OPERATION_FAILED) => Class::Transient,
+            (None, None, NO_ANSWER | UNREADABLE) => Class::Transient,
+            // An operation that failed with a code of its own: the same table, as if it had been refused at once.
+            (None, None, _) => self.class_of_failed_operation(),
+            (None, Some(status), _) if status >= 500 => Class::Transient,
+            (None, Some(_), _) => Class::Refused,
+        }
+    }
+
+    fn class_of_failed_operation(&self) -> Class {
+        let known = TABLE.iter().find(|row| !row.code.is_empty() && self.has_code(row.code));
+        known.map_or(Class::Transient, |row| row.class)
+    }
+
+    /// As a user is told it.
+    pub fn failure(&self) -> Failure {
+        let advice = self.row().map_or("", |row| row.advice);
+        let advice = match (advice, self.code.as_str()) {
+            ("", NO_ANSWER) => "check the network, the proxy and --arm-endpoint; it is tried again",
+            ("", NO_TOKEN) => "check the credential and --authority-host",
+            ("", UNREADABLE) => "something between amlnet and Azure answered instead; it is tried again",
+            ("", OPERATION_LOST | SUPERSEDED) => "it is read again",
+            (advice, _) => advice,
+        };
+        Failure {
+            code: if self.code.is_empty() { self.status.map_or(NO_ANSWER.into(), |s| format!("HTTP {s}")) } else { self.code.clone() },
+            message: format!("{} {}: {}", self.method, self.path, self.message),
+            advice,
+            correlation_id: self.correlation_id.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

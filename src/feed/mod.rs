@@ -1,0 +1,129 @@
+//! Service Tags documents: sources in order, acceptance, publication.
+//!
+//! Owns the traits `Source` and `Archive`. Must not know networks or Azure's resources.
+
+pub mod address;
+pub mod decode;
+pub mod download;
+pub mod file;
+pub mod page;
+pub mod poll;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::service_tags::{Document, DocumentError};
+
+/// What a source has.
+#[derive(Debug)]
+pub enum Fetched {
+    /// The same as what `Known` described.
+    NotModified,
+    Document(Box<Candidate>),
+}
+
+/// A document that was fetched and parsed, but not judged.
+#[derive(Debug)]
+pub struct Candidate {
+    pub document: Document,
+    /// The JSON text, uncompressed, for the archive.
+    pub text: Vec<u8>,
+    /// The date in the published name.
+    pub published: Option<Date>,
+    /// How it was found, such as `page, embedded`.
+    pub strategy: String,
+    /// For the next conditional request.
+    pub validators: Option<Validators>,
+}
+
+/// What an HTTP server said about the version that it served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Validators {
+    pub url: String,
+    #[serde(default)]
+    pub etag: Option<String>,
+    #[serde(default)]
+    pub last_modified: Option<String>,
+}
+
+/// Where documents come from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// For status, log and metric: `download`, `file`.
+    fn name(&self) -> &'static str;
+    /// Gets the newest document, unless it is the one that `known` describes.
+    async fn fetch(&self, known: Option<&Validators>) -> Result<Fetched, SourceError>;
+    /// Changes when the source has something new that can be seen without asking it; for local files.
+    async fn stamp(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Why a source has no document to offer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceError {
+    #[error("{place}: {what}")]
+    Unreachable { place: String, what: String },
+    #[error("{place}: {what}")]
+    Forbidden { place: String, what: String },
+    #[error("{place}: no link to a ServiceTags_{cloud}_*.json file was found; the page may have changed. Set fileUrl, or use a file source")]
+    NoLink { place: String, cloud: String },
+    #[error("{place}: {error}")]
+    Document { place: String, error: DocumentError },
+}
+
+impl SourceError {
+    /// A short constant for metrics, events and status.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "Unreachable",
+            Self::Forbidden { .. } => "Forbidden",
+            Self::NoLink { .. } => "NoLink",
+            Self::Document { error, .. } => error.category(),
+        }
+    }
+}
+
+/// An accepted document with its history.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    pub document: Arc<Document>,
+    pub record: Record,
+}
+
+/// What is remembered of an accepted document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    pub change_number: u64,
+    pub file_date: Date,
+    pub digest: String,
+    pub accepted_at: Timestamp,
+    pub source: String,
+    pub strategy: String,
+    pub tags: usize,
+    pub prefixes: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validators: Option<Validators>,
+}
+
+/// Keeps accepted documents across restarts: the newest and its predecessors.
+pub trait Archive: Send + Sync {
+    /// The newest document that can still be read, and the records of all that are kept, newest first.
+    fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError>;
+    /// Makes a document the newest. Either it is stored completely, or everything stays as it was.
+    fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError>;
+}
+
+/// Why documents cannot be kept or read back.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct ArchiveError {
+    pub place: String,
+    pub what: String,
+}
