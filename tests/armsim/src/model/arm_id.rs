@@ -1,0 +1,304 @@
+//! Resource ids and the paths of requests: taken apart segment by segment, compared without case. A path is decoded
+//! only after it was split, so `%2f` and `..` stay inside a name, where the rules for names refuse them.
+
+use std::fmt;
+
+const NETWORK: &str = "microsoft.network";
+
+/// The id of a top-level resource of Microsoft.Network, in the spelling it was created with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceId {
+    pub subscription: String,
+    pub group: String,
+    /// `routeTables`, in ARM's spelling.
+    pub kind: &'static str,
+    pub name: String,
+}
+
+impl ResourceId {
+    /// The form ids are compared in.
+    pub fn key(&self) -> String {
+        self.to_string().to_ascii_lowercase()
+    }
+
+    pub fn group_key(&self) -> String {
+        group_key(&self.subscription, &self.group)
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            subscription,
+            group,
+            kind,
+            name,
+        } = self;
+        write!(
+            f,
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/{kind}/{name}"
+        )
+    }
+}
+
+pub(super) fn group_key(subscription: &str, group: &str) -> String {
+    format!("/subscriptions/{subscription}/resourcegroups/{group}").to_ascii_lowercase()
+}
+
+/// What a request's path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArmPath {
+    Subscriptions,
+    Subscription {
+        subscription: String,
+    },
+    Locations {
+        subscription: String,
+    },
+    ResourceGroups {
+        subscription: String,
+    },
+    ResourceGroup {
+        subscription: String,
+        group: String,
+    },
+    /// The status of a resource group's deletion.
+    Job {
+        subscription: String,
+    },
+    Usages {
+        subscription: String,
+        location: String,
+    },
+    /// The status of a long operation.
+    Operation {
+        subscription: String,
+        id: String,
+    },
+    OperationResult {
+        subscription: String,
+        id: String,
+    },
+    RouteTables {
+        subscription: String,
+        group: Option<String>,
+    },
+    RouteTable(ResourceId),
+    Routes(ResourceId),
+    Route(ResourceId, String),
+    UnknownType {
+        subscription: String,
+        namespace: String,
+        kind: String,
+    },
+    Unknown,
+}
+
+impl ArmPath {
+    pub fn parse(path: &str) -> Self {
+        let Some(rest) = path.strip_prefix('/') else {
+            return Self::Unknown;
+        };
+        let Some(segments) = rest
+            .trim_end_matches('/')
+            .split('/')
+            .map(decode)
+            .collect::<Option<Vec<_>>>()
+        else {
+            return Self::Unknown;
+        };
+        let lower: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
+        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+        let at = |i: usize| segments[i].clone();
+        if lower.iter().any(|segment| segment.is_empty()) {
+            return Self::Unknown;
+        }
+        match lower.as_slice() {
+            ["subscriptions"] => Self::Subscriptions,
+            ["subscriptions", _] => Self::Subscription { subscription: at(1) },
+            ["subscriptions", _, "locations"] => Self::Locations { subscription: at(1) },
+            ["subscriptions", _, "resourcegroups"] => Self::ResourceGroups { subscription: at(1) },
+            ["subscriptions", _, "operationresults", _] => Self::Job { subscription: at(1) },
+            ["subscriptions", _, "resourcegroups", _] => Self::ResourceGroup {
+                subscription: at(1),
+                group: at(3),
+            },
+            ["subscriptions", _, "providers", namespace, rest @ ..] => {
+                provider_path(at(1), None, namespace, rest, &segments[4..])
+            }
+            [
+                "subscriptions",
+                _,
+                "resourcegroups",
+                _,
+                "providers",
+                namespace,
+                rest @ ..,
+            ] => provider_path(at(1), Some(at(3)), namespace, rest, &segments[6..]),
+            _ => Self::Unknown,
+        }
+    }
+
+    pub fn subscription(&self) -> Option<&str> {
+        match self {
+            Self::Subscriptions | Self::Unknown => None,
+            Self::RouteTable(id) | Self::Routes(id) | Self::Route(id, _) => Some(&id.subscription),
+            Self::Subscription { subscription }
+            | Self::Locations { subscription }
+            | Self::ResourceGroups { subscription }
+            | Self::ResourceGroup { subscription, .. }
+            | Self::Job { subscription }
+            | Self::Usages { subscription, .. }
+            | Self::Operation { subscription, .. }
+            | Self::OperationResult { subscription, .. }
+            | Self::RouteTables { subscription, .. }
+            | Self::UnknownType { subscription, .. } => Some(subscription),
+        }
+    }
+
+    /// The id that roles and locks are compared with.
+    pub fn scope(&self) -> String {
+        match self {
+            Self::RouteTable(id) | Self::Routes(id) => id.to_string(),
+            Self::Route(id, route) => format!("{id}/routes/{route}"),
+            Self::ResourceGroup { subscription, group }
+            | Self::RouteTables {
+                subscription,
+                group: Some(group),
+            } => {
+                format!("/subscriptions/{subscription}/resourceGroups/{group}")
+            }
+            other => other
+                .subscription()
+                .map_or_else(|| "/".to_owned(), |id| format!("/subscriptions/{id}")),
+        }
+    }
+
+    /// The resource type that actions of roles name; `None` where ARM asks for no permission.
+    pub fn action_type(&self) -> Option<&'static str> {
+        match self {
+            Self::RouteTables { .. } | Self::RouteTable(_) => Some("Microsoft.Network/routeTables"),
+            Self::Routes(_) | Self::Route(..) => Some("Microsoft.Network/routeTables/routes"),
+            Self::Usages { .. } => Some("Microsoft.Network/locations/usages"),
+            Self::ResourceGroups { .. } | Self::ResourceGroup { .. } => {
+                Some("Microsoft.Resources/subscriptions/resourceGroups")
+            }
+            _ => None,
+        }
+    }
+}
+
+fn provider_path(
+    subscription: String,
+    group: Option<String>,
+    namespace: &str,
+    rest: &[&str],
+    spelled: &[String],
+) -> ArmPath {
+    let unknown = |subscription: String| match rest.first() {
+        Some(_) => ArmPath::UnknownType {
+            subscription,
+            namespace: namespace.to_owned(),
+            kind: spelled[0].clone(),
+        },
+        None => ArmPath::Unknown,
+    };
+    if namespace != NETWORK {
+        return unknown(subscription);
+    }
+    let table = |subscription, group| ResourceId {
+        subscription,
+        group,
+        kind: "routeTables",
+        name: spelled[1].clone(),
+    };
+    match (rest, group) {
+        (["locations", _, "usages"], None) => ArmPath::Usages {
+            subscription,
+            location: spelled[1].clone(),
+        },
+        (["locations", _, "operations", id], None) => ArmPath::Operation {
+            subscription,
+            id: (*id).to_owned(),
+        },
+        (["locations", _, "operationresults", id], None) => ArmPath::OperationResult {
+            subscription,
+            id: (*id).to_owned(),
+        },
+        (["routetables"], group) => ArmPath::RouteTables { subscription, group },
+        (["routetables", _], Some(group)) => ArmPath::RouteTable(table(subscription, group)),
+        (["routetables", _, "routes"], Some(group)) => ArmPath::Routes(table(subscription, group)),
+        (["routetables", _, "routes", _], Some(group)) => {
+            ArmPath::Route(table(subscription, group), spelled[3].clone())
+        }
+        _ => unknown(subscription),
+    }
+}
+
+fn decode(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// ASSUMPTION: the documented rule for names of network resources; the exact refusal was not recorded.
+pub(super) fn is_valid_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    bytes.len() <= 80
+        && bytes.iter().all(allowed)
+        && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+        && bytes
+            .last()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_taken_apart_without_case() {
+        let path = "/subscriptions/S/resourcegroups/Rg/providers/microsoft.network/ROUTETABLES/T/routes/a.b_c";
+        let ArmPath::Route(id, route) = ArmPath::parse(path) else {
+            panic!("not a route")
+        };
+        assert_eq!(
+            id.to_string(),
+            "/subscriptions/S/resourceGroups/Rg/providers/Microsoft.Network/routeTables/T"
+        );
+        assert_eq!(route, "a.b_c");
+    }
+
+    #[test]
+    fn a_slash_hidden_in_a_name_stays_in_the_name() {
+        let path = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/a%2f..%2fb";
+        let ArmPath::RouteTable(id) = ArmPath::parse(path) else {
+            panic!("not a table")
+        };
+        assert_eq!(id.name, "a/../b");
+        assert!(!is_valid_name(&id.name));
+        assert!(!is_valid_name(".."));
+        assert!(!is_valid_name("ends-"));
+        assert!(is_valid_name("amlnet.prod.2603-1030--_24"));
+    }
+
+    #[test]
+    fn other_paths_are_unknown() {
+        assert_eq!(ArmPath::parse("/subscriptions//resourceGroups"), ArmPath::Unknown);
+        assert_eq!(ArmPath::parse("/subscriptions/%zz"), ArmPath::Unknown);
+        assert!(matches!(
+            ArmPath::parse("/subscriptions/s/providers/Microsoft.Compute/virtualMachines"),
+            ArmPath::UnknownType { .. }
+        ));
+    }
+}

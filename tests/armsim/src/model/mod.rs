@@ -1,0 +1,38 @@
+//! The behaviour of Azure Resource Manager, of its login service and of Microsoft's download page as one value,
+//! `World`. Pure: no tokio, no sockets, no clock (time is an argument), randomness from a seed. The only thing read
+//! from disk is the service tag file that is being published.
+
+pub mod access;
+pub mod arm_id;
+mod control;
+pub mod download_page;
+mod encoding;
+pub mod error;
+pub mod faults;
+pub mod history;
+pub mod http;
+pub mod locations;
+pub mod log;
+pub mod operation;
+pub(crate) mod random;
+pub mod resource_group;
+mod route_place;
+mod route_request;
+pub mod route_table;
+mod route_write;
+pub mod settings;
+mod standard_headers;
+mod subscription;
+pub mod time;
+pub mod token;
+pub mod usages;
+pub mod world;
+pub mod world_file;
+
+pub use http::{ApiRequest, ApiResponse, Delivery};
+pub use time::Time;
+pub use world::World;
+pub use world_file::WorldFileError;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! Long operations: accepted, due at a time, finished once; their status is told only to who presents the signed URL
+//! exactly as it was given out. What an operation does to a resource is the resource's business.
+
+use super::{
+    arm_id::ResourceId,
+    encoding,
+    error::{self, ApiError},
+    faults::Fate,
+    http::{ApiRequest, ApiResponse},
+    route_table::Change,
+    time::Time,
+    world::{Call, World},
+};
+use serde::Serialize;
+use std::{collections::BTreeMap, time::Duration};
+
+/// About as long as recorded ones, certificate and all: clients must not have a small limit for URLs.
+const CERTIFICATE_LENGTH: usize = 4_120;
+const SIGNATURE_LENGTH: usize = 342;
+const HASH_LENGTH: usize = 43;
+
+/// The same in all operation URLs of a world.
+pub(super) fn certificate(key: u64) -> String {
+    encoding::signature(key, "certificate", CERTIFICATE_LENGTH)
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    /// Accepted although nothing was to be done.
+    Nothing,
+    RouteTable(ResourceId, Change),
+    DeleteGroup(String),
+}
+
+#[derive(Clone, Debug)]
+enum Outcome {
+    Running,
+    Succeeded,
+    Failed { code: String, message: String },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Operation {
+    id: String,
+    pub(super) name: &'static str,
+    place: Place,
+    subscription: String,
+    api_version: String,
+    accepted: Time,
+    pub(super) client: String,
+    fate: Fate,
+    work: Work,
+    outcome: Outcome,
+}
+
+/// Where the status of an operation is asked for.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// The network provider, in a location.
+    Network(String),
+    /// ARM itself.
+    Arm,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Operations {
+    all: BTreeMap<String, Operation>,
+    /// By time, and for one time by order of acceptance.
+    due: BTreeMap<(Time, u64), String>,
+    accepted: u64,
+}
+
+impl Operations {
+    pub(super) fn get(&self, id: &str) -> Option<&Operation> {
+        self.all.get(id)
+    }
+}
+
+/// What is accepted, and how it is called.
+pub(super) struct Accept {
+    pub(super) name: &'static str,
+    pub(super) place: Place,
+    pub(super) subscription: String,
+    pub(super) takes: Duration,
+    pub(super) work: Work,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    code: &'a str,
+    message: &'a str,
+    details: [(); 0],
+}
+
+impl World {
+    /// Accepts a write; the answer is the id of the operation.
+    pub(super) fn accept(&mut self, call: &Call<'_>, accept: Accept) -> String {
+        let id = match &accept.place {
+            Place::Network(_) => self.random.uuid(),
+            Place::Arm => {
+                encoding::base64url(format!("{{\"jobId\":\"{}-{}\"}}", accept.name, self.random.uuid()).as_bytes())
+            }
+        };
+        let done = matches!(accept.work, Work::Nothing);
+        let operation = Operation {
+            id: id.clone(),
+            name: accept.name,
+            place: accept.place,
+            subscription: accept.subscription,
+            api_version: call.api_version.clone(),
+            accepted: call.now,
+            client: call.client.clone(),
+            fate: call.fate.clone(),
+            work: accept.work,
+            outcome: if done { Outcome::Succeeded } else { Outcome::Running },
+        };
+        if !done {
+            self.operations.accepted += 1;
+            let key = (call.now.plus(self.scaled(accept.takes)), self.operations.accepted);
+            self.operations.due.insert(key, id.clone());
+        }
+        self.operations.all.insert(id.to_ascii_lowercase(), operation);
+        id
+    }
+
+    /// Finishes what is due by `now`, each at its own time.
+    pub fn advance(&mut self, now: Time) {
+        while let Some(entry) = self.operations.due.first_entry() {
+            let (ends, _) = *entry.key();
+            if ends > now {
+                return;
+            }
+            let id = entry.remove();
+            self.finish(ends, &id);
+        }
+    }
+
+    fn finish(&mut self, now: Time, id: &str) {
+        let Some(operation) = self.operations.all.get_mut(&id.to_ascii_lowercase()) else {
+            return;
+        };
+        let work = std::mem::replace(&mut operation.work, Work::Nothing);
+        let client = operation.client.clone();
+        let succeeded = match &operation.fate {
+            Fate::Fail { code, message } => {
+                operation.outcome = Outcome::Failed {
+                    code: code.clone(),
+                    message: message.clone(),
+                };
+                false
+            }
+            Fate::Normal | Fate::Lost => {
+                operation.outcome = Outcome::Succeeded;
+                true
+            }
+        };
+        match work {
+            Work::Nothing => {}
+            Work::RouteTable(table, change) => self.finish_route_table(now, &client, id, &table, change, succeeded),
+            Work::DeleteGroup(key) => self.finish_group_deletion(now, &client, &key, succeeded),
+        }
+    }
+
+    /// Adds the headers of an accepted write.
+    pub(super) fn tell_operation(&self, response: &mut ApiResponse, id: &str, with_location: bool) {
+        let Some(operation) = self.operations.get(&id.to_ascii_lowercase()) else {
+            return;
+        };
+        match &operation.place {
+            Place::Network(_) => {
+                response.set_header("azure-asyncnotification", "Enabled");
+                response.set_header("azure-asyncoperation", self.url(operation, "operations"));
+                if with_location {
+                    response.set_header("location", self.url(operation, "operationResults"));
+                }
+            }
+            Place::Arm => response.set_header("location", self.url(operation, "operationresults")),
+        }
+    }
+
+    fn url(&self, operation: &Operation, kind: &str) -> String {
+        format!("{}{}", self.endpoints.arm, self.target(operation, kind))
+    }
+
+    /// Path and query. Computed each time: thousands of finished operations of 4.8 kB each would fill the memory.
+    fn target(&self, operation: &Operation, kind: &str) -> String {
+        let Operation {
+            id,
+            place,
+            subscription,
+            api_version,
+            accepted,
+            ..
+        } = operation;
+        let path = match place {
+            Place::Network(location) => {
+                format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/{kind}/{id}")
+            }
+            Place::Arm => format!("/subscriptions/{subscription}/{kind}/{id}"),
+        };
+        let start = format!("{path}?api-version={api_version}&t={}", accepted.ticks());
+        let certificate = &self.certificate;
+        let signature = encoding::signature(self.key, &start, SIGNATURE_LENGTH);
+        let hash = encoding::signature(self.key.rotate_left(1), &start, HASH_LENGTH);
+        format!("{start}&c={certificate}&s={signature}&h={hash}")
+    }
+
+    fn presented(&self, request: &ApiRequest, id: &str, kind: &str) -> Result<&Operation, ApiError> {
+        let operation = self
+            .operations
+            .get(&id.to_ascii_lowercase())
+            .ok_or_else(|| error::operation_not_found(id))?;
+        if request.target != self.target(operation, kind) {
+            return Err(error::changed_operation_url());
+        }
+        if matches!(operation.fate, Fate::Lost) {
+            return Err(error::operation_not_found(id));
+        }
+        Ok(operation)
+    }
+
+    pub(super) fn operation_status(&self, request: &ApiRequest, id: &str) -> Result<ApiResponse, ApiError> {
+        let operation = self.presented(request, id, "operations")?;
+        Ok(match &operation.outcome {
+            Outcome::Running => {
+                let mut response = ApiResponse::json(
+                    200,
+                    &Status {
+                        status: "InProgress",
+                        error: None,
+                    },
+                );
+                self.set_retry_after(&mut response, 2);
+                response
+            }
+            Outcome::Succeeded => ApiResponse::json(
+                200,
+                &Status {
+                    status: "Succeeded",
+                    error: None,
+                },
+            ),
+            Outcome::Failed { code, message } => {
+                let error = Some(Failure {
+                    code,
+                    message,
+                    details: [],
+                });
+                ApiResponse::json(
+                    200,
+                    &Status {
+                        status: "Failed",
+                        error,
+                    },
+                )
+            }
+        })
+    }
+
+    /// ASSUMPTION: a failed operation is told here as it is at the status URL; only successes were recorded.
+    pub(super) fn operation_result(&self, request: &ApiRequest, id: &str) -> Result<ApiResponse, ApiError> {
+        let operation = self.presented(request, id, "operationResults")?;
+        let mut response = match &operation.outcome {
+            Outcome::Running => ApiResponse::empty(202),
+            Outcome::Succeeded => ApiResponse::empty(204),
+            Outcome::Failed { code, message } => {
+                let error = Some(Failure {
+                    code,
+                    message,
+                    details: [],
+                });
+                return Ok(ApiResponse::json(
+                    200,
+                    &Status {
+                        status: "Failed",
+                        error,
+                    },
+                ));
+            }
+        };
+        self.tell_operation(&mut response, id, true);
+        if response.status == 202 {
+            self.set_retry_after(&mut response, 2);
+        }
+        Ok(response)
+    }
+
+    /// The status of a resource group's deletion: 202 until it is gone, then 200.
+    pub(super) fn job_status(&self, request: &ApiRequest) -> Result<ApiResponse, ApiError> {
+        let id = request.path().rsplit('/').next().unwrap_or_default();
+        let operation = self.presented(request, id, "operationresults")?;
+        if !matches!(operation.outcome, Outcome::Running) {
+            return Ok(ApiResponse::empty(200));
+        }
+        let mut response = ApiResponse::empty(202);
+        self.tell_operation(&mut response, id, true);
+        self.set_retry_after(&mut response, 15);
+        Ok(response)
+    }
+}

@@ -1,0 +1,195 @@
+//! Resource groups: made at once, deleted by a long operation of ARM itself that takes everything inside with it.
+
+use super::{
+    arm_id::group_key,
+    error::{self, ApiError},
+    http::ApiResponse,
+    locations::normalised,
+    operation::{Accept, Place, Work},
+    route_request,
+    time::Time,
+    world::{Call, World},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug)]
+pub(super) struct ResourceGroup {
+    subscription: String,
+    name: String,
+    location: String,
+    tags: Option<BTreeMap<String, String>>,
+    deleting: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct GroupBody {
+    location: Option<String>,
+    tags: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Serialize)]
+struct GroupView<'a> {
+    id: String,
+    name: &'a str,
+    r#type: &'static str,
+    location: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a BTreeMap<String, String>>,
+    properties: GroupProperties,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupProperties {
+    provisioning_state: &'static str,
+}
+
+#[derive(Serialize)]
+struct GroupList<'a> {
+    value: Vec<GroupView<'a>>,
+}
+
+impl ResourceGroup {
+    pub(super) fn view(&self) -> impl Serialize + use<'_> {
+        self.group_view()
+    }
+
+    fn group_view(&self) -> GroupView<'_> {
+        GroupView {
+            id: format!("/subscriptions/{}/resourceGroups/{}", self.subscription, self.name),
+            name: &self.name,
+            r#type: "Microsoft.Resources/resourceGroups",
+            location: &self.location,
+            tags: self.tags.as_ref(),
+            properties: GroupProperties {
+                provisioning_state: if self.deleting { "Deleting" } else { "Succeeded" },
+            },
+        }
+    }
+}
+
+impl World {
+    pub(super) fn require_group(&self, subscription: &str, group: &str) -> Result<&ResourceGroup, ApiError> {
+        let key = group_key(subscription, group);
+        self.groups
+            .get(&key)
+            .ok_or_else(|| error::resource_group_not_found(group))
+    }
+
+    pub(super) fn get_group(&self, subscription: &str, group: &str) -> Result<ApiResponse, ApiError> {
+        Ok(ApiResponse::json(200, &self.require_group(subscription, group)?.view()))
+    }
+
+    pub(super) fn list_groups(&self, subscription: &str) -> ApiResponse {
+        let groups = self
+            .groups
+            .values()
+            .filter(|group| group.subscription.eq_ignore_ascii_case(subscription));
+        ApiResponse::json(
+            200,
+            &GroupList {
+                value: groups.map(ResourceGroup::group_view).collect(),
+            },
+        )
+    }
+
+    pub(super) fn put_group(
+        &mut self,
+        call: &Call<'_>,
+        subscription: &str,
+        group: &str,
+    ) -> Result<ApiResponse, ApiError> {
+        let body: GroupBody = route_request::read(&call.request.body)?;
+        let location = normalised(&body.location.ok_or_else(error::location_required)?);
+        self.check_location(&location, "Microsoft.Resources/resourceGroups")?;
+        let key = group_key(subscription, group);
+        let status = match self.groups.get_mut(&key) {
+            Some(present) if present.location != location => {
+                return Err(error::other_location(group, group, &present.location, &location));
+            }
+            Some(present) => {
+                present.tags = body.tags;
+                200
+            }
+            None => {
+                self.place_group(subscription, group, &location);
+                self.groups.get_mut(&key).expect("placed above").tags = body.tags;
+                201
+            }
+        };
+        Ok(ApiResponse::json(
+            status,
+            &self.require_group(subscription, group)?.view(),
+        ))
+    }
+
+    /// Makes the group, and the subscription, where they are missing.
+    pub(super) fn place_group(&mut self, subscription: &str, group: &str, location: &str) {
+        self.place_subscription(subscription);
+        self.groups
+            .entry(group_key(subscription, group))
+            .or_insert_with(|| ResourceGroup {
+                subscription: subscription.to_owned(),
+                name: group.to_owned(),
+                location: location.to_owned(),
+                tags: None,
+                deleting: false,
+            });
+    }
+
+    pub(super) fn set_group_tags(&mut self, subscription: &str, group: &str, body: GroupBody) {
+        if let Some(present) = self.groups.get_mut(&group_key(subscription, group)) {
+            present.tags = body.tags;
+            if let Some(location) = body.location {
+                present.location = normalised(&location);
+            }
+        }
+    }
+
+    pub(super) fn delete_group(
+        &mut self,
+        call: &Call<'_>,
+        subscription: &str,
+        group: &str,
+    ) -> Result<ApiResponse, ApiError> {
+        self.require_group(subscription, group)?;
+        let key = group_key(subscription, group);
+        if let Some(present) = self.groups.get_mut(&key) {
+            present.deleting = true;
+        }
+        let operation = self.accept(
+            call,
+            Accept {
+                name: "RESOURCEGROUPDELETIONJOB",
+                place: Place::Arm,
+                subscription: subscription.to_owned(),
+                takes: self.settings.latencies.resource_group.0,
+                work: Work::DeleteGroup(key),
+            },
+        );
+        let mut response = ApiResponse::empty(202);
+        self.tell_operation(&mut response, &operation, true);
+        self.set_retry_after(&mut response, 15);
+        Ok(response)
+    }
+
+    pub(super) fn finish_group_deletion(&mut self, now: Time, client: &str, key: &str, succeeded: bool) {
+        if !succeeded {
+            if let Some(group) = self.groups.get_mut(key) {
+                group.deleting = false;
+            }
+            return;
+        }
+        self.groups.remove(key);
+        let inside: Vec<_> = self
+            .route_tables
+            .values()
+            .filter(|table| table.id.group_key() == key)
+            .map(|table| table.id.clone())
+            .collect();
+        for id in inside {
+            self.displace(now, client, &id, None);
+        }
+    }
+}

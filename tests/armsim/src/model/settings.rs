@@ -1,0 +1,166 @@
+//! What can be set in the world file and changed at run time: durations, limits, the download page's style. Values only.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::{collections::BTreeMap, time::Duration};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    pub latencies: Latencies,
+    pub limits: Limits,
+    /// Quota names with the limit that the usages API says and the network provider keeps to.
+    pub usages: BTreeMap<String, u64>,
+    pub page_style: PageStyle,
+}
+
+impl Settings {
+    /// These settings with what `change` names replaced; everything else stays.
+    pub fn changed(&self, change: &serde_json::Value) -> Result<Self, serde_json::Error> {
+        let mut all = serde_json::to_value(self)?;
+        merge(&mut all, change);
+        serde_json::from_value(all)
+    }
+}
+
+fn merge(into: &mut serde_json::Value, change: &serde_json::Value) {
+    match (into, change) {
+        (serde_json::Value::Object(into), serde_json::Value::Object(change)) => {
+            for (key, value) in change {
+                merge(into.entry(key.clone()).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (into, change) => *into = change.clone(),
+    }
+}
+
+/// How long things take, before the time scale is applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Latencies {
+    /// PUT and DELETE of a route.
+    pub route: Span,
+    /// PUT and DELETE of a whole route table.
+    pub route_table: Span,
+    /// Deletion of a resource group.
+    pub resource_group: Span,
+    /// Every answer of ARM.
+    pub answer: Span,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self {
+            route: Span::from_secs(2),
+            route_table: Span::from_secs(2),
+            resource_group: Span::from_secs(15),
+            answer: Span::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    pub token_lifetime: Span,
+    /// Where set, what is enforced differs from what the usages API says.
+    pub routes_per_route_table: Option<u64>,
+    pub routes_with_service_tag_per_route_table: Option<u64>,
+    /// First and last of the seconds that a refusal for another operation asks to wait.
+    pub lock_retry_after: (u64, u64),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            token_lifetime: Span::from_secs(3600),
+            routes_per_route_table: None,
+            routes_with_service_tag_per_route_table: None,
+            lock_retry_after: (11, 14),
+        }
+    }
+}
+
+/// How the download page shows its links; real readers met every one of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PageStyle {
+    /// Anchors and the embedded JSON.
+    #[default]
+    #[serde(rename = "both")]
+    Both,
+    #[serde(rename = "anchors")]
+    Anchors,
+    #[serde(rename = "embedded")]
+    Embedded,
+    /// The details page has no link; `confirmation.aspx` has.
+    #[serde(rename = "confirmation")]
+    Confirmation,
+    /// The details page has no link; `confirmation.aspx` redirects with a `<meta>`.
+    #[serde(rename = "metaRefresh")]
+    MetaRefresh,
+    /// An error page, with status 200.
+    #[serde(rename = "html-error")]
+    HtmlError,
+}
+
+/// A duration, written `[0-9]+(ms|s|m|h|d)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Span {
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = text[..digits].parse().ok()?;
+        let millis = match &text[digits..] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        number
+            .checked_mul(millis)
+            .map(|millis| Self(Duration::from_millis(millis)))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", self.0.as_millis()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text)
+            .ok_or_else(|| D::Error::custom(format!("'{text}' is no duration such as 500ms, 2s, 15m or 1h")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_change_keeps_the_rest() {
+        let settings = Settings::default()
+            .changed(&json!({"latencies": {"route": "500ms"}, "usages": {"RoutesPerRouteTable": 600}, "pageStyle": "metaRefresh"}))
+            .unwrap();
+        assert_eq!(settings.latencies.route, Span(Duration::from_millis(500)));
+        assert_eq!(settings.latencies.route_table, Span::from_secs(2));
+        assert_eq!(settings.usages["RoutesPerRouteTable"], 600);
+        assert_eq!(settings.page_style, PageStyle::MetaRefresh);
+        assert!(Settings::default().changed(&json!({"latency": {}})).is_err());
+        assert!(
+            Settings::default()
+                .changed(&json!({"latencies": {"route": "soon"}}))
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,368 @@
+//! The world: all resources and settings, and the way of a request through it: fault, identity, permission, lock,
+//! resource, headers, log. What one kind of resource does is in its own file.
+
+use super::{
+    access::{self, Lock, Role},
+    arm_id::{ArmPath, ResourceId},
+    download_page::DownloadPage,
+    encoding,
+    error::{self, ApiError},
+    faults::{Effect, Fate, Fault, Faults},
+    history::{History, HistoryState},
+    http::{ApiRequest, ApiResponse, Delivery},
+    locations::{self, Location},
+    log::{LogEntry, Server},
+    operation::{self, Operations},
+    random::Random,
+    resource_group::ResourceGroup,
+    route_table::RouteTable,
+    settings::Settings,
+    standard_headers::Buckets,
+    time::Time,
+    token::{Credentials, Identity},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Where the servers are reached, for the URLs that answers contain; without a trailing slash.
+#[derive(Clone, Debug)]
+pub struct BaseUrls {
+    pub arm: String,
+    pub login: String,
+    pub download: String,
+}
+
+impl Default for BaseUrls {
+    fn default() -> Self {
+        Self {
+            arm: "https://management.azure.com".to_owned(),
+            login: "https://login.microsoftonline.com".to_owned(),
+            download: "https://www.microsoft.com".to_owned(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct World {
+    pub(super) route_tables: BTreeMap<String, RouteTable>,
+    pub(super) groups: BTreeMap<String, ResourceGroup>,
+    pub(super) subscriptions: Vec<String>,
+    pub(super) operations: Operations,
+    pub(super) history: History,
+    pub(super) log: Vec<LogEntry>,
+    pub(super) faults: Faults,
+    pub(super) settings: Settings,
+    pub(super) locations: Vec<Location>,
+    pub(super) roles: Option<Vec<Role>>,
+    pub(super) locks: Vec<Lock>,
+    pub(super) credentials: Vec<Credentials>,
+    pub(super) download_page: DownloadPage,
+    pub(super) endpoints: BaseUrls,
+    pub(super) buckets: Buckets,
+    pub(super) random: Random,
+    /// What signs tokens and operation URLs.
+    pub(super) key: u64,
+    pub(super) certificate: String,
+    pub(super) time_scale: f64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            route_tables: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            subscriptions: vec!["00000000-0000-0000-0000-000000000000".to_owned()],
+            operations: Operations::default(),
+            history: History::default(),
+            log: vec![],
+            faults: Faults::default(),
+            settings: Settings::default(),
+            locations: locations::built_in(),
+            roles: None,
+            locks: vec![],
+            credentials: vec![Credentials::default()],
+            download_page: DownloadPage::default(),
+            endpoints: BaseUrls::default(),
+            buckets: Buckets::default(),
+            random: Random::new(0),
+            key: 0,
+            certificate: String::new(),
+            time_scale: 1.0,
+        }
+        .with_seed(1)
+    }
+}
+
+/// One request that may go ahead.
+pub(super) struct Call<'a> {
+    pub(super) now: Time,
+    pub(super) request: &'a ApiRequest,
+    pub(super) client: String,
+    pub(super) api_version: String,
+    pub(super) fate: Fate,
+}
+
+impl World {
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.random = Random::new(seed);
+        self.key = self.random.next();
+        self.certificate = operation::certificate(self.key);
+        self
+    }
+
+    /// Below 1 everything takes less time than in Azure, and clients are told to wait less.
+    #[must_use]
+    pub fn with_time_scale(mut self, scale: f64) -> Self {
+        self.time_scale = scale;
+        self
+    }
+
+    pub fn set_base_urls(&mut self, urls: BaseUrls) {
+        self.endpoints = urls;
+    }
+
+    pub fn base_urls(&self) -> &BaseUrls {
+        &self.endpoints
+    }
+
+    pub fn credentials(&self) -> &[Credentials] {
+        &self.credentials
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    pub fn add_fault(&mut self, fault: Fault) {
+        self.faults.add(fault);
+    }
+
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// Every request so far, of all servers.
+    pub fn log(&self) -> &[LogEntry] {
+        &self.log
+    }
+
+    /// Every state of a route table, oldest first.
+    pub fn history(&self, id: &str) -> Vec<HistoryState> {
+        self.history.of(&id.to_ascii_lowercase())
+    }
+
+    /// The moment when the world begins: the first states of its tables are dated so.
+    pub fn begin_at(&mut self, now: Time) {
+        self.history.begin(now);
+    }
+
+    /// A table as it is now, whatever the case of the id.
+    pub fn route_table(&self, id: &str) -> Option<&RouteTable> {
+        self.route_tables.get(&id.to_ascii_lowercase())
+    }
+
+    /// A request to ARM.
+    pub fn handle(&mut self, now: Time, request: &ApiRequest) -> ApiResponse {
+        self.advance(now);
+        let identity = self.identify(now, request.header("authorization"));
+        let client = client_name(identity.as_ref().ok(), request);
+        let path = ArmPath::parse(request.path());
+        let correlation = match request.header("x-ms-correlation-request-id") {
+            Some(given) => given.to_owned(),
+            None => self.random.uuid(),
+        };
+        let effect = self.faults.take(Server::Arm, request, &client);
+        let canned = effect
+            .as_ref()
+            .and_then(|effect| effect.answer(|seconds| self.throttled(&path, &client, &request.method, seconds)));
+        let mut response = if let Some(response) = canned {
+            response
+        } else {
+            let fate = effect.as_ref().map(Effect::fate).unwrap_or_default();
+            let call = Call {
+                now,
+                request,
+                client: client.clone(),
+                api_version: String::new(),
+                fate,
+            };
+            self.answer(call, identity, &path)
+                .unwrap_or_else(|error| self.refusal(&error))
+        };
+        let subscription = path.subscription().filter(|id| self.require_subscription(id).is_ok());
+        self.add_standard_headers(now, &request.method, subscription, &correlation, &mut response);
+        self.deliver(&mut response, effect.as_ref());
+        self.write_log(now, Server::Arm, client, request, &response, correlation);
+        response
+    }
+
+    /// A request to the login service.
+    pub fn handle_login(&mut self, now: Time, request: &ApiRequest) -> ApiResponse {
+        self.handle_other(now, request, Server::Login, Self::answer_login)
+    }
+
+    /// A request to Microsoft's download page or for a file that it lists.
+    pub fn handle_download(&mut self, now: Time, request: &ApiRequest) -> ApiResponse {
+        self.handle_other(now, request, Server::DownloadPage, Self::answer_download)
+    }
+
+    fn handle_other(
+        &mut self,
+        now: Time,
+        request: &ApiRequest,
+        server: Server,
+        answer: fn(&mut Self, Time, &ApiRequest) -> ApiResponse,
+    ) -> ApiResponse {
+        self.advance(now);
+        let client = client_name(None, request);
+        let effect = self.faults.take(server, request, &client);
+        let throttled = |seconds: u64| ApiResponse::empty(429).with_header("retry-after", seconds.to_string());
+        let mut response = match effect.as_ref().and_then(|effect| effect.answer(throttled)) {
+            Some(response) => response,
+            None => answer(self, now, request),
+        };
+        self.deliver(&mut response, effect.as_ref());
+        let correlation = request.header("client-request-id").unwrap_or_default().to_owned();
+        self.write_log(now, server, client, request, &response, correlation);
+        response
+    }
+
+    fn answer(
+        &mut self,
+        mut call: Call<'_>,
+        identity: Result<Identity, ApiError>,
+        path: &ArmPath,
+    ) -> Result<ApiResponse, ApiError> {
+        let identity = identity?;
+        call.api_version = call
+            .request
+            .query("api-version")
+            .ok_or_else(error::missing_api_version)?;
+        if !is_api_version(&call.api_version) {
+            return Err(error::invalid_api_version(&call.api_version));
+        }
+        if let Some(subscription) = path.subscription() {
+            self.require_subscription(subscription)?;
+        }
+        let method = call.request.method.as_str();
+        access::check_roles(self.roles.as_deref(), &identity, method, path)?;
+        access::check_locks(&self.locks, method, path)?;
+        match (method, path) {
+            ("GET", ArmPath::Subscriptions) => Ok(self.list_subscriptions()),
+            ("GET", ArmPath::Subscription { subscription }) => self.get_subscription(subscription),
+            ("GET", ArmPath::Locations { subscription }) => Ok(self.list_locations(subscription)),
+            ("GET", ArmPath::Usages { subscription, location }) => Ok(self.list_usages(subscription, location)),
+            ("GET", ArmPath::Operation { id, .. }) => self.operation_status(call.request, id),
+            ("GET", ArmPath::OperationResult { id, .. }) => self.operation_result(call.request, id),
+            ("GET", ArmPath::Job { .. }) => self.job_status(call.request),
+            ("GET", ArmPath::ResourceGroups { subscription }) => Ok(self.list_groups(subscription)),
+            ("GET", ArmPath::ResourceGroup { subscription, group }) => self.get_group(subscription, group),
+            ("PUT", ArmPath::ResourceGroup { subscription, group }) => self.put_group(&call, subscription, group),
+            ("DELETE", ArmPath::ResourceGroup { subscription, group }) => self.delete_group(&call, subscription, group),
+            ("GET", ArmPath::RouteTables { subscription, group }) => {
+                self.list_route_tables(&call, subscription, group.as_deref())
+            }
+            ("GET", ArmPath::RouteTable(id)) => self.get_route_table(&call, id),
+            ("PUT", ArmPath::RouteTable(id)) => self.put_route_table(&call, id),
+            ("PATCH", ArmPath::RouteTable(id)) => self.patch_route_table(&call, id),
+            ("DELETE", ArmPath::RouteTable(id)) => self.delete_route_table(&call, id),
+            ("GET", ArmPath::Routes(id)) => self.list_routes(id),
+            ("GET", ArmPath::Route(id, name)) => self.get_route(id, name),
+            ("PUT", ArmPath::Route(id, name)) => self.put_route(&call, id, name),
+            ("DELETE", ArmPath::Route(id, name)) => self.delete_route(&call, id, name),
+            (_, ArmPath::UnknownType { namespace, kind, .. }) => {
+                Err(error::unknown_type(namespace, kind, &call.api_version))
+            }
+            (_, ArmPath::Unknown) => Err(error::unknown_path(call.request.path())),
+            (method, _) => Err(error::method_not_allowed(method)),
+        }
+    }
+
+    fn refusal(&self, error: &ApiError) -> ApiResponse {
+        let mut response = error.response();
+        if let Some(seconds) = error.retry_after_seconds {
+            self.set_retry_after(&mut response, seconds);
+        }
+        response
+    }
+
+    fn throttled(&self, path: &ArmPath, client: &str, method: &str, seconds: u64) -> ApiResponse {
+        let kind = match method {
+            "GET" | "HEAD" => "read",
+            "DELETE" => "delete",
+            _ => "write",
+        };
+        let subscription = path.subscription().unwrap_or_default();
+        self.refusal(&error::subscription_throttled(kind, subscription, client, seconds))
+    }
+
+    fn deliver(&self, response: &mut ApiResponse, effect: Option<&Effect>) {
+        let latency = self.scaled(self.settings.latencies.answer.0);
+        response.delivery = match effect {
+            Some(Effect::DropBefore | Effect::DropAfterCommit) => Delivery::Drop,
+            Some(Effect::Withhold) => Delivery::Withhold,
+            Some(Effect::Slow { ms }) => Delivery::After(latency + Duration::from_millis(*ms)),
+            _ if latency.is_zero() => Delivery::Answer,
+            _ => Delivery::After(latency),
+        };
+    }
+
+    fn write_log(
+        &mut self,
+        now: Time,
+        server: Server,
+        client: String,
+        request: &ApiRequest,
+        response: &ApiResponse,
+        correlation_id: String,
+    ) {
+        self.log.push(LogEntry {
+            at: now.rfc3339(),
+            client,
+            method: request.method.clone(),
+            url: request.target.clone(),
+            status: response.status,
+            correlation_id,
+            server,
+        });
+    }
+
+    /// A number that depends on the seed, a name and a count, and disturbs no other.
+    pub(super) fn drawn(&self, name: &str, count: usize, first: u64, last: u64) -> u64 {
+        let seed = encoding::hash(self.key, format!("{name} {count}").as_bytes());
+        Random::new(seed).between(first, last.max(first))
+    }
+
+    pub(super) fn table_id(id: &str) -> Option<(ResourceId, Option<String>)> {
+        match ArmPath::parse(id) {
+            ArmPath::RouteTable(id) => Some((id, None)),
+            ArmPath::Route(id, name) => Some((id, Some(name))),
+            _ => None,
+        }
+    }
+}
+
+fn client_name(identity: Option<&Identity>, request: &ApiRequest) -> String {
+    let client = identity.map_or("anonymous", |identity| identity.client.as_str());
+    match request.header("x-armsim-client") {
+        Some(process) => format!("{client}/{process}"),
+        None => client.to_owned(),
+    }
+}
+
+/// `yyyy-MM-dd`, perhaps followed by `-preview`.
+fn is_api_version(text: &str) -> bool {
+    let text = text.strip_suffix("-preview").unwrap_or(text);
+    text.len() == 10
+        && text.bytes().enumerate().all(|(i, byte)| {
+            if i == 4 || i == 7 {
+                byte == b'-'
+            } else {
+                byte.is_ascii_digit()
+            }
+        })
+}
