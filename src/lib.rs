@@ -3,7 +3,12 @@
 //! `ARCHITECTURE.md` is the map. Imports go one way: `main → commands → app → reconcile → {azure, store} → feed →
 //! api → domain`; `telemetry` is a leaf.
 
-pub mod domain;
 pub mod api;
+pub mod app;
 pub mod azure;
+pub mod commands;
+pub mod domain;
 pub mod feed;
+pub mod reconcile;
+pub mod store;
+pub mod telemetry;

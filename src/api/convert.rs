@@ -22,7 +22,10 @@ pub struct FieldError {
 
 impl FieldError {
     pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { path: path.into(), what: what.into() }
+        Self {
+            path: path.into(),
+            what: what.into(),
+        }
     }
 }
 
@@ -93,7 +96,10 @@ fn services(routes: &api::Routes) -> Result<Vec<String>, FieldError> {
     for (index, service) in routes.services.iter().enumerate() {
         if !seen.insert(service.0.to_ascii_lowercase()) {
             let path = format!("spec.routes.services[{index}]");
-            return Err(FieldError::new(path, format!("{} stands twice; write it once", service.0)));
+            return Err(FieldError::new(
+                path,
+                format!("{} stands twice; write it once", service.0),
+            ));
         }
     }
     if routes.services.is_empty() && routes.route_tables.iter().any(|table| table.default_route.is_none()) {
@@ -111,7 +117,10 @@ fn route_tables(routes: &api::Routes) -> Result<Vec<RouteTableIntent>, FieldErro
         let id = ResourceId::parse(&table.id, TargetKind::RouteTable)
             .map_err(|error| FieldError::new(at("id"), error.to_string()))?;
         if !seen.insert(id.clone()) {
-            return Err(FieldError::new(at("id"), "this route table stands twice; write it once"));
+            return Err(FieldError::new(
+                at("id"),
+                "this route table stands twice; write it once",
+            ));
         }
         let default_route = match &table.default_route {
             Some(route) => Some(private_address(&route.ip_address, &at("defaultRoute.ipAddress"))?),
@@ -133,29 +142,38 @@ fn route_tables(routes: &api::Routes) -> Result<Vec<RouteTableIntent>, FieldErro
 fn next_hop(hop: &api::NextHop, path: &str) -> Result<NextHop, FieldError> {
     match (hop.kind, &hop.ip_address) {
         (api::NextHopType::Internet, None) => Ok(NextHop::Internet),
-        (api::NextHopType::Internet, Some(_)) => {
-            Err(FieldError::new(format!("{path}.ipAddress"), "leave it out, or write type: VirtualAppliance"))
-        }
-        (api::NextHopType::VirtualAppliance, Some(text)) => {
-            Ok(NextHop::VirtualAppliance(private_address(text, &format!("{path}.ipAddress"))?))
-        }
-        (api::NextHopType::VirtualAppliance, None) => {
-            Err(FieldError::new(format!("{path}.ipAddress"), "type VirtualAppliance needs the appliance's address"))
-        }
+        (api::NextHopType::Internet, Some(_)) => Err(FieldError::new(
+            format!("{path}.ipAddress"),
+            "leave it out, or write type: VirtualAppliance",
+        )),
+        (api::NextHopType::VirtualAppliance, Some(text)) => Ok(NextHop::VirtualAppliance(private_address(
+            text,
+            &format!("{path}.ipAddress"),
+        )?)),
+        (api::NextHopType::VirtualAppliance, None) => Err(FieldError::new(
+            format!("{path}.ipAddress"),
+            "type VirtualAppliance needs the appliance's address",
+        )),
     }
 }
 
 /// An address that a virtual appliance can have: any unicast address but loopback, link-local and 0.0.0.0.
 fn private_address(text: &str, path: &str) -> Result<IpAddr, FieldError> {
-    let address: IpAddr = text
-        .parse()
-        .map_err(|_| FieldError::new(path, format!("{text:?} is not an IP address; write one such as 10.0.1.4")))?;
+    let address: IpAddr = text.parse().map_err(|_| {
+        FieldError::new(
+            path,
+            format!("{text:?} is not an IP address; write one such as 10.0.1.4"),
+        )
+    })?;
     let unusable = address.is_loopback()
         || address.is_multicast()
         || address.is_unspecified()
         || matches!(address, IpAddr::V4(v4) if v4.is_link_local() || v4.is_broadcast());
     if unusable {
-        return Err(FieldError::new(path, format!("{text} cannot be a next hop; write the appliance's private address")));
+        return Err(FieldError::new(
+            path,
+            format!("{text} cannot be a next hop; write the appliance's private address"),
+        ));
     }
     Ok(address)
 }
@@ -172,10 +190,16 @@ pub struct FeedIntent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceIntent {
     /// A page and the file that it links to; no URL means Microsoft's page for the cloud.
-    Page { url: Option<url::Url> },
+    Page {
+        url: Option<url::Url>,
+    },
     /// The document itself.
-    Url { url: url::Url },
-    File { path: String },
+    Url {
+        url: url::Url,
+    },
+    File {
+        path: String,
+    },
 }
 
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(15 * 60);
@@ -185,14 +209,19 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
     let interval = duration(&spec.interval).map_err(|what| FieldError::new("spec.interval", what))?;
     if !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&interval) {
-        return Err(FieldError::new("spec.interval", format!("{} is not between 15m and 24h", spec.interval)));
+        return Err(FieldError::new(
+            "spec.interval",
+            format!("{} is not between 15m and 24h", spec.interval),
+        ));
     }
     let mut sources = Vec::new();
     for (index, source) in spec.sources.iter().enumerate() {
         let path = format!("spec.sources[{index}]");
         sources.push(match (&source.download, &source.file) {
             (Some(download), None) => download_source(download, &path)?,
-            (None, Some(file)) => SourceIntent::File { path: file.path.clone() },
+            (None, Some(file)) => SourceIntent::File {
+                path: file.path.clone(),
+            },
             _ => return Err(FieldError::new(path, "write exactly one of download and file")),
         });
     }
@@ -201,21 +230,36 @@ pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
         FeedCloud::AzureGovernment => Cloud::AzureGovernment,
         FeedCloud::China => Cloud::China,
     };
-    Ok(FeedIntent { cloud, sources, interval })
+    Ok(FeedIntent {
+        cloud,
+        sources,
+        interval,
+    })
 }
 
 fn download_source(download: &super::feed::Download, path: &str) -> Result<SourceIntent, FieldError> {
     let parse = |text: &str, field: &str| {
         let url = url::Url::parse(text).map_err(|e| format!("{text:?} is not a URL: {e}"));
-        url.and_then(|url| if url.scheme() == "https" { Ok(url) } else { Err(format!("{text} is not https")) })
-            .map_err(|what| FieldError::new(format!("{path}.download.{field}"), what))
+        url.and_then(|url| {
+            if url.scheme() == "https" {
+                Ok(url)
+            } else {
+                Err(format!("{text} is not https"))
+            }
+        })
+        .map_err(|what| FieldError::new(format!("{path}.download.{field}"), what))
     };
     match (&download.page_url, &download.file_url) {
-        (Some(_), Some(_)) => {
-            Err(FieldError::new(format!("{path}.download"), "write pageUrl or fileUrl, not both"))
-        }
-        (None, Some(url)) => Ok(SourceIntent::Url { url: parse(url, "fileUrl")? }),
-        (Some(url), None) => Ok(SourceIntent::Page { url: Some(parse(url, "pageUrl")?) }),
+        (Some(_), Some(_)) => Err(FieldError::new(
+            format!("{path}.download"),
+            "write pageUrl or fileUrl, not both",
+        )),
+        (None, Some(url)) => Ok(SourceIntent::Url {
+            url: parse(url, "fileUrl")?,
+        }),
+        (Some(url), None) => Ok(SourceIntent::Page {
+            url: Some(parse(url, "pageUrl")?),
+        }),
         (None, None) => Ok(SourceIntent::Page { url: None }),
     }
 }

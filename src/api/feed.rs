@@ -71,3 +71,52 @@ pub struct FileSource {
 fn default_interval() -> String {
     "6h".to_owned()
 }
+
+/// What a feed found and what is in force.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceTagFeedStatus {
+    /// The document in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<StoredDocument>,
+    /// All documents that are kept, newest first.
+    #[serde(default)]
+    pub stored: Vec<StoredDocument>,
+    /// How each source fared in the last poll.
+    #[serde(default)]
+    pub sources: Vec<SourceStatus>,
+    /// Why the document in force is not stored, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_stored: Option<String>,
+    /// Why the latest text of the object is not used, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredDocument {
+    pub change_number: u64,
+    /// YYYY-MM-DD: the date in the published name, else the day of acceptance.
+    pub file_date: String,
+    pub digest: String,
+    /// RFC 3339.
+    pub accepted_at: String,
+    pub source: String,
+    /// How the source found it.
+    pub strategy: String,
+    pub tags: usize,
+    pub prefixes: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    pub source: String,
+    /// Accepted, Unchanged, Held, Rejected or Failed.
+    pub result: String,
+    /// A constant, for Held, Rejected and Failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub message: String,
+}

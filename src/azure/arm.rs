@@ -84,7 +84,9 @@ pub struct Arm {
 
 impl std::fmt::Debug for Arm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Arm").field("endpoint", &self.endpoint.as_str()).finish_non_exhaustive()
+        f.debug_struct("Arm")
+            .field("endpoint", &self.endpoint.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,11 +117,25 @@ impl Arm {
     /// GETs a target.
     pub async fn read(&self, id: &ResourceId, fence: &Fence) -> Result<Value, ArmError> {
         self.persist(fence, async || {
-            let ResourceId { subscription, resource_group, kind, name } = id;
+            let ResourceId {
+                subscription,
+                resource_group,
+                kind,
+                name,
+            } = id;
             let answer = match kind {
-                TargetKind::RouteTable => self.client.route_tables_client().get(resource_group, name, subscription).send(),
+                TargetKind::RouteTable => self
+                    .client
+                    .route_tables_client()
+                    .get(resource_group, name, subscription)
+                    .send(),
             };
-            read_body(answer.await.map_err(into_refusal)?.into_raw_response(), "GET", &id.to_string()).await
+            read_body(
+                answer.await.map_err(into_refusal)?.into_raw_response(),
+                "GET",
+                &id.to_string(),
+            )
+            .await
         })
         .await
     }
@@ -128,8 +144,18 @@ impl Arm {
     pub async fn read_route(&self, table: &ResourceId, name: &str, fence: &Fence) -> Result<Option<Value>, ArmError> {
         let found = self
             .persist(fence, async || {
-                let ResourceId { subscription, resource_group, name: table_name, .. } = table;
-                let answer = self.client.routes_client().get(resource_group, table_name, name, subscription).send().await;
+                let ResourceId {
+                    subscription,
+                    resource_group,
+                    name: table_name,
+                    ..
+                } = table;
+                let answer = self
+                    .client
+                    .routes_client()
+                    .get(resource_group, table_name, name, subscription)
+                    .send()
+                    .await;
                 let path = format!("{table}/routes/{name}");
                 read_body(answer.map_err(into_refusal)?.into_raw_response(), "GET", &path).await
             })
@@ -150,7 +176,12 @@ impl Arm {
             }
             let (method, path, raw) = match write {
                 Write::PutRoute { table, name, route } => {
-                    let ResourceId { subscription, resource_group, name: table_name, .. } = table;
+                    let ResourceId {
+                        subscription,
+                        resource_group,
+                        name: table_name,
+                        ..
+                    } = table;
                     let routes = self.client.routes_client();
                     let request =
                         routes.create_or_update(resource_group, table_name, name, (**route).clone(), subscription);
@@ -158,8 +189,16 @@ impl Arm {
                     ("PUT", format!("{table}/routes/{name}"), answer.into_raw_response())
                 }
                 Write::DeleteRoute { table, name } => {
-                    let ResourceId { subscription, resource_group, name: table_name, .. } = table;
-                    let request = self.client.routes_client().delete(resource_group, table_name, name, subscription);
+                    let ResourceId {
+                        subscription,
+                        resource_group,
+                        name: table_name,
+                        ..
+                    } = table;
+                    let request = self
+                        .client
+                        .routes_client()
+                        .delete(resource_group, table_name, name, subscription);
                     let answer = request.send().await.map_err(into_refusal)?;
                     ("DELETE", format!("{table}/routes/{name}"), answer.into_raw_response())
                 }
@@ -180,7 +219,9 @@ impl Arm {
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(ArmError::Refused(refusal)) if refusal.status == Some(404) => {
-                    return Err(operation.refusal(OPERATION_LOST, "ARM no longer knows the operation".into()).into());
+                    return Err(operation
+                        .refusal(OPERATION_LOST, "ARM no longer knows the operation".into())
+                        .into());
                 }
                 Err(error) => return Err(error),
             };
@@ -192,7 +233,9 @@ impl Arm {
                     return Err(operation.refusal(OPERATION_LOST, message).into());
                 }
                 Ok(Progress::Running) | Err(_) => {
-                    wait = transport::retry_after(&answer).unwrap_or_else(|| default_wait(attempt)).min(LONGEST_WAIT);
+                    wait = transport::retry_after(&answer)
+                        .unwrap_or_else(|| default_wait(attempt))
+                        .min(LONGEST_WAIT);
                 }
             }
         }
@@ -234,7 +277,13 @@ impl Arm {
     /// What ARM's locations API names as the pair of a region, cached. `None`: not known, or not readable.
     pub async fn paired_region(&self, subscription: &str, region: &str) -> Option<Vec<String>> {
         let key = subscription.to_ascii_lowercase();
-        let known = self.pairs.lock().await.get(&key).filter(|(read, _)| read.elapsed() < CACHED_FOR).cloned();
+        let known = self
+            .pairs
+            .lock()
+            .await
+            .get(&key)
+            .filter(|(read, _)| read.elapsed() < CACHED_FOR)
+            .cloned();
         let pairs = match known {
             Some((_, pairs)) => pairs,
             None => {
@@ -320,7 +369,11 @@ impl Tries {
         if *count >= most {
             return None;
         }
-        let own = if refusal.class() == Class::Transient { default * 2_u32.pow(*count) } else { default };
+        let own = if refusal.class() == Class::Transient {
+            default * 2_u32.pow(*count)
+        } else {
+            default
+        };
         *count += 1;
         Some(refusal.retry_after.unwrap_or(own).min(LONGEST_WAIT))
     }
@@ -344,8 +397,9 @@ async fn accepted(raw: azure_core::Response, method: &str, path: String) -> Resu
     let header = |name: &'static str| headers.get_optional_str(&name.into()).map(str::to_owned);
     let number = |name: &'static str| header(name).and_then(|text| text.parse::<u64>().ok());
     let milliseconds = number("x-ms-retry-after-ms").or_else(|| number("retry-after-ms"));
-    let first_wait =
-        milliseconds.map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs));
+    let first_wait = milliseconds
+        .map(Duration::from_millis)
+        .or_else(|| number("retry-after").map(Duration::from_secs));
     let url = header("azure-asyncoperation").or_else(|| header("location"));
     let correlation_id = header("x-ms-correlation-request-id");
     let body = body.collect().await.map_err(into_refusal)?;
@@ -354,15 +408,28 @@ async fn accepted(raw: azure_core::Response, method: &str, path: String) -> Resu
     let complete = state["properties"]["provisioningState"].as_str() == Some("Succeeded");
     let url = match url.filter(|_| !complete) {
         Some(text) => Some(url::Url::parse(&text).map_err(|error| {
-            ArmError::from(unreadable(method, &path, format!("the operation's address cannot be read: {error}")))
+            ArmError::from(unreadable(
+                method,
+                &path,
+                format!("the operation's address cannot be read: {error}"),
+            ))
         })?),
         None => None,
     };
-    Ok(Operation { url, first_wait, correlation_id, method: method.to_owned(), path })
+    Ok(Operation {
+        url,
+        first_wait,
+        correlation_id,
+        method: method.to_owned(),
+        path,
+    })
 }
 
 fn read_usage(usage: &models::Usage) -> (&str, usize) {
-    (usage.name.value.as_deref().unwrap_or_default(), usize::try_from(usage.limit).unwrap_or(0))
+    (
+        usage.name.value.as_deref().unwrap_or_default(),
+        usize::try_from(usage.limit).unwrap_or(0),
+    )
 }
 
 fn unreadable(method: &str, path: &str, message: String) -> Refusal {
@@ -383,8 +450,15 @@ fn into_refusal(error: azure_core::Error) -> Refusal {
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
         return refusal.clone();
     }
-    let code = if matches!(error.kind(), ErrorKind::Credential) { NO_TOKEN } else { UNREADABLE };
-    Refusal { code: code.to_owned(), ..unreadable("login", "", error.to_string()) }
+    let code = if matches!(error.kind(), ErrorKind::Credential) {
+        NO_TOKEN
+    } else {
+        UNREADABLE
+    };
+    Refusal {
+        code: code.to_owned(),
+        ..unreadable("login", "", error.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -405,13 +479,21 @@ mod tests {
         let mut tries = Tries::default();
         let busy = refusal(429, "RetryableErrorDueToAnotherOperation", Some(14));
         assert_eq!(tries.next(&busy), Some(Duration::from_secs(14)));
-        assert_eq!(tries.next(&refusal(409, "AnotherOperationInProgress", None)), Some(BUSY_WAIT));
+        assert_eq!(
+            tries.next(&refusal(409, "AnotherOperationInProgress", None)),
+            Some(BUSY_WAIT)
+        );
         let transient = refusal(503, "", None);
-        let waits: Vec<Option<u64>> = (0..5).map(|_| tries.next(&transient).map(|wait| wait.as_secs())).collect();
+        let waits: Vec<Option<u64>> = (0..5)
+            .map(|_| tries.next(&transient).map(|wait| wait.as_secs()))
+            .collect();
         assert_eq!(waits, [Some(1), Some(2), Some(4), Some(8), None]);
         assert_eq!(tries.next(&refusal(429, "", Some(100_000))), Some(LONGEST_WAIT));
         let unauthenticated = refusal(401, "", None);
-        assert_eq!([tries.next(&unauthenticated), tries.next(&unauthenticated)], [Some(Duration::ZERO), None]);
+        assert_eq!(
+            [tries.next(&unauthenticated), tries.next(&unauthenticated)],
+            [Some(Duration::ZERO), None]
+        );
         assert_eq!(tries.next(&refusal(403, "AuthorizationFailed", None)), None);
         assert_eq!(tries.next(&refusal(412, "", None)), None);
     }

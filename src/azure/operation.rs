@@ -41,7 +41,9 @@ impl Operation {
             "Failed" | "Canceled" => {
                 let error = &json["error"];
                 let code = error["code"].as_str().unwrap_or(OPERATION_FAILED);
-                let message = error["message"].as_str().unwrap_or("the operation failed without a reason");
+                let message = error["message"]
+                    .as_str()
+                    .unwrap_or("the operation failed without a reason");
                 let mut refusal = self.refusal(code, message.to_owned());
                 refusal.details = error["details"]
                     .as_array()
@@ -94,8 +96,13 @@ mod tests {
         assert_eq!(progress(r#"{"status":"InProgress"}"#).unwrap(), Progress::Running);
         assert_eq!(progress(r#"{"status":"Succeeded"}"#).unwrap(), Progress::Succeeded);
         let failed = progress(r#"{"status":"Failed","error":{"code":"RouteConflict","message":"no"}}"#).unwrap();
-        let Progress::Failed(refusal) = failed else { panic!("not failed") };
-        assert_eq!((refusal.code.as_str(), refusal.correlation_id.as_deref()), ("RouteConflict", Some("c")));
+        let Progress::Failed(refusal) = failed else {
+            panic!("not failed")
+        };
+        assert_eq!(
+            (refusal.code.as_str(), refusal.correlation_id.as_deref()),
+            ("RouteConflict", Some("c"))
+        );
     }
 
     #[test]

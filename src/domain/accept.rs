@@ -60,11 +60,20 @@ pub enum Rejection {
     #[error("tag {tag}: {prefix} is wider than a prefix of this service can be (/{shortest} at the widest)")]
     MaskTooShort { tag: String, prefix: Prefix, shortest: u8 },
     #[error("tag {tag}: {prefix} lies in no prefix of AzureCloud for region {region}")]
-    OutsideRegion { tag: String, prefix: Prefix, region: String },
+    OutsideRegion {
+        tag: String,
+        prefix: Prefix,
+        region: String,
+    },
     #[error(
         "it is older (change number {number}, {date}) than the one in force (change number {in_force_number}, {in_force_date})"
     )]
-    Older { number: u64, date: Date, in_force_number: u64, in_force_date: Date },
+    Older {
+        number: u64,
+        date: Date,
+        in_force_number: u64,
+        in_force_date: Date,
+    },
 }
 
 impl Rejection {
@@ -91,7 +100,9 @@ pub fn judge(
     if let Err(rejection) = check(candidate, cloud, regions) {
         return Verdict::Rejected(rejection);
     }
-    let Some(in_force) = in_force else { return Verdict::Accepted };
+    let Some(in_force) = in_force else {
+        return Verdict::Accepted;
+    };
     let before = in_force.document;
     let newer = (candidate.change_number, file_date) > (before.change_number, in_force.file_date);
     if candidate.digest == before.digest && !newer {
@@ -120,7 +131,10 @@ fn prefixes_gone(old: &Document, new: &Document) -> usize {
 /// What must hold of every document, whatever was there before.
 pub fn check(document: &Document, cloud: Cloud, regions: &Regions) -> Result<(), Rejection> {
     if document.cloud != cloud {
-        return Err(Rejection::WrongCloud { found: document.cloud, expected: cloud });
+        return Err(Rejection::WrongCloud {
+            found: document.cloud,
+            expected: cloud,
+        });
     }
     let machine_learning = IDENTITY_SERVICES[0];
     if document.tag(machine_learning).is_none() {
@@ -147,17 +161,36 @@ fn check_masks(tag: &Tag) -> Result<(), Rejection> {
             Family::V6 => SHORTEST_V6,
         };
         if prefix.length() < shortest {
-            return Err(Rejection::MaskTooShort { tag: tag.name.to_string(), prefix, shortest });
+            return Err(Rejection::MaskTooShort {
+                tag: tag.name.to_string(),
+                prefix,
+                shortest,
+            });
         }
     }
     Ok(())
 }
 
 fn check_containment(tag: &Tag, document: &Document, regions: &Regions) -> Result<(), Rejection> {
-    let region = if tag.region.is_empty() { tag.suffix().unwrap_or_default() } else { &tag.region };
-    let outside = |prefix| Rejection::OutsideRegion { tag: tag.name.to_string(), prefix, region: region.to_owned() };
-    let cloud = regions.find(region, document).map(|region| cloud_prefixes(document, &region)).unwrap_or_default();
-    match tag.prefixes.iter().find(|prefix| !cloud.iter().any(|wide| wide.contains(prefix))) {
+    let region = if tag.region.is_empty() {
+        tag.suffix().unwrap_or_default()
+    } else {
+        &tag.region
+    };
+    let outside = |prefix| Rejection::OutsideRegion {
+        tag: tag.name.to_string(),
+        prefix,
+        region: region.to_owned(),
+    };
+    let cloud = regions
+        .find(region, document)
+        .map(|region| cloud_prefixes(document, &region))
+        .unwrap_or_default();
+    match tag
+        .prefixes
+        .iter()
+        .find(|prefix| !cloud.iter().any(|wide| wide.contains(prefix)))
+    {
         Some(prefix) => Err(outside(*prefix)),
         None => Ok(()),
     }
@@ -165,7 +198,9 @@ fn check_containment(tag: &Tag, document: &Document, regions: &Regions) -> Resul
 
 /// All prefixes of `AzureCloud.<region>`, matched by the tags' `region` (their names use short forms).
 pub fn cloud_prefixes(document: &Document, region: &super::region::Region) -> Vec<Prefix> {
-    let tags = document.children("AzureCloud").filter(|tag| region.is_named(&tag.region));
+    let tags = document
+        .children("AzureCloud")
+        .filter(|tag| region.is_named(&tag.region));
     tags.flat_map(|tag| tag.prefixes.iter().copied()).collect()
 }
 

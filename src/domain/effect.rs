@@ -13,7 +13,14 @@ const LISTED: usize = 5;
 
 pub fn warnings(desired: &Desired, observed: &Observed, installation: &Installation) -> Vec<Note> {
     let foreign: Vec<&ObservedEntry> = observed.entries.iter().filter(|e| !e.is_ours(installation)).collect();
-    [no_subnet(observed), more_specific(desired, &foreign), default_route(desired, observed)].into_iter().flatten().collect()
+    [
+        no_subnet(observed),
+        more_specific(desired, &foreign),
+        default_route(desired, observed),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn no_subnet(observed: &Observed) -> Option<Note> {
@@ -27,17 +34,25 @@ fn no_subnet(observed: &Observed) -> Option<Note> {
 fn more_specific(desired: &Desired, foreign: &[&ObservedEntry]) -> Option<Note> {
     let mut found = Vec::new();
     for entry in foreign {
-        let Address::Prefix(narrow) = &entry.address else { continue };
+        let Address::Prefix(narrow) = &entry.address else {
+            continue;
+        };
         let wide = desired.entries.iter().find_map(|(address, wanted)| match address {
             Address::Prefix(wide)
                 if !wanted.is_default_route()
                     && wide != narrow
                     && wide.contains(narrow)
-                    && wanted.next_hop != entry.next_hop => Some(wide),
+                    && wanted.next_hop != entry.next_hop =>
+            {
+                Some(wide)
+            }
             _ => None,
         });
         if let Some(wide) = wide {
-            found.push(format!("{:?} sends {narrow} of {wide} to {}", entry.name, entry.next_hop));
+            found.push(format!(
+                "{:?} sends {narrow} of {wide} to {}",
+                entry.name, entry.next_hop
+            ));
         }
     }
     if found.is_empty() {
@@ -45,8 +60,15 @@ fn more_specific(desired: &Desired, foreign: &[&ObservedEntry]) -> Option<Note> 
     }
     let more = found.len().saturating_sub(LISTED);
     found.truncate(LISTED);
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Some(Note { code: "MoreSpecificRoute", message: format!("routes of others take precedence: {}{tail}", found.join("; ")) })
+    let tail = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    Some(Note {
+        code: "MoreSpecificRoute",
+        message: format!("routes of others take precedence: {}{tail}", found.join("; ")),
+    })
 }
 
 /// None in the table says nothing: it may come by BGP.
@@ -58,7 +80,10 @@ fn default_route(desired: &Desired, observed: &Observed) -> Option<Note> {
     let entry = observed.entries.iter().find(|entry| entry.address == address)?;
     (entry.next_hop == NextHop::Internet).then(|| Note {
         code: "DefaultRouteToInternet",
-        message: format!("{:?} sends 0.0.0.0/0 to Internet, so the routes to the services change nothing", entry.name),
+        message: format!(
+            "{:?} sends 0.0.0.0/0 to Internet, so the routes to the services change nothing",
+            entry.name
+        ),
     })
 }
 
@@ -76,7 +101,11 @@ pub fn pair_differs(wishes: &Wishes, by_arm: &[String]) -> Option<Note> {
              Set pairedRegion to say otherwise",
             wishes.region,
             documented.unwrap_or("none"),
-            if by_arm.is_empty() { "none".to_owned() } else { by_arm.join(", ") }
+            if by_arm.is_empty() {
+                "none".to_owned()
+            } else {
+                by_arm.join(", ")
+            }
         ),
     })
 }

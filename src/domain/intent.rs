@@ -148,7 +148,11 @@ pub struct Intent {
 /// It holds no Kubernetes name, so renaming or moving a Network changes nothing in Azure.
 pub fn entry_name(installation: &Installation, address: &str) -> String {
     // A prefix may end with `::/32`; what follows `_` is always a digit, so the last character is allowed.
-    let name = format!("{}{}", installation.entry_prefix(), address.replace('/', "_").replace(':', "-"));
+    let name = format!(
+        "{}{}",
+        installation.entry_prefix(),
+        address.replace('/', "_").replace(':', "-")
+    );
     debug_assert!(is_network_name(&name), "{name}");
     name
 }
@@ -161,12 +165,18 @@ mod tests {
     fn entry_names_are_allowed_by_azure() {
         let installation: Installation = "prod00000001".parse().unwrap();
         for address in [
-            "13.66.87.128/26", "2603:1030:40c:1::2c0/122", "2603::/16", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
+            "13.66.87.128/26",
+            "2603:1030:40c:1::2c0/122",
+            "2603::/16",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
             "AzureMachineLearning",
         ] {
             assert!(is_network_name(&entry_name(&installation, address)), "{address}");
         }
-        assert_eq!(entry_name(&installation, "13.66.87.128/26"), "amlnet.prod00000001.13.66.87.128_26");
+        assert_eq!(
+            entry_name(&installation, "13.66.87.128/26"),
+            "amlnet.prod00000001.13.66.87.128_26"
+        );
     }
 
     #[test]

@@ -96,18 +96,34 @@ pub fn project(
         Subject::Valid(targets) => targets,
         Subject::Invalid(_) => &[],
     };
-    let wishes = targets.iter().find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
-    let statuses: Vec<TargetStatus> = targets.iter().map(|(id, _, outcome)| target(id, outcome.as_ref(), network)).collect();
+    let wishes = targets
+        .iter()
+        .find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
+    let statuses: Vec<TargetStatus> = targets
+        .iter()
+        .map(|(id, _, outcome)| target(id, outcome.as_ref(), network))
+        .collect();
     // It moves only when all targets have seen this generation; until then the old one stays.
     let seen_by_all = targets.iter().all(|(_, _, outcome)| outcome.is_some());
-    let observed_generation = if seen_by_all { generation } else { old.map_or(0, |old| old.observed_generation) };
+    let observed_generation = if seen_by_all {
+        generation
+    } else {
+        old.map_or(0, |old| old.observed_generation)
+    };
     let verdict = verdict(subject, &statuses);
     let conditions = verdict
         .into_iter()
         .map(|(kind, status, reason, message)| {
             let before = old.and_then(|old| old.conditions.iter().find(|c| c.kind == kind && c.status == status));
             let since = before.map_or(now, |condition| condition.since);
-            Condition { kind, status, reason, message, observed_generation: generation, since }
+            Condition {
+                kind,
+                status,
+                reason,
+                message,
+                observed_generation: generation,
+                since,
+            }
         })
         .collect();
     NetworkStatus {
@@ -146,16 +162,30 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
             } else if let Some(target) = worst("Changes") {
                 (true, false, false, false, "ChangesHeld", with(target))
             } else {
-                (true, false, false, false, "InSync", format!("{} of {0} targets hold what they need", targets.len()))
+                (
+                    true,
+                    false,
+                    false,
+                    false,
+                    "InSync",
+                    format!("{} of {0} targets hold what they need", targets.len()),
+                )
             }
         }
     };
-    let line = |kind, status| (kind, status, reason.to_owned(), message.clone());
+    // The explanation stands once where nothing is wrong with a condition, and wherever something is.
+    let line = |kind, status, says_why: bool| {
+        if says_why {
+            (kind, status, reason.to_owned(), message.clone())
+        } else {
+            (kind, status, "No".to_owned(), String::new())
+        }
+    };
     vec![
-        line(ConditionType::Ready, ready),
-        line(ConditionType::Reconciling, reconciling),
-        line(ConditionType::Stalled, stalled),
-        line(ConditionType::Blocked, blocked),
+        line(ConditionType::Ready, ready, true),
+        line(ConditionType::Reconciling, reconciling, reconciling),
+        line(ConditionType::Stalled, stalled, stalled),
+        line(ConditionType::Blocked, blocked, blocked),
     ]
 }
 
@@ -179,7 +209,12 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
     let plan = &outcome.plan;
     let counts = plan.counts();
     let (state, message) = state(outcome, network);
-    let conflicts = plan.conflicts.iter().take(LIST_CAP).map(|c| format!("{}: {}", c.address, c.why)).collect();
+    let conflicts = plan
+        .conflicts
+        .iter()
+        .take(LIST_CAP)
+        .map(|c| format!("{}: {}", c.address, c.why))
+        .collect();
     TargetStatus {
         id: id.clone(),
         state,
@@ -220,14 +255,23 @@ fn state(outcome: &Outcome, network: &ObjectKey) -> (&'static str, String) {
 }
 
 fn held(plan: &Plan) -> String {
-    let first = plan.held.first().map(|held| format!("{} ({})", held.reason.name(), held.why)).unwrap_or_default();
+    let first = plan
+        .held
+        .first()
+        .map(|held| format!("{} ({})", held.reason.name(), held.why))
+        .unwrap_or_default();
     format!("{} steps are held: {first}", plan.held.len())
 }
 
 fn waits_for_person(plan: &Plan) -> String {
     match (plan.conflicts.first(), plan.unresolved.first()) {
         (Some(conflict), _) => {
-            format!("{} in conflict; {}: {}", plan.conflicts.len(), conflict.address, conflict.why)
+            format!(
+                "{} in conflict; {}: {}",
+                plan.conflicts.len(),
+                conflict.address,
+                conflict.why
+            )
         }
         (None, Some((key, why))) => format!("the table is shared with {key}, whose needs are unknown: {why}"),
         (None, None) => held(plan),

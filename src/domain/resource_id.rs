@@ -55,10 +55,28 @@ pub struct ResourceIdError {
 impl ResourceId {
     /// Reads an id of this kind.
     pub fn parse(text: &str, kind: TargetKind) -> Result<Self, ResourceIdError> {
-        let refuse = |what: String| ResourceIdError { text: text.chars().take(300).collect(), kind, what };
+        let refuse = |what: String| ResourceIdError {
+            text: text.chars().take(300).collect(),
+            kind,
+            what,
+        };
         let parts: Vec<&str> = text.split('/').collect();
-        let ["", subscriptions, subscription, groups, group, providers, provider, of_type, name] = parts[..] else {
-            return Err(refuse(format!("it has {} parts instead of 8", parts.len().saturating_sub(1))));
+        let [
+            "",
+            subscriptions,
+            subscription,
+            groups,
+            group,
+            providers,
+            provider,
+            of_type,
+            name,
+        ] = parts[..]
+        else {
+            return Err(refuse(format!(
+                "it has {} parts instead of 8",
+                parts.len().saturating_sub(1)
+            )));
         };
         let words = [
             (subscriptions, "subscriptions"),
@@ -67,7 +85,10 @@ impl ResourceId {
             (provider, PROVIDER),
             (of_type, kind.resource_type()),
         ];
-        if let Some((found, wanted)) = words.into_iter().find(|(found, wanted)| !found.eq_ignore_ascii_case(wanted)) {
+        if let Some((found, wanted)) = words
+            .into_iter()
+            .find(|(found, wanted)| !found.eq_ignore_ascii_case(wanted))
+        {
             return Err(refuse(format!("{found:?} stands where {wanted:?} belongs")));
         }
         if !is_guid(subscription) {
@@ -110,7 +131,9 @@ fn is_group_name(text: &str) -> bool {
 /// At most 80 letters, digits, `.`, `-`, `_`; the first alphanumeric, the last alphanumeric or `_` (the network
 /// provider's rule, which holds for its children too).
 pub fn is_network_name(text: &str) -> bool {
-    let (Some(first), Some(last)) = (text.bytes().next(), text.bytes().last()) else { return false };
+    let (Some(first), Some(last)) = (text.bytes().next(), text.bytes().last()) else {
+        return false;
+    };
     text.len() <= 80
         && first.is_ascii_alphanumeric()
         && (last.is_ascii_alphanumeric() || last == b'_')
@@ -175,8 +198,7 @@ impl FromStr for ResourceId {
 mod tests {
     use super::*;
 
-    const GOOD: &str =
-        "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-ml/providers/Microsoft.Network/routeTables/rt-ml";
+    const GOOD: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-ml/providers/Microsoft.Network/routeTables/rt-ml";
 
     #[test]
     fn ids_are_equal_without_case_and_keep_their_spelling() {
@@ -188,11 +210,27 @@ mod tests {
     #[test]
     fn whatever_could_change_a_request_is_refused() {
         for (from, to) in [
-            ("rt-ml", ".."), ("rt-ml", "rt%2fml"), ("rt-ml", "rt?x=1"), ("rt-ml", "rt#x"), ("rt-ml", "rt-ml/routes/x"),
-            ("rt-ml", ""), ("rt-ml", "rt-ml."), ("rt-ml", "rt ml"), ("rt-ml", "-rt"), ("rg-ml", ".."), ("rg-ml", "rg%2e%2e"),
-            ("rg-ml", "rg."), ("rt-ml", "rt\u{e4}"), ("00000001", "0000000g"), ("routeTables", "virtualNetworks"),
-            ("Microsoft.Network", "Microsoft.Compute"), ("/subscriptions", "subscriptions"), ("rt-ml", "rt-ml/"),
-            ("/subscriptions", "https://management.azure.com/subscriptions"), ("rt-ml", "rt\\ml"), ("rt-ml", "rt\nml"),
+            ("rt-ml", ".."),
+            ("rt-ml", "rt%2fml"),
+            ("rt-ml", "rt?x=1"),
+            ("rt-ml", "rt#x"),
+            ("rt-ml", "rt-ml/routes/x"),
+            ("rt-ml", ""),
+            ("rt-ml", "rt-ml."),
+            ("rt-ml", "rt ml"),
+            ("rt-ml", "-rt"),
+            ("rg-ml", ".."),
+            ("rg-ml", "rg%2e%2e"),
+            ("rg-ml", "rg."),
+            ("rt-ml", "rt\u{e4}"),
+            ("00000001", "0000000g"),
+            ("routeTables", "virtualNetworks"),
+            ("Microsoft.Network", "Microsoft.Compute"),
+            ("/subscriptions", "subscriptions"),
+            ("rt-ml", "rt-ml/"),
+            ("/subscriptions", "https://management.azure.com/subscriptions"),
+            ("rt-ml", "rt\\ml"),
+            ("rt-ml", "rt\nml"),
         ] {
             let text = GOOD.replace(from, to);
             assert!(text.parse::<ResourceId>().is_err(), "{text}");
@@ -201,7 +239,14 @@ mod tests {
 
     #[test]
     fn the_error_says_what_to_write() {
-        let error = GOOD.replace("rt-ml", "rt%2fml").parse::<ResourceId>().unwrap_err().to_string();
-        assert!(error.contains(r#""rt%2fml" is not the name of a route table; write /subscriptions/"#), "{error}");
+        let error = GOOD
+            .replace("rt-ml", "rt%2fml")
+            .parse::<ResourceId>()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(r#""rt%2fml" is not the name of a route table; write /subscriptions/"#),
+            "{error}"
+        );
     }
 }

@@ -85,7 +85,9 @@ mod tests {
 
     fn check(mirror: Option<&str>, url: &str) -> bool {
         let mirror = mirror.map(|text| Url::parse(text).unwrap());
-        Allowed::new(mirror.as_ref(), &[]).check(&Url::parse(url).unwrap()).is_ok()
+        Allowed::new(mirror.as_ref(), &[])
+            .check(&Url::parse(url).unwrap())
+            .is_ok()
     }
 
     #[test]
@@ -93,9 +95,15 @@ mod tests {
         assert!(check(None, "https://www.microsoft.com/x"));
         assert!(check(None, "https://download.microsoft.com/x"));
         for url in [
-            "http://www.microsoft.com/x", "https://microsoft.com/", "https://www.microsoft.com.evil.example/",
-            "https://169.254.169.254/", "https://127.0.0.1/", "https://[::1]/", "https://evil.example/www.microsoft.com",
-            "https://www.microsoft.com@evil.example/", "ftp://www.microsoft.com/",
+            "http://www.microsoft.com/x",
+            "https://microsoft.com/",
+            "https://www.microsoft.com.evil.example/",
+            "https://169.254.169.254/",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https://evil.example/www.microsoft.com",
+            "https://www.microsoft.com@evil.example/",
+            "ftp://www.microsoft.com/",
         ] {
             assert!(!check(None, url), "{url}");
         }
@@ -103,10 +111,19 @@ mod tests {
 
     #[test]
     fn a_mirror_adds_its_host_and_nothing_else() {
-        assert!(check(Some("https://10.0.0.8:8443/page"), "https://10.0.0.8:8443/file.json"));
-        assert!(check(Some("https://mirror.example/"), "https://download.microsoft.com/file.json"));
+        assert!(check(
+            Some("https://10.0.0.8:8443/page"),
+            "https://10.0.0.8:8443/file.json"
+        ));
+        assert!(check(
+            Some("https://mirror.example/"),
+            "https://download.microsoft.com/file.json"
+        ));
         assert!(!check(Some("https://mirror.example/"), "https://10.0.0.8/file.json"));
-        assert!(!check(Some("https://mirror.example/"), "http://mirror.example/file.json"));
+        assert!(!check(
+            Some("https://mirror.example/"),
+            "http://mirror.example/file.json"
+        ));
     }
 
     #[test]
@@ -120,8 +137,15 @@ mod tests {
     #[test]
     fn public_means_global_unicast() {
         for (address, public) in [
-            ("13.107.21.200", true), ("2603:1030::1", true), ("10.0.0.1", false), ("127.0.0.1", false), ("::1", false),
-            ("169.254.169.254", false), ("::ffff:10.0.0.1", false), ("fe80::1", false), ("100.64.0.1", false),
+            ("13.107.21.200", true),
+            ("2603:1030::1", true),
+            ("10.0.0.1", false),
+            ("127.0.0.1", false),
+            ("::1", false),
+            ("169.254.169.254", false),
+            ("::ffff:10.0.0.1", false),
+            ("fe80::1", false),
+            ("100.64.0.1", false),
         ] {
             assert_eq!(is_public(address.parse().unwrap()), public, "{address}");
         }

@@ -15,7 +15,8 @@ use super::{Candidate, Fetched, Source, SourceError, Validators, decode, page};
 use crate::domain::service_tags::{Cloud, DocumentError, MAX_DOCUMENT_BYTES};
 
 /// Requests without a browser's name were refused in 2025 (`facts/service-tags.md`).
-const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
+const USER_AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
 const MAX_REDIRECTS: usize = 5;
 const MAX_PAGE_BYTES: usize = 8 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,7 +64,12 @@ impl Download {
             // Asked a few times a day: a kept connection would only be found dead.
             .pool_max_idle_per_host(0);
         let client = trust(builder)?.build().map_err(|error| error.to_string())?;
-        Ok(Self { cloud, start, allowed, client })
+        Ok(Self {
+            cloud,
+            start,
+            allowed,
+            client,
+        })
     }
 
     /// Finds the file's address by way of the page, and says how.
@@ -77,22 +83,33 @@ impl Download {
             if let Some(link) = page::newest_link(&html, &body.url, self.cloud) {
                 return Ok((link.url, format!("{strategy}, {}", link.found.name())));
             }
-            let Some((next, how)) = page::next_page(&html, &body.url) else { break };
+            let Some((next, how)) = page::next_page(&html, &body.url) else {
+                break;
+            };
             strategy = format!("{strategy}, {how}");
             if decode::published_date(next.path()).is_some() {
                 return Ok((next, strategy));
             }
             url = next;
         }
-        Err(SourceError::NoLink { place: page_url.to_string(), cloud: self.cloud.to_string() })
+        Err(SourceError::NoLink {
+            place: page_url.to_string(),
+            cloud: self.cloud.to_string(),
+        })
     }
 
     /// GETs a URL, following redirects by hand so that each is checked.
     async fn get(&self, url: &Url, limit: usize, known: Option<&Validators>) -> Result<Body, SourceError> {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let forbidden = |what| SourceError::Forbidden { place: url.to_string(), what };
-            let unreachable = |what| SourceError::Unreachable { place: url.to_string(), what };
+            let forbidden = |what| SourceError::Forbidden {
+                place: url.to_string(),
+                what,
+            };
+            let unreachable = |what| SourceError::Unreachable {
+                place: url.to_string(),
+                what,
+            };
             self.allowed.check(&url).map_err(forbidden)?;
             let mut request = self.client.get(url.clone());
             for (name, value) in conditions(known, &url) {
@@ -100,31 +117,58 @@ impl Download {
             }
             let mut answer = request.send().await.map_err(|error| unreachable(causes(&error)))?;
             let status = answer.status();
-            let text = |name: header::HeaderName| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+            let text = |name: header::HeaderName| {
+                answer
+                    .headers()
+                    .get(name)
+                    .and_then(|v| v.to_str().ok())
+                    .map(str::to_owned)
+            };
             if status == reqwest::StatusCode::NOT_MODIFIED {
-                return Ok(Body { url, bytes: Vec::new(), not_modified: true, validators: None });
+                return Ok(Body {
+                    url,
+                    bytes: Vec::new(),
+                    not_modified: true,
+                    validators: None,
+                });
             }
             if status.is_redirection() {
                 let target = text(header::LOCATION).ok_or_else(|| unreachable(format!("{status} without Location")))?;
-                let target = url.join(&target).map_err(|error| unreachable(format!("{status} to {target:?}: {error}")))?;
+                let target = url
+                    .join(&target)
+                    .map_err(|error| unreachable(format!("{status} to {target:?}: {error}")))?;
                 url = target;
                 continue;
             }
             if !status.is_success() {
                 return Err(unreachable(format!("the server answered {status}")));
             }
-            let validators =
-                Validators { url: url.to_string(), etag: text(header::ETAG), last_modified: text(header::LAST_MODIFIED) };
+            let validators = Validators {
+                url: url.to_string(),
+                etag: text(header::ETAG),
+                last_modified: text(header::LAST_MODIFIED),
+            };
             let mut bytes = Vec::new();
             while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(causes(&error)))? {
                 if bytes.len() + chunk.len() > limit {
-                    return Err(SourceError::Document { place: url.to_string(), error: DocumentError::TooLarge });
+                    return Err(SourceError::Document {
+                        place: url.to_string(),
+                        error: DocumentError::TooLarge,
+                    });
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            return Ok(Body { url, bytes, not_modified: false, validators: Some(validators) });
+            return Ok(Body {
+                url,
+                bytes,
+                not_modified: false,
+                validators: Some(validators),
+            });
         }
-        Err(SourceError::Forbidden { place: url.to_string(), what: format!("more than {MAX_REDIRECTS} redirects") })
+        Err(SourceError::Forbidden {
+            place: url.to_string(),
+            what: format!("more than {MAX_REDIRECTS} redirects"),
+        })
     }
 }
 
@@ -137,9 +181,14 @@ struct Body {
 
 /// Headers that make the server answer 304 for what is known already.
 fn conditions(known: Option<&Validators>, url: &Url) -> Vec<(header::HeaderName, String)> {
-    let Some(known) = known.filter(|known| known.url == url.as_str()) else { return Vec::new() };
+    let Some(known) = known.filter(|known| known.url == url.as_str()) else {
+        return Vec::new();
+    };
     let etag = known.etag.clone().map(|value| (header::IF_NONE_MATCH, value));
-    let date = known.last_modified.clone().map(|value| (header::IF_MODIFIED_SINCE, value));
+    let date = known
+        .last_modified
+        .clone()
+        .map(|value| (header::IF_MODIFIED_SINCE, value));
     etag.into_iter().chain(date).collect()
 }
 
@@ -168,9 +217,20 @@ impl Source for Download {
         if body.not_modified {
             return Ok(Fetched::NotModified);
         }
-        let published = url.path_segments().and_then(|mut segments| segments.next_back()).and_then(decode::published_date);
-        let (document, text) = decode::document(body.bytes)
-            .map_err(|error| SourceError::Document { place: url.to_string(), error })?;
-        Ok(Fetched::Document(Box::new(Candidate { document, text, published, strategy, validators: body.validators })))
+        let published = url
+            .path_segments()
+            .and_then(|mut segments| segments.next_back())
+            .and_then(decode::published_date);
+        let (document, text) = decode::document(body.bytes).map_err(|error| SourceError::Document {
+            place: url.to_string(),
+            error,
+        })?;
+        Ok(Fetched::Document(Box::new(Candidate {
+            document,
+            text,
+            published,
+            strategy,
+            validators: body.validators,
+        })))
     }
 }

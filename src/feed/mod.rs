@@ -8,6 +8,7 @@ pub mod download;
 pub mod file;
 pub mod page;
 pub mod poll;
+pub mod status;
 
 use std::sync::Arc;
 
@@ -71,7 +72,9 @@ pub enum SourceError {
     Unreachable { place: String, what: String },
     #[error("{place}: {what}")]
     Forbidden { place: String, what: String },
-    #[error("{place}: no link to a ServiceTags_{cloud}_*.json file was found; the page may have changed. Set fileUrl, or use a file source")]
+    #[error(
+        "{place}: no link to a ServiceTags_{cloud}_*.json file was found; the page may have changed. Set fileUrl, or use a file source"
+    )]
     NoLink { place: String, cloud: String },
     #[error("{place}: {error}")]
     Document { place: String, error: DocumentError },

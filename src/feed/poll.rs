@@ -67,10 +67,20 @@ impl State {
     pub fn restore(archive: Option<&dyn Archive>) -> Self {
         let Some(archive) = archive else { return Self::default() };
         match archive.load() {
-            Ok((current, stored)) => Self { current, stored, report: Report::default() },
+            Ok((current, stored)) => Self {
+                current,
+                stored,
+                report: Report::default(),
+            },
             Err(error) => {
-                let report = Report { not_stored: Some(error.to_string()), ..Report::default() };
-                Self { report, ..Self::default() }
+                let report = Report {
+                    not_stored: Some(error.to_string()),
+                    ..Report::default()
+                };
+                Self {
+                    report,
+                    ..Self::default()
+                }
             }
         }
     }
@@ -80,11 +90,16 @@ impl State {
     pub async fn poll(mut self, sources: &[Box<dyn Source>], archive: Option<&dyn Archive>, judge: Judge<'_>) -> Self {
         self.report = Report::default();
         for source in sources {
-            let validators = self.current.as_ref().and_then(|current| current.record.validators.clone());
+            let validators = self
+                .current
+                .as_ref()
+                .and_then(|current| current.record.validators.clone());
             let line = match source.fetch(validators.as_ref()).await {
-                Err(error) => {
-                    Line { source: source.name(), result: LineResult::Failed(error.category()), message: error.to_string() }
-                }
+                Err(error) => Line {
+                    source: source.name(),
+                    result: LineResult::Failed(error.category()),
+                    message: error.to_string(),
+                },
                 Ok(Fetched::NotModified) => Line {
                     source: source.name(),
                     result: LineResult::Unchanged,
@@ -101,20 +116,39 @@ impl State {
         self
     }
 
-    fn consider(&mut self, source: &'static str, candidate: Candidate, archive: Option<&dyn Archive>, judge: Judge<'_>) -> Line {
-        let date = candidate.published.unwrap_or_else(|| judge.now.to_zoned(TimeZone::UTC).date());
-        let in_force = self.current.as_ref().map(|c| InForce { document: &c.document, file_date: c.record.file_date });
+    fn consider(
+        &mut self,
+        source: &'static str,
+        candidate: Candidate,
+        archive: Option<&dyn Archive>,
+        judge: Judge<'_>,
+    ) -> Line {
+        let date = candidate
+            .published
+            .unwrap_or_else(|| judge.now.to_zoned(TimeZone::UTC).date());
+        let in_force = self.current.as_ref().map(|c| InForce {
+            document: &c.document,
+            file_date: c.record.file_date,
+        });
         let verdict = accept::judge(&candidate.document, date, judge.cloud, in_force, judge.regions);
         let number = candidate.document.change_number;
-        let line = |result, message| Line { source, result, message };
+        let line = |result, message| Line {
+            source,
+            result,
+            message,
+        };
         match verdict {
             Verdict::Unchanged => {
                 self.store_again(archive, &candidate);
-                line(LineResult::Unchanged, format!("change number {number} is in force already"))
+                line(
+                    LineResult::Unchanged,
+                    format!("change number {number} is in force already"),
+                )
             }
-            Verdict::Held(reason) => {
-                line(LineResult::Held("Shrunk"), format!("change number {number} is held: {reason}"))
-            }
+            Verdict::Held(reason) => line(
+                LineResult::Held("Shrunk"),
+                format!("change number {number} is held: {reason}"),
+            ),
             Verdict::Rejected(rejection) => line(
                 LineResult::Rejected(rejection.category()),
                 format!("change number {number} is rejected: {rejection}"),
@@ -134,7 +168,10 @@ impl State {
                 };
                 self.store(archive, &record, &candidate.text);
                 let message = format!("change number {number} of {date} is accepted ({})", candidate.strategy);
-                self.current = Some(Accepted { document: Arc::new(document), record });
+                self.current = Some(Accepted {
+                    document: Arc::new(document),
+                    record,
+                });
                 line(LineResult::Accepted, message)
             }
         }

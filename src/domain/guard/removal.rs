@@ -9,7 +9,13 @@ use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let verdict = verdict(&plan, situation);
-    plan.hold(|step: &Step| if step.action == Action::Remove { verdict.clone() } else { None })
+    plan.hold(|step: &Step| {
+        if step.action == Action::Remove {
+            verdict.clone()
+        } else {
+            None
+        }
+    })
 }
 
 fn verdict(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, String)> {
@@ -17,7 +23,10 @@ fn verdict(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, String)
         return Some((HeldReason::Hold, why.clone()));
     }
     if let Some((network, _)) = plan.unresolved.first() {
-        return Some((HeldReason::Hold, format!("it is not known what {network} needs, so nothing is removed")));
+        return Some((
+            HeldReason::Hold,
+            format!("it is not known what {network} needs, so nothing is removed"),
+        ));
     }
     let conditions = strictest(&situation.input.contributions);
     if conditions.hold_seconds > 0 {

@@ -17,7 +17,11 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     if unresolved.len() == input.contributions.len() {
         let reasons: BTreeSet<String> = unresolved.iter().map(|(key, why)| format!("{key}: {why}")).collect();
         let message = reasons.into_iter().collect::<Vec<_>>().join("; ");
-        let ours = observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)).count();
+        let ours = observed
+            .entries
+            .iter()
+            .filter(|entry| entry.is_ours(&input.installation))
+            .count();
         return Plan {
             entries_now: observed.entries.len(),
             owned_now: ours,
@@ -34,7 +38,12 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     for (address, entry) in &desired.entries {
         findings.compare(address, entry, &table, &desired);
     }
-    let mut warnings: BTreeSet<_> = input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| w.notes.clone()).collect();
+    let mut warnings: BTreeSet<_> = input
+        .contributions
+        .iter()
+        .filter_map(|c| c.outcome.as_ref().ok())
+        .flat_map(|w| w.notes.clone())
+        .collect();
     warnings.extend(effect::warnings(&desired, observed, &input.installation));
     findings.conflicts.sort();
     Plan {
@@ -75,15 +84,24 @@ impl From<&Address> for Key {
 
 impl<'a> Table<'a> {
     fn new(input: &'a TargetInput, observed: &'a Observed) -> Self {
-        let (ours, foreign): (Vec<_>, Vec<_>) =
-            observed.entries.iter().partition(|entry| entry.is_ours(&input.installation));
+        let (ours, foreign): (Vec<_>, Vec<_>) = observed
+            .entries
+            .iter()
+            .partition(|entry| entry.is_ours(&input.installation));
         let by_address = |list: Vec<&'a ObservedEntry>| list.into_iter().map(|e| ((&e.address).into(), e)).collect();
-        Self { input, ours: by_address(ours), foreign: by_address(foreign) }
+        Self {
+            input,
+            ours: by_address(ours),
+            foreign: by_address(foreign),
+        }
     }
 
     /// The entry of ours that bears this name, whatever its address is.
     fn named(&self, name: &str) -> Option<&'a ObservedEntry> {
-        self.ours.values().find(|entry| entry.name.eq_ignore_ascii_case(name)).copied()
+        self.ours
+            .values()
+            .find(|entry| entry.name.eq_ignore_ascii_case(name))
+            .copied()
     }
 }
 
@@ -107,7 +125,8 @@ impl Findings {
     fn compare(&mut self, address: &Address, entry: &DesiredEntry, table: &Table<'_>, desired: &Desired) {
         if let Some(ours) = table.ours.get(&address.into()) {
             if ours.next_hop != entry.next_hop || ours.failed {
-                self.changes.push(step(Action::Change, ours.name.clone(), address, entry, Some(ours)));
+                self.changes
+                    .push(step(Action::Change, ours.name.clone(), address, entry, Some(ours)));
             }
         } else if let Some(foreign) = table.foreign.get(&address.into()) {
             if foreign.next_hop == entry.next_hop {
@@ -118,7 +137,7 @@ impl Findings {
                     foreign_entry: Some(foreign.name.clone()),
                     why: format!(
                         "route {:?} sends it to {}, {} is wanted; it is not ours and stays. \
-                         Remove that route or exclude the prefix",
+                         Remove that route, then amlnet adds its own",
                         foreign.name, foreign.next_hop, entry.next_hop
                     ),
                 });
@@ -128,7 +147,8 @@ impl Findings {
             match table.named(&name) {
                 None => self.additions.push(step(Action::Add, name, address, entry, None)),
                 Some(other) if !desired.entries.contains_key(&other.address) => {
-                    self.changes.push(step(Action::Change, other.name.clone(), address, entry, Some(other)));
+                    self.changes
+                        .push(step(Action::Change, other.name.clone(), address, entry, Some(other)));
                 }
                 Some(other) => self.conflicts.push(Conflict {
                     address: address.clone(),
@@ -169,7 +189,12 @@ fn step(action: Action, name: String, address: &Address, entry: &DesiredEntry, b
 
 /// Entries of ours that nobody wants. An address in contradiction is frozen, and so is one that a change takes over.
 fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
-    let wanted: BTreeSet<Key> = desired.entries.keys().chain(desired.contradictions.keys()).map(Key::from).collect();
+    let wanted: BTreeSet<Key> = desired
+        .entries
+        .keys()
+        .chain(desired.contradictions.keys())
+        .map(Key::from)
+        .collect();
     let taken_over = |entry: &ObservedEntry| {
         let is_its_name = |address: &Address| entry_name(&table.input.installation, &address.to_string());
         desired.entries.keys().any(|address| {
@@ -178,7 +203,10 @@ fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
                 && is_its_name(address).eq_ignore_ascii_case(&entry.name)
         })
     };
-    let unwanted = table.ours.iter().filter(|(key, entry)| !wanted.contains(key) && !taken_over(entry));
+    let unwanted = table
+        .ours
+        .iter()
+        .filter(|(key, entry)| !wanted.contains(key) && !taken_over(entry));
     unwanted
         .map(|(_, entry)| Step {
             action: Action::Remove,
@@ -193,11 +221,17 @@ fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
 }
 
 fn contradiction(address: &Address, hops: &BTreeSet<(NextHop, ObjectKey)>) -> Conflict {
-    let wants: Vec<String> = hops.iter().map(|(hop, network)| format!("{network} wants {hop}")).collect();
+    let wants: Vec<String> = hops
+        .iter()
+        .map(|(hop, network)| format!("{network} wants {hop}"))
+        .collect();
     Conflict {
         address: address.clone(),
         foreign_entry: None,
-        why: format!("{}; a prefix can have one next hop, so nothing is done to it. Make them agree", wants.join(", ")),
+        why: format!(
+            "{}; a prefix can have one next hop, so nothing is done to it. Make them agree",
+            wants.join(", ")
+        ),
     }
 }
 
@@ -213,19 +247,26 @@ pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
         additions.iter().filter(|step| is_tag(&step.address)).count(),
     );
     let limits = plan.limits;
-    for ((now, more), limit, what) in
-        [(routes, limits.entries, "routes"), (tags, limits.tag_entries, "routes by service tag")]
-    {
+    for ((now, more), limit, what) in [
+        (routes, limits.entries, "routes"),
+        (tags, limits.tag_entries, "routes by service tag"),
+    ] {
         let peak = now + more;
         if peak > limit && more > 0 {
             let message = format!(
                 "the table would hold {peak} {what}, its limit is {limit}; nothing is written. \
                  Remove routes of others, or have the limit raised"
             );
-            plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
+            plan.blocked.get_or_insert(Blocked {
+                reason: BlockedReason::Capacity,
+                message,
+            });
         } else if peak * 5 > limit * 4 {
             let message = format!("the table will hold {peak} {what} of at most {limit}");
-            plan.warnings.insert(Note { code: "CapacityHigh", message });
+            plan.warnings.insert(Note {
+                code: "CapacityHigh",
+                message,
+            });
         }
     }
     plan

@@ -52,7 +52,9 @@ impl ObservedEntry {
     /// Ownership is the name, compared without case as Azure does.
     pub fn is_ours(&self, installation: &Installation) -> bool {
         let prefix = installation.entry_prefix();
-        self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&prefix))
+        self.name
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(&prefix))
     }
 }
 
@@ -67,7 +69,10 @@ pub struct Limits {
 impl Limits {
     /// Used where the live limits cannot be read. 400 was the platform's default for ten years, later ones are
     /// higher (`facts/arm.md` section 4).
-    pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25 };
+    pub const DEFAULT: Self = Self {
+        entries: 400,
+        tag_entries: 25,
+    };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -225,11 +230,20 @@ impl Plan {
         let (mut kept, mut held) = (Vec::new(), std::mem::take(&mut self.held));
         for step in self.steps {
             match verdict(&step) {
-                Some((reason, why)) => held.push(Held { step, reason, why, until: None }),
+                Some((reason, why)) => held.push(Held {
+                    step,
+                    reason,
+                    why,
+                    until: None,
+                }),
                 None => kept.push(step),
             }
         }
-        Self { steps: kept, held, ..self }
+        Self {
+            steps: kept,
+            held,
+            ..self
+        }
     }
 
     pub fn counts(&self) -> Counts {
@@ -285,11 +299,19 @@ pub enum Standing {
 
 /// The documents that the contributors rest on.
 pub fn documents(contributions: &[Contribution]) -> BTreeSet<DocumentId> {
-    contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).map(|wishes| wishes.document).collect()
+    contributions
+        .iter()
+        .filter_map(|c| c.outcome.as_ref().ok())
+        .map(|wishes| wishes.document)
+        .collect()
 }
 
 /// The contributors whose wishes are unknown.
 pub fn unresolved(contributions: &[Contribution]) -> Vec<(ObjectKey, String)> {
-    let failed = contributions.iter().filter_map(|c| c.outcome.as_ref().err().map(|error| (c, error)));
-    failed.map(|(c, error)| (c.network.clone(), error.to_string())).collect()
+    let failed = contributions
+        .iter()
+        .filter_map(|c| c.outcome.as_ref().err().map(|error| (c, error)));
+    failed
+        .map(|(c, error)| (c.network.clone(), error.to_string()))
+        .collect()
 }

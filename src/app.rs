@@ -1,0 +1,251 @@
+//! Wiring: from options to the parts that do the work.
+//!
+//! Reads the environment and the clock so that nothing below has to. Must not decide anything about networks.
+
+pub mod feeds;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::api::convert::{FeedIntent, SourceIntent};
+use crate::azure::arm::Arm;
+use crate::azure::cloud::{self, Endpoints};
+use crate::azure::credential::{CachingCredential, Login};
+use crate::domain::accept;
+use crate::domain::intent::Installation;
+use crate::domain::region::Regions;
+use crate::domain::service_tags::{Cloud, Document};
+use crate::feed::download::{Download, Start};
+use crate::feed::file::{self, File};
+use crate::feed::poll::{Judge, State as FeedState};
+use crate::feed::{Source, page};
+use crate::reconcile::index::{Documents, Setting};
+use crate::store::World;
+use crate::store::files::folder;
+use crate::store::files::state::State;
+
+/// What can go wrong before any target is looked at. `Display` is for the user.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct AppError(pub String);
+
+impl AppError {
+    pub fn new(what: impl ToString) -> Self {
+        Self(what.to_string())
+    }
+}
+
+/// How Azure is reached.
+#[derive(Debug, Clone)]
+pub struct AzureOptions {
+    pub cloud: Cloud,
+    pub arm_endpoint: Option<url::Url>,
+    pub authority_host: Option<url::Url>,
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Connects to ARM; no request is sent yet.
+pub fn arm(options: &AzureOptions) -> Result<Arm, AppError> {
+    cloud::install_tls_provider();
+    let endpoints = Endpoints::of(
+        options.cloud,
+        options.arm_endpoint.clone(),
+        options.authority_host.clone(),
+    )
+    .map_err(AppError::new)?;
+    let http = cloud::http_client(options.ca_file.as_deref()).map_err(AppError::new)?;
+    let login = Login::from_variables(|name| std::env::var(name).ok()).map_err(AppError::new)?;
+    let credential = CachingCredential::new(&login, &endpoints, http.clone()).map_err(AppError::new)?;
+    Arm::new(&endpoints, Arc::new(credential), http).map_err(AppError::new)
+}
+
+/// The table of regions: a file's, or the one that is compiled in.
+pub fn regions(path: Option<&Path>) -> Result<Arc<Regions>, AppError> {
+    let Some(path) = path else {
+        return Ok(Arc::new(Regions::built_in()));
+    };
+    let text =
+        std::fs::read_to_string(path).map_err(|error| AppError(format!("--regions {}: {error}", path.display())))?;
+    let regions = Regions::parse(&text).map_err(|error| AppError(format!("--regions {}: {error}", path.display())))?;
+    Ok(Arc::new(regions))
+}
+
+/// What stays the same for a run.
+pub fn setting(installation: Installation, regions: Arc<Regions>, has_state: bool) -> Setting {
+    let never_remove =
+        (!has_state).then_some("without --state nothing is removed: there is no memory of what was needed before");
+    Setting {
+        installation,
+        regions,
+        never_remove,
+    }
+}
+
+/// The objects of some files (`-` is standard input). Any that cannot be read is an error: a person is waiting.
+pub fn world_of_files(paths: &[PathBuf]) -> Result<World, AppError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let text = std::io::read_to_string(std::io::stdin()).map_err(|error| error.to_string());
+            files.push(folder::FileText {
+                path: PathBuf::from("standard input"),
+                text,
+            });
+        } else {
+            files.push(folder::read_file(path));
+        }
+    }
+    complete(folder::assemble(&files, &World::default()))
+}
+
+/// A world in which every object could be read.
+pub fn complete(world: World) -> Result<World, AppError> {
+    if world.undecodable.is_empty() {
+        return Ok(world);
+    }
+    let problems: Vec<String> = world.undecodable.iter().map(ToString::to_string).collect();
+    Err(AppError(problems.join("\n")))
+}
+
+/// The sources of a feed, in order. `origin` is the file that holds the feed: paths are relative to it.
+pub fn sources(intent: &FeedIntent, origin: &Path, ca_file: Option<&Path>) -> Result<Vec<Box<dyn Source>>, AppError> {
+    let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let proxies: Vec<String> = variables.iter().filter_map(|name| std::env::var(name).ok()).collect();
+    let mut sources: Vec<Box<dyn Source>> = Vec::new();
+    for source in &intent.sources {
+        let (start, mirror) = match source {
+            SourceIntent::File { path } => {
+                let folder = origin.parent().unwrap_or_else(|| Path::new("."));
+                sources.push(Box::new(File(folder.join(path))));
+                continue;
+            }
+            SourceIntent::Page { url: None } => (Start::Page(page::page_url(intent.cloud)), false),
+            SourceIntent::Page { url: Some(url) } => (Start::Page(url.clone()), true),
+            SourceIntent::Url { url } => (Start::File(url.clone()), true),
+        };
+        let trust = |builder| cloud::trust(builder, ca_file).map_err(|error| error.to_string());
+        let download = Download::new(intent.cloud, start, mirror, &proxies, trust).map_err(AppError)?;
+        sources.push(Box::new(download));
+    }
+    Ok(sources)
+}
+
+/// The document of `--tags FILE`, judged for `cloud` by itself.
+pub fn document_of_file(path: &Path, cloud: Cloud, regions: &Regions) -> Result<Arc<Document>, AppError> {
+    let document = file::read(path)
+        .map_err(|error| AppError(format!("--tags {error}")))?
+        .document;
+    accept::check(&document, cloud, regions)
+        .map_err(|error| AppError(format!("--tags {}: {error}", path.display())))?;
+    Ok(Arc::new(document))
+}
+
+/// `--tags FILE` with `--state`: it is accepted and stored as a file source is, for every feed of its cloud.
+pub async fn accept_file(
+    path: &Path,
+    world: &World,
+    state: &State,
+    regions: &Regions,
+    now: Timestamp,
+) -> Result<Documents, AppError> {
+    let mut documents = Documents::default();
+    let document = file::read(path)
+        .map_err(|error| AppError(format!("--tags {error}")))?
+        .document;
+    for (name, held) in &world.feeds {
+        let archive = state.archive(name);
+        let before = FeedState::restore(Some(&archive));
+        let cloud = held.object.intent.cloud;
+        if cloud != document.cloud {
+            documents.by_feed.insert(name.clone(), in_force(&before));
+            continue;
+        }
+        let sources: Vec<Box<dyn Source>> = vec![Box::new(File(path.to_owned()))];
+        let after = before
+            .poll(&sources, Some(&archive), Judge { cloud, regions, now })
+            .await;
+        if let Some(line) = after.report.lines.iter().find(|line| !line.result.is_good()) {
+            return Err(AppError(format!("--tags {}: {}", path.display(), line.message)));
+        }
+        documents.by_feed.insert(name.clone(), in_force(&after));
+    }
+    Ok(documents)
+}
+
+/// Asks every feed once. With a state folder, what it keeps is the start and accepted documents are stored there
+/// unless `store` is false.
+pub async fn poll_once(
+    world: &World,
+    state: Option<&State>,
+    store: bool,
+    ca_file: Option<&Path>,
+    regions: &Regions,
+    now: Timestamp,
+) -> Result<Documents, AppError> {
+    cloud::install_tls_provider();
+    let mut documents = Documents::default();
+    let wanted: BTreeMap<&String, _> = world.feeds.iter().collect();
+    for (name, held) in wanted {
+        let archive = state.map(|state| state.archive(name));
+        let kept = archive.as_ref().map(|archive| archive as &dyn crate::feed::Archive);
+        let sources = sources(&held.object.intent, &held.origin, ca_file)?;
+        let before = FeedState::restore(kept);
+        let judge = Judge {
+            cloud: held.object.intent.cloud,
+            regions,
+            now,
+        };
+        let after = before.poll(&sources, kept.filter(|_| store), judge).await;
+        for line in after.report.lines.iter().filter(|line| !line.result.is_good()) {
+            tracing::warn!(
+                feed = name,
+                source = line.source,
+                message = line.message,
+                "a source has no document to offer"
+            );
+        }
+        documents.by_feed.insert(name.clone(), in_force(&after));
+    }
+    Ok(documents)
+}
+
+/// The document of a feed, or why there is none.
+pub fn in_force(state: &FeedState) -> Result<Arc<Document>, String> {
+    match &state.current {
+        Some(current) => Ok(current.document.clone()),
+        None => Err(match state.report.lines.as_slice() {
+            [] => "no source was asked yet".to_owned(),
+            lines => lines
+                .iter()
+                .map(|line| format!("{}: {}", line.source, line.message))
+                .collect::<Vec<_>>()
+                .join("; "),
+        }),
+    }
+}
+
+/// Becomes true when the process is asked to stop (SIGTERM, or Ctrl-C).
+pub fn stop_on_signal(switch: watch::Sender<bool>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop: no further step is started");
+        switch.send_replace(false);
+        // A second signal is for those who cannot wait.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::warn!("asked to stop again: leaving at once; the next run finishes what is left");
+        std::process::exit(1);
+    });
+    Ok(())
+}

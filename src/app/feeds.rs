@@ -1,0 +1,211 @@
+//! The feeds of a running controller: one task each, polling at its interval, when asked, and when a local file changes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::api::read::Feed;
+use crate::domain::region::Regions;
+use crate::domain::service_tags::Document;
+use crate::feed::poll::{Judge, State as FeedState};
+use crate::feed::{Archive, Source, status};
+use crate::reconcile::index::Documents;
+use crate::store::files::state::State;
+use crate::store::{Held, World};
+
+/// How often local files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After a poll without a good answer the next comes sooner, at first after this, doubled up to the interval.
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+
+/// What the feeds work with.
+#[derive(Debug, Clone)]
+pub struct Feeds {
+    pub state: Option<Arc<State>>,
+    pub regions: Arc<Regions>,
+    pub ca_file: Option<PathBuf>,
+    pub documents: watch::Sender<Arc<Documents>>,
+}
+
+struct Running {
+    feed: Held<Feed>,
+    ask: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Feeds {
+    /// Keeps one task a feed as the world changes. Never returns.
+    pub async fn run(self, mut worlds: watch::Receiver<Arc<World>>) {
+        let mut running: BTreeMap<String, Running> = BTreeMap::new();
+        loop {
+            let world = worlds.borrow_and_update().clone();
+            running.retain(|name, _| world.feeds.contains_key(name));
+            self.forget(&world);
+            for (name, held) in &world.feeds {
+                match running.get_mut(name) {
+                    Some(task) if task.feed.object.intent == held.object.intent && task.feed.origin == held.origin => {
+                        if task.feed.object.reconcile_at != held.object.reconcile_at {
+                            task.ask.notify_one();
+                        }
+                        task.feed = held.clone();
+                    }
+                    _ => {
+                        let ask = Arc::new(Notify::new());
+                        let task = tokio::spawn(self.clone().one(name.clone(), held.clone(), ask.clone()));
+                        running.insert(
+                            name.clone(),
+                            Running {
+                                feed: held.clone(),
+                                ask,
+                                task,
+                            },
+                        );
+                    }
+                }
+            }
+            if worlds.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    async fn one(self, name: String, held: Held<Feed>, ask: Arc<Notify>) {
+        let intent = &held.object.intent;
+        let sources = match super::sources(intent, &held.origin, self.ca_file.as_deref()) {
+            Ok(sources) => sources,
+            Err(error) => {
+                tracing::error!(feed = name, %error, "the feed's sources cannot be used");
+                self.publish(&name, Err(error.to_string()));
+                return;
+            }
+        };
+        let archive = self.state.as_ref().map(|state| state.archive(&name));
+        let archive = archive.as_ref().map(|archive| archive as &dyn Archive);
+        let mut state = FeedState::restore(archive);
+        if let Some(current) = &state.current {
+            tracing::info!(
+                feed = name,
+                change_number = current.record.change_number,
+                "taken from the state folder"
+            );
+        }
+        self.publish(&name, super::in_force(&state));
+        let mut failures = 0;
+        loop {
+            let stamps = stamps(&sources).await;
+            let judge = Judge {
+                cloud: intent.cloud,
+                regions: &self.regions,
+                now: Timestamp::now(),
+            };
+            state = state.poll(&sources, archive, judge).await;
+            let good = state.report.lines.iter().any(|line| line.result.is_good());
+            self.report(&name, &state, held.broken.as_deref());
+            self.publish(&name, super::in_force(&state));
+            failures = if good { 0 } else { failures + 1 };
+            let wait = next_poll(
+                intent.interval,
+                failures,
+                state.current.as_ref().map_or(0, |c| c.record.change_number),
+            );
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = ask.notified() => {}
+                () = changed(&sources, &stamps) => {}
+            }
+        }
+    }
+
+    fn report(&self, name: &str, state: &FeedState, invalid: Option<&str>) {
+        for line in &state.report.lines {
+            let (source, message) = (line.source, &line.message);
+            if line.result.is_good() {
+                tracing::info!(feed = name, source, message, "polled");
+            } else {
+                tracing::warn!(feed = name, source, message, "the document in force stays in force");
+            }
+        }
+        if let Some(why) = &state.report.not_stored {
+            tracing::error!(
+                feed = name,
+                why,
+                "the documents cannot be stored; a restart without internet would lack them"
+            );
+        }
+        if let Some(folder) = &self.state
+            && let Err(error) = folder.write_feed_status(name, &status::of(state, invalid))
+        {
+            tracing::error!(feed = name, %error, "the status cannot be written");
+        }
+    }
+
+    /// Makes a document known, or why there is none; wakes nobody where nothing changed.
+    fn publish(&self, name: &str, found: Result<Arc<Document>, String>) {
+        self.documents.send_if_modified(|current| {
+            let same = match (current.by_feed.get(name), &found) {
+                (Some(Ok(old)), Ok(new)) => old.digest == new.digest && old.change_number == new.change_number,
+                (Some(Err(old)), Err(new)) => old == new,
+                _ => false,
+            };
+            if !same {
+                let mut documents = (**current).clone();
+                documents.by_feed.insert(name.to_owned(), found);
+                *current = Arc::new(documents);
+            }
+            !same
+        });
+    }
+
+    /// Forgets the documents of feeds that are gone.
+    fn forget(&self, world: &World) {
+        self.documents.send_if_modified(|current| {
+            let gone = current.by_feed.keys().any(|name| !world.feeds.contains_key(name));
+            if gone {
+                let mut documents = (**current).clone();
+                documents.by_feed.retain(|name, _| world.feeds.contains_key(name));
+                *current = Arc::new(documents);
+            }
+            gone
+        });
+    }
+}
+
+/// The interval, spread by up to a tenth so that installations do not ask at the same time; sooner after failures.
+fn next_poll(interval: Duration, failures: u32, salt: u64) -> Duration {
+    if failures > 0 {
+        return FIRST_RETRY
+            .saturating_mul(2_u32.saturating_pow(failures.min(16) - 1))
+            .min(interval);
+    }
+    let percent = u32::try_from((u64::from(std::process::id()) ^ salt) % 21).unwrap_or(10);
+    interval * (90 + percent) / 100
+}
+
+async fn stamps(sources: &[Box<dyn Source>]) -> Vec<Option<String>> {
+    let mut stamps = Vec::new();
+    for source in sources {
+        stamps.push(source.stamp().await);
+    }
+    stamps
+}
+
+/// Returns when a local source differs from what it was.
+async fn changed(sources: &[Box<dyn Source>], before: &[Option<String>]) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if stamps(sources).await != before {
+            return;
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `amlnet apply`: plan, ask, apply with progress, report what is left.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::plan::{Inputs, prepare, report};
+use super::{Common, Exit, Format, block_on};
+use crate::app::{self, AppError};
+use crate::azure::arm::Fence;
+use crate::domain::plan::Step;
+use crate::domain::resource_id::ResourceId;
+use crate::reconcile::once;
+use crate::reconcile::target::Progress;
+use crate::store::files::state::State;
+
+pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppError> {
+    block_on(async {
+        let state = inputs
+            .state
+            .as_deref()
+            .map(State::open)
+            .transpose()
+            .map_err(AppError::new)?;
+        let (arm, targets) = prepare(common, inputs, state.as_ref(), true).await?;
+        let (switch, fence) = Fence::new();
+        app::stop_on_signal(switch).map_err(AppError::new)?;
+        let planned = once::plan(&targets, &arm, &fence).await;
+        let steps: usize = planned.values().map(|outcome| outcome.plan.steps.len()).sum();
+        if steps == 0 {
+            report(&planned, common.format, true)?;
+            return Ok(Exit::of(planned.values()));
+        }
+        if !yes {
+            if !std::io::stdin().is_terminal() {
+                let what = format!(
+                    "{steps} steps are to be taken and no terminal can be asked; look at them with `amlnet plan`, then add --yes"
+                );
+                return Err(AppError(what));
+            }
+            report(&planned, Format::Text, false)?;
+            if !asked(steps)? {
+                return Ok(Exit::of(planned.values()));
+            }
+        }
+        let bars = Bars::new();
+        let shown = (!yes).then_some(&planned);
+        let outcomes = once::apply(&targets, &arm, &fence, &bars, shown).await;
+        bars.finish();
+        report(&outcomes, common.format, true)?;
+        Ok(Exit::of(outcomes.values()))
+    })
+}
+
+fn asked(steps: usize) -> Result<bool, AppError> {
+    let mut error = std::io::stderr().lock();
+    write!(error, "Take these {steps} steps? Only yes is a yes: ")
+        .and_then(|()| error.flush())
+        .map_err(AppError::new)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(AppError::new)?;
+    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}
+
+/// A progress bar a target, on standard error and only on a terminal.
+#[derive(Debug)]
+struct Bars {
+    all: MultiProgress,
+    bars: std::sync::Mutex<BTreeMap<ResourceId, ProgressBar>>,
+}
+
+impl Bars {
+    fn new() -> Self {
+        let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
+        let target = if plain {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        Self {
+            all: MultiProgress::with_draw_target(target),
+            bars: std::sync::Mutex::default(),
+        }
+    }
+
+    fn finish(&self) {
+        // A bar that cannot be cleared stays on the screen, and that is all.
+        let _ = self.all.clear();
+    }
+}
+
+impl Progress for Bars {
+    fn started(&self, id: &ResourceId, steps: usize) {
+        let style =
+            ProgressStyle::with_template("{msg:40!} [{bar:30}] {pos}/{len}").map(|style| style.progress_chars("=> "));
+        let bar = self
+            .all
+            .add(ProgressBar::new(steps as u64).with_message(id.name.clone()));
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        if let Ok(mut bars) = self.bars.lock() {
+            bars.insert(id.clone(), bar);
+        }
+    }
+
+    fn taken(&self, id: &ResourceId, _: &Step) {
+        if let Ok(bars) = self.bars.lock()
+            && let Some(bar) = bars.get(id)
+        {
+            bar.inc(1);
+        }
+    }
+}

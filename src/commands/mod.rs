@@ -1,0 +1,105 @@
+//! One file a command: parse nothing, decide nothing, print what came out. Exit codes are a contract.
+
+pub mod apply;
+pub mod output;
+pub mod plan;
+pub mod run;
+pub mod tags;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::app::{AppError, AzureOptions};
+use crate::domain::intent::Installation;
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::Standing;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// What an exit code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Nothing to do, or only steps that wait for their time.
+    Done = 0,
+    /// An error, or wrong usage.
+    Error = 1,
+    /// Changes, or changes held by mode; documents that differ.
+    Changes = 2,
+    /// Something waits for a person: an approval, a conflict, a blocked target.
+    NeedsPerson = 3,
+}
+
+impl Exit {
+    /// Of several targets the most urgent counts; a failure says that nothing is known, so it wins.
+    pub fn of<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Self {
+        let mut exit = Self::Done;
+        for outcome in outcomes {
+            if outcome.failed() {
+                return Self::Error;
+            }
+            exit = exit.max(match outcome.standing() {
+                Standing::Done => Self::Done,
+                Standing::Changes => Self::Changes,
+                Standing::NeedsPerson => Self::NeedsPerson,
+            });
+        }
+        exit
+    }
+}
+
+/// What `plan`, `apply` and `run` have in common.
+#[derive(Debug, Clone)]
+pub struct Common {
+    pub installation: Installation,
+    pub azure: AzureOptions,
+    pub regions: Option<PathBuf>,
+    pub format: Format,
+    pub now: Option<Timestamp>,
+}
+
+impl Common {
+    /// The clock of acceptance and guards.
+    pub fn now(&self) -> Timestamp {
+        self.now.unwrap_or_else(Timestamp::now)
+    }
+}
+
+/// Whether colour is wanted on standard output.
+pub fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is no error.
+pub fn print(text: &str) -> Result<(), AppError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(AppError(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes one JSON value to standard output.
+pub fn print_json(value: &impl serde::Serialize) -> Result<(), AppError> {
+    let text = serde_json::to_string_pretty(value).map_err(AppError::new)?;
+    print(&(text + "\n"))
+}
+
+/// Runs the asynchronous part of a command, and stops it when asked to.
+pub fn block_on<T>(work: impl Future<Output = Result<T, AppError>>) -> Result<T, AppError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| AppError(format!("the runtime cannot start: {error}")))?;
+    runtime.block_on(work)
+}

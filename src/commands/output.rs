@@ -1,0 +1,380 @@
+//! The JSON that commands print: a contract. `docs/schemas/` holds its schemas, a test compares.
+//!
+//! Must not compute: every field is read off a domain value.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::desired::{Address, DocumentId};
+use crate::domain::outcome::{End, Outcome};
+use crate::domain::plan::{Action, Counts, Plan, Step};
+use crate::domain::render::{service_and_region, total};
+
+/// What `plan` and `apply` print.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanOutput {
+    /// The document that the targets follow; null where none is in force.
+    pub document: Option<Document>,
+    pub targets: Vec<Target>,
+    pub summary: Summary,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    pub cloud: String,
+    pub change_number: u64,
+    pub digest: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// The ARM id.
+    pub id: String,
+    pub kind: Kind,
+    pub limit: usize,
+    pub entries_now: usize,
+    pub entries_after: usize,
+    /// Identifies the plan: target, document and every step with its value before.
+    pub hash: String,
+    /// In the order in which they are taken. After `apply`: what is left.
+    pub steps: Vec<StepOutput>,
+    pub held: Vec<HeldOutput>,
+    pub conflicts: Vec<ConflictOutput>,
+    pub warnings: Vec<WarningOutput>,
+    /// Why nothing is done to the target.
+    pub blocked: Option<BlockedOutput>,
+    /// How it ended; null for `plan`, unless the target could not be read.
+    pub result: Option<ResultOutput>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub enum Kind {
+    RouteTable,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub enum ActionOutput {
+    Add,
+    Change,
+    Remove,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepOutput {
+    pub action: ActionOutput,
+    pub entry: String,
+    /// A prefix, or a service tag where the route is by tag.
+    pub prefix: String,
+    /// What it will be; null for a removal.
+    pub next_hop: Option<String>,
+    /// What it is; null for an addition.
+    pub before: Option<Before>,
+    pub service: Option<String>,
+    pub region: Option<String>,
+    pub wanted_by: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Before {
+    pub prefix: String,
+    pub next_hop: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldOutput {
+    #[serde(flatten)]
+    pub step: StepOutput,
+    /// Mode, Hold or Approval.
+    pub reason: String,
+    pub why: String,
+    /// RFC 3339; null where no time ends it.
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConflictOutput {
+    pub prefix: String,
+    pub foreign_entry: Option<String>,
+    pub why: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WarningOutput {
+    pub code: String,
+    pub message: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BlockedOutput {
+    pub reason: String,
+    pub message: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultOutput {
+    /// InSync, Applied, Waiting, Blocked or Failed.
+    pub state: String,
+    pub message: Option<String>,
+    /// ARM's code where it refused.
+    pub code: Option<String>,
+    pub correlation_id: Option<String>,
+    /// What was carried out, in order.
+    pub applied: Vec<AppliedOutput>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedOutput {
+    #[serde(flatten)]
+    pub step: StepOutput,
+    pub correlation_id: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Summary {
+    pub add: usize,
+    pub change: usize,
+    pub remove: usize,
+    pub held: usize,
+    pub conflicts: usize,
+    pub blocked: usize,
+}
+
+impl PlanOutput {
+    pub fn new<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>, applied: bool) -> Self {
+        let outcomes: Vec<&Outcome> = outcomes.into_iter().collect();
+        let document = outcomes.iter().flat_map(|outcome| &outcome.plan.documents).next();
+        Self {
+            document: document.map(Document::from),
+            targets: outcomes.iter().map(|outcome| Target::new(outcome, applied)).collect(),
+            summary: total(outcomes.iter().map(|outcome| &outcome.plan)).into(),
+        }
+    }
+}
+
+impl From<&DocumentId> for Document {
+    fn from(id: &DocumentId) -> Self {
+        Self {
+            cloud: id.cloud.to_string(),
+            change_number: id.change_number,
+            digest: id.digest.to_string(),
+        }
+    }
+}
+
+impl From<Counts> for Summary {
+    fn from(counts: Counts) -> Self {
+        let Counts {
+            add,
+            change,
+            remove,
+            held,
+            conflicts,
+            blocked,
+        } = counts;
+        Self {
+            add,
+            change,
+            remove,
+            held,
+            conflicts,
+            blocked,
+        }
+    }
+}
+
+impl Target {
+    fn new(outcome: &Outcome, applied: bool) -> Self {
+        let plan = &outcome.plan;
+        Self {
+            id: plan.id.to_string(),
+            kind: Kind::RouteTable,
+            limit: plan.limits.entries,
+            entries_now: plan.entries_now,
+            entries_after: plan.entries_after(),
+            hash: plan.hash().to_string(),
+            steps: plan.steps.iter().map(StepOutput::from).collect(),
+            held: plan
+                .held
+                .iter()
+                .map(|held| HeldOutput {
+                    step: (&held.step).into(),
+                    reason: held.reason.name().to_owned(),
+                    why: held.why.clone(),
+                    until: held.until.map(|until| until.to_string()),
+                })
+                .collect(),
+            conflicts: plan
+                .conflicts
+                .iter()
+                .map(|conflict| ConflictOutput {
+                    prefix: conflict.address.to_string(),
+                    foreign_entry: conflict.foreign_entry.clone(),
+                    why: conflict.why.clone(),
+                })
+                .collect(),
+            warnings: warnings(plan),
+            blocked: plan.blocked.as_ref().map(|b| BlockedOutput {
+                reason: b.reason.name().to_owned(),
+                message: b.message.clone(),
+            }),
+            result: (applied || !matches!(outcome.end, End::Planned)).then(|| ResultOutput::new(outcome)),
+        }
+    }
+}
+
+fn warnings(plan: &Plan) -> Vec<WarningOutput> {
+    let unresolved = plan
+        .unresolved
+        .iter()
+        .map(|(network, why)| ("Unresolved", format!("{network}: {why}")));
+    let notes = plan.warnings.iter().map(|note| (note.code, note.message.clone()));
+    unresolved
+        .chain(notes)
+        .map(|(code, message)| WarningOutput {
+            code: code.to_owned(),
+            message,
+        })
+        .collect()
+}
+
+impl From<&Step> for StepOutput {
+    fn from(step: &Step) -> Self {
+        let (service, region) = service_and_region(&step.purposes);
+        Self {
+            action: match step.action {
+                Action::Add => ActionOutput::Add,
+                Action::Change => ActionOutput::Change,
+                Action::Remove => ActionOutput::Remove,
+            },
+            entry: step.entry.clone(),
+            prefix: step.address.to_string(),
+            next_hop: step.next_hop.as_ref().map(ToString::to_string),
+            before: step.before.as_ref().map(|(address, hop): &(Address, _)| Before {
+                prefix: address.to_string(),
+                next_hop: hop.to_string(),
+            }),
+            service,
+            region,
+            wanted_by: step.wanted_by.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl ResultOutput {
+    fn new(outcome: &Outcome) -> Self {
+        let (state, message, failure) = match &outcome.end {
+            End::Planned => ("InSync", None, None),
+            End::Applied => ("Applied", None, None),
+            End::Waiting { why, .. } => ("Waiting", Some(why.clone()), None),
+            End::Blocked { failure, .. } => ("Blocked", Some(failure.to_string()), Some(failure)),
+            End::Failed(failure) => ("Failed", Some(failure.to_string()), Some(failure)),
+        };
+        let state = if outcome.plan.blocked.is_some() {
+            "Blocked"
+        } else {
+            state
+        };
+        Self {
+            state: state.to_owned(),
+            message,
+            code: failure.map(|failure| failure.code.clone()),
+            correlation_id: failure.and_then(|failure| failure.correlation_id.clone()),
+            applied: outcome
+                .applied
+                .iter()
+                .map(|applied| AppliedOutput {
+                    step: (&applied.step).into(),
+                    correlation_id: applied.correlation_id.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// What `tags check` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckOutput {
+    pub file: String,
+    pub acceptable: bool,
+    /// Why it is not acceptable.
+    pub problem: Option<String>,
+    pub cloud: Option<String>,
+    pub change_number: Option<u64>,
+    pub digest: Option<String>,
+    pub tags: Option<usize>,
+    pub prefixes: Option<usize>,
+}
+
+/// What `tags show` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShowOutput {
+    pub document: Document,
+    pub tags: Vec<TagOutput>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TagOutput {
+    pub name: String,
+    pub region: String,
+    pub network_features: Vec<String>,
+    pub prefixes: Vec<String>,
+}
+
+/// What `tags diff` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DiffOutput {
+    pub old: Document,
+    pub new: Document,
+    pub same: bool,
+    pub tags: Vec<TagDiffOutput>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TagDiffOutput {
+    pub name: String,
+    /// Added, Removed or Changed.
+    pub change: String,
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    /// Where the network features differ.
+    pub features: Option<FeaturesOutput>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeaturesOutput {
+    pub before: Vec<String>,
+    pub after: Vec<String>,
+}
+
+/// What `version` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct VersionOutput {
+    pub version: String,
+    pub commit: String,
+}
+
+/// Every output that has a schema, by the name of its file.
+pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+    vec![
+        ("plan", schemars::schema_for!(PlanOutput)),
+        ("tags-check", schemars::schema_for!(CheckOutput)),
+        ("tags-show", schemars::schema_for!(ShowOutput)),
+        ("tags-diff", schemars::schema_for!(DiffOutput)),
+        ("version", schemars::schema_for!(VersionOutput)),
+    ]
+}

@@ -1,0 +1,127 @@
+//! `amlnet plan`: what would change, like a diff. Writes nothing anywhere.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use super::output::PlanOutput;
+use super::{Common, Exit, Format, block_on, colour, print, print_json};
+use crate::app::{self, AppError};
+use crate::azure::arm::{Arm, Fence};
+use crate::domain::outcome::{End, Outcome};
+use crate::domain::plan::TargetInput;
+use crate::domain::render::{Printed, total};
+use crate::domain::resource_id::ResourceId;
+use crate::reconcile::index::{self, Documents};
+use crate::reconcile::once;
+use crate::store::files::state::State;
+
+/// Where `plan` and `apply` take their objects and their document from.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    pub files: Vec<PathBuf>,
+    pub tags: Option<PathBuf>,
+    pub state: Option<PathBuf>,
+}
+
+pub fn plan(common: &Common, inputs: &Inputs) -> Result<Exit, AppError> {
+    block_on(async {
+        let state = inputs.state.as_deref().map(State::read_only);
+        let (arm, targets) = prepare(common, inputs, state.as_ref(), false).await?;
+        let (_switch, fence) = Fence::new();
+        let outcomes = once::plan(&targets, &arm, &fence).await;
+        report(&outcomes, common.format, false)?;
+        Ok(Exit::of(outcomes.values()))
+    })
+}
+
+/// The targets of the files, with the documents in force.
+pub(super) async fn prepare(
+    common: &Common,
+    inputs: &Inputs,
+    state: Option<&State>,
+    store: bool,
+) -> Result<(Arm, BTreeMap<ResourceId, TargetInput>), AppError> {
+    let regions = app::regions(common.regions.as_deref())?;
+    let world = app::world_of_files(&inputs.files)?;
+    if world.networks.is_empty() {
+        return Err(AppError(
+            "the files hold no AmlNetwork; see config/samples for one".to_owned(),
+        ));
+    }
+    let arm = app::arm(&common.azure)?;
+    let documents = match (&inputs.tags, state.filter(|_| store)) {
+        (Some(path), Some(state)) if !world.feeds.is_empty() => {
+            app::accept_file(path, &world, state, &regions, common.now()).await?
+        }
+        (Some(path), _) => {
+            let document = app::document_of_file(path, common.azure.cloud, &regions)?;
+            Documents {
+                instead: Some(document),
+                ..Documents::default()
+            }
+        }
+        (None, _) => {
+            let ca_file = common.azure.ca_file.as_deref();
+            app::poll_once(&world, state, store, ca_file, &regions, common.now()).await?
+        }
+    };
+    let setting = app::setting(common.installation.clone(), regions, inputs.state.is_some());
+    Ok((arm, index::index(&world, &documents, &setting)))
+}
+
+/// Prints what was planned, or what came of it.
+pub(super) fn report(outcomes: &BTreeMap<ResourceId, Outcome>, format: Format, applied: bool) -> Result<(), AppError> {
+    match format {
+        Format::Json => print_json(&PlanOutput::new(outcomes.values(), applied)),
+        Format::Text => print(&text(outcomes, applied)),
+    }
+}
+
+fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> String {
+    let mut text = String::new();
+    for outcome in outcomes.values() {
+        let failed = !matches!(outcome.end, End::Planned | End::Applied);
+        if failed && !applied {
+            // There is no plan to show where the target could not be read.
+            let _ = writeln!(text, "{} {}", outcome.plan.id.kind, outcome.plan.id);
+        } else {
+            let _ = write!(
+                text,
+                "{}",
+                Printed {
+                    plan: &outcome.plan,
+                    colour: colour()
+                }
+            );
+        }
+        if applied && !outcome.applied.is_empty() {
+            let _ = writeln!(text, "  {} writes done", outcome.applied.len());
+        }
+        match &outcome.end {
+            End::Planned | End::Applied => {}
+            End::Waiting { why, .. } => {
+                let _ = writeln!(text, "  waits: {why}");
+            }
+            End::Blocked { reason, failure } => {
+                let _ = writeln!(text, "  blocked, {}: {failure}", reason.name());
+            }
+            End::Failed(failure) => {
+                let _ = writeln!(text, "  failed: {failure}");
+            }
+        }
+        text.push('\n');
+    }
+    let targets = if outcomes.len() == 1 {
+        "1 target".to_owned()
+    } else {
+        format!("{} targets", outcomes.len())
+    };
+    let left = if applied { ", left to do" } else { "" };
+    let _ = writeln!(
+        text,
+        "{targets}{left}: {}",
+        total(outcomes.values().map(|outcome| &outcome.plan))
+    );
+    text
+}

@@ -1,0 +1,134 @@
+//! `amlnet run --dir DIR --state DIR [--once]`: the controller on a folder of YAML files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::plan::report;
+use super::{Common, Exit, block_on};
+use crate::app::feeds::Feeds;
+use crate::app::{self, AppError};
+use crate::azure::arm::Fence;
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::Step;
+use crate::domain::resource_id::ResourceId;
+use crate::reconcile::controller::Controller;
+use crate::reconcile::index::{self, Documents, Setting};
+use crate::reconcile::target::Progress;
+use crate::reconcile::{once, status};
+use crate::store::files::folder;
+use crate::store::files::state::{FileStore, State};
+use crate::store::{Store as _, World};
+
+/// The folders of the file mode.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    pub dir: PathBuf,
+    pub state: PathBuf,
+}
+
+pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit, AppError> {
+    block_on(async {
+        let state = Arc::new(State::open(&folders.state).map_err(AppError::new)?);
+        let regions = app::regions(common.regions.as_deref())?;
+        let arm = Arc::new(app::arm(&common.azure)?);
+        let setting = app::setting(common.installation.clone(), regions.clone(), true);
+        let (switch, fence) = Fence::new();
+        app::stop_on_signal(switch).map_err(AppError::new)?;
+        let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir)?));
+        let (documents_sender, documents) = watch::channel(Arc::new(Documents::default()));
+        tracing::info!(installation = %setting.installation, version = env!("CARGO_PKG_VERSION"), "amlnet starts");
+        let folder = tokio::spawn(folder::watch(folders.dir.clone(), world_sender));
+        let feeds = Feeds {
+            state: Some(state.clone()),
+            regions,
+            ca_file: common.azure.ca_file.clone(),
+            documents: documents_sender,
+        };
+        let feeds = tokio::spawn(feeds.run(world.clone()));
+        let store = FileStore {
+            world,
+            state: Some(state),
+        };
+        let controller = Controller {
+            store,
+            documents,
+            arm,
+            setting,
+            resync,
+        };
+        tokio::select! {
+            () = controller.run(fence) => {}
+            ended = folder => return Err(AppError(format!("the folder is no longer watched: {ended:?}"))),
+            ended = feeds => return Err(AppError(format!("the feeds are no longer polled: {ended:?}"))),
+        }
+        tracing::info!("stopped");
+        Ok(Exit::Done)
+    })
+}
+
+/// Everything once, for a scheduler.
+pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
+    block_on(async {
+        let state = Arc::new(State::open(&folders.state).map_err(AppError::new)?);
+        let regions = app::regions(common.regions.as_deref())?;
+        let world = read_folder(&folders.dir)?;
+        for problem in &world.undecodable {
+            tracing::error!(%problem, "an object cannot be read; nothing is removed until it can");
+        }
+        let arm = app::arm(&common.azure)?;
+        let (switch, fence) = Fence::new();
+        app::stop_on_signal(switch).map_err(AppError::new)?;
+        let ca_file = common.azure.ca_file.as_deref();
+        let documents = app::poll_once(&world, Some(&state), true, ca_file, &regions, common.now()).await?;
+        let setting = app::setting(common.installation.clone(), regions, true);
+        let inputs = index::index(&world, &documents, &setting);
+        let outcomes = once::apply(&inputs, &arm, &fence, &Silent, None).await;
+        let undecodable = !world.undecodable.is_empty();
+        write_statuses(common, world, &documents, &outcomes, &setting, state)?;
+        report(&outcomes, common.format, true)?;
+        let exit = Exit::of(outcomes.values());
+        Ok(if undecodable { exit.max(Exit::NeedsPerson) } else { exit })
+    })
+}
+
+fn write_statuses(
+    common: &Common,
+    world: World,
+    documents: &Documents,
+    outcomes: &BTreeMap<ResourceId, Outcome>,
+    setting: &Setting,
+    state: Arc<State>,
+) -> Result<(), AppError> {
+    let world = Arc::new(world);
+    let store = FileStore {
+        world: watch::channel(world.clone()).1,
+        state: Some(state),
+    };
+    for key in status::networks(&world) {
+        let old = store
+            .read_status(&key)
+            .map(|written| status::restore(setting, &written));
+        let new = status::of_network(&key, &world, documents, outcomes, setting, old.as_ref(), common.now());
+        if let Some(new) = new {
+            store.write_status(&key, &(&new).into()).map_err(AppError::new)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_folder(dir: &Path) -> Result<World, AppError> {
+    let files = folder::scan(dir).map_err(|error| AppError(format!("--dir {}: {error}", dir.display())))?;
+    Ok(folder::assemble(&files, &World::default()))
+}
+
+#[derive(Debug)]
+struct Silent;
+
+impl Progress for Silent {
+    fn started(&self, _: &ResourceId, _: usize) {}
+    fn taken(&self, _: &ResourceId, _: &Step) {}
+}

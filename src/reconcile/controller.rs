@@ -1,0 +1,256 @@
+//! The loop: objects and documents in, targets reconciled, statuses out; drift found by a resync.
+//!
+//! One writer per target. When the fence falls no step is started, running workers end, statuses are written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use super::index::{self, Documents, Setting};
+use super::once::WORKERS;
+use super::status;
+use super::target::{self, Intention, Progress};
+use crate::azure::arm::{Arm, Fence};
+use crate::domain::intent::ObjectKey;
+use crate::domain::outcome::{End, Outcome};
+use crate::domain::plan::{Step, TargetInput};
+use crate::domain::project::NetworkStatus;
+use crate::domain::queue::{Done, Queue};
+use crate::domain::resource_id::ResourceId;
+use crate::store::{Store, World};
+
+/// A target that waits for a person is looked at again after this.
+const BLOCKED_AGAIN: SignedDuration = SignedDuration::from_secs(600);
+
+/// Everything that the loop works with.
+pub struct Controller<S> {
+    pub store: S,
+    pub documents: watch::Receiver<Arc<Documents>>,
+    pub arm: Arc<Arm>,
+    pub setting: Setting,
+    /// How often every target is read although nothing changed.
+    pub resync: Duration,
+}
+
+impl<S> std::fmt::Debug for Controller<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller")
+            .field("setting", &self.setting)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Workers live inside the loop's own future: whoever drops it, stops them.
+type Worker = LocalBoxFuture<'static, (ResourceId, Outcome)>;
+type Workers = FuturesUnordered<Worker>;
+
+/// What the loop remembers.
+#[derive(Default)]
+struct Memory {
+    world: Arc<World>,
+    documents: Arc<Documents>,
+    inputs: BTreeMap<ResourceId, TargetInput>,
+    outcomes: BTreeMap<ResourceId, Outcome>,
+    queue: Queue<ResourceId>,
+    statuses: BTreeMap<ObjectKey, NetworkStatus>,
+}
+
+impl<S: Store> Controller<S> {
+    /// Works until the fence falls.
+    pub async fn run(mut self, fence: Fence) {
+        let mut memory = Memory::default();
+        let mut worlds = self.store.world();
+        let mut workers = Workers::new();
+        worlds.mark_changed();
+        self.documents.mark_changed();
+        while fence.holds() {
+            let due = memory.queue.next_due().filter(|_| workers.len() < WORKERS);
+            tokio::select! {
+                Ok(()) = worlds.changed() => {
+                    let world = worlds.borrow_and_update().clone();
+                    self.take_in(&mut memory, world, None);
+                }
+                Ok(()) = self.documents.changed() => {
+                    let documents = self.documents.borrow_and_update().clone();
+                    self.take_in(&mut memory, worlds.borrow().clone(), Some(documents));
+                }
+                () = sleep_until(due) => {
+                    if let Some(id) = memory.queue.next(Timestamp::now()) {
+                        workers.extend(self.start(&memory, id, fence.clone()));
+                    }
+                }
+                Some(ended) = workers.next() => self.ended(&mut memory, ended),
+                () = fence.fallen() => break,
+            }
+        }
+        while let Some(ended) = workers.next().await {
+            self.ended(&mut memory, ended);
+        }
+    }
+
+    /// A new world or new documents: queue the targets for which something changed.
+    fn take_in(&self, memory: &mut Memory, world: Arc<World>, documents: Option<Arc<Documents>>) {
+        let now = Timestamp::now();
+        let asked = asked_again(&memory.world, &world);
+        memory.world = world;
+        if let Some(documents) = documents {
+            memory.documents = documents;
+        }
+        let inputs = index::index(&memory.world, &memory.documents, &self.setting);
+        for (id, input) in &inputs {
+            if memory.inputs.get(id) != Some(input) || input.contributions.iter().any(|c| asked.contains(&c.network)) {
+                memory.queue.offer(id.clone(), now);
+            }
+        }
+        for id in memory.inputs.keys().filter(|id| !inputs.contains_key(id)) {
+            memory.queue.remove(id);
+            memory.outcomes.remove(id);
+        }
+        memory.inputs = inputs;
+        self.write_statuses(memory, &status::networks(&memory.world));
+    }
+
+    fn start(&self, memory: &Memory, id: ResourceId, fence: Fence) -> Option<Worker> {
+        let input = memory.inputs.get(&id).cloned()?;
+        let arm = self.arm.clone();
+        let work = async move {
+            let intention = Intention::Apply {
+                progress: &Logged,
+                shown: None,
+            };
+            let outcome = target::reconcile(&input, &arm, &fence, intention).await;
+            (id, outcome)
+        };
+        Some(work.boxed_local())
+    }
+
+    fn ended(&self, memory: &mut Memory, (id, outcome): (ResourceId, Outcome)) {
+        let now = Timestamp::now();
+        log(&id, &outcome, memory.outcomes.get(&id));
+        let done = match &outcome.end {
+            End::Planned | End::Applied => Done::Finished,
+            End::Waiting { seconds, .. } => Done::After(SignedDuration::from_secs(
+                i64::try_from(seconds.unwrap_or(10)).unwrap_or(10),
+            )),
+            End::Blocked { .. } => Done::After(BLOCKED_AGAIN),
+            End::Failed(_) => Done::Failed,
+        };
+        memory.queue.done(&id, done, now);
+        if !memory.inputs.contains_key(&id) {
+            memory.queue.remove(&id);
+            return;
+        }
+        if done == Done::Finished {
+            memory.queue.schedule(id.clone(), next_resync(&id, self.resync, now));
+        }
+        let networks: Vec<ObjectKey> = memory.inputs[&id]
+            .contributions
+            .iter()
+            .map(|contribution| contribution.network.clone())
+            .collect();
+        memory.outcomes.insert(id, outcome);
+        self.write_statuses(memory, &networks);
+    }
+
+    fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {
+        let Memory {
+            world,
+            documents,
+            outcomes,
+            statuses,
+            ..
+        } = memory;
+        statuses.retain(|key, _| world.networks.contains_key(key) || networks.contains(key));
+        for key in networks {
+            let written = || {
+                self.store
+                    .read_status(key)
+                    .map(|written| status::restore(&self.setting, &written))
+            };
+            let old = statuses.get(key).cloned().or_else(written);
+            let now = Timestamp::now();
+            let new = status::of_network(key, world, documents, outcomes, &self.setting, old.as_ref(), now);
+            let Some(new) = new.filter(|new| Some(new) != statuses.get(key)) else {
+                continue;
+            };
+            match self.store.write_status(key, &(&new).into()) {
+                Ok(()) => {
+                    statuses.insert(key.clone(), new);
+                }
+                Err(error) => tracing::error!(network = %key, %error, "the status cannot be written"),
+            }
+        }
+    }
+}
+
+/// Networks whose `amlnet.dev/reconcile-at` was set anew.
+fn asked_again(old: &World, new: &World) -> BTreeSet<ObjectKey> {
+    let asked = new.networks.iter().filter(|(key, held)| {
+        let before = old.networks.get(*key).map(|held| &held.object.reconcile_at);
+        before.is_some_and(|before| *before != held.object.reconcile_at)
+    });
+    asked.map(|(key, _)| key.clone()).collect()
+}
+
+/// The resync, spread by up to a tenth either way so that targets do not stay in step.
+fn next_resync(id: &ResourceId, resync: Duration, now: Timestamp) -> Timestamp {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    (id, now.as_millisecond()).hash(&mut hasher);
+    let millis = i64::try_from(resync.as_millis()).unwrap_or(i64::MAX / 4);
+    let spread = (millis / 5).max(1);
+    let offset = i64::try_from(hasher.finish() % u64::try_from(spread).unwrap_or(1)).unwrap_or(0);
+    now.checked_add(SignedDuration::from_millis(millis - spread / 2 + offset))
+        .unwrap_or(Timestamp::MAX)
+}
+
+async fn sleep_until(due: Option<Timestamp>) {
+    match due {
+        Some(due) => {
+            let wait = due.duration_since(Timestamp::now());
+            tokio::time::sleep(Duration::try_from(wait).unwrap_or(Duration::ZERO)).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// One line for each reconcile that did something or ended otherwise than the last.
+fn log(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>) {
+    if !outcome.applied.is_empty() {
+        tracing::info!(target_id = %id, writes = outcome.applied.len(), left = %outcome.plan.counts(), "reconciled");
+    }
+    if before.is_some_and(|before| before.end == outcome.end && before.plan == outcome.plan) {
+        return;
+    }
+    match &outcome.end {
+        End::Applied | End::Planned => match &outcome.plan.blocked {
+            Some(blocked) => {
+                tracing::warn!(target_id = %id, reason = blocked.reason.name(), message = blocked.message, "blocked");
+            }
+            None => tracing::info!(target_id = %id, left = %outcome.plan.counts(), "nothing more to do"),
+        },
+        End::Waiting { why, .. } => tracing::info!(target_id = %id, why, "waits"),
+        End::Blocked { reason, failure } => {
+            tracing::warn!(target_id = %id, reason = reason.name(), %failure, "blocked");
+        }
+        End::Failed(failure) => tracing::warn!(target_id = %id, %failure, "failed, will be tried again"),
+    }
+}
+
+/// Progress in the log.
+#[derive(Debug)]
+struct Logged;
+
+impl Progress for Logged {
+    fn started(&self, id: &ResourceId, steps: usize) {
+        tracing::info!(target_id = %id, steps, "applying a plan");
+    }
+
+    fn taken(&self, _: &ResourceId, _: &Step) {}
+}

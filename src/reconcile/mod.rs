@@ -1,0 +1,9 @@
+//! From objects and documents to targets, and one target at a time to the state it should have.
+//!
+//! `plan`, `apply` and `run` all go through `target::reconcile`; nothing else does the work twice.
+
+pub mod controller;
+pub mod index;
+pub mod once;
+pub mod status;
+pub mod target;

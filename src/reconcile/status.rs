@@ -1,0 +1,93 @@
+//! From the outcomes of targets to the status of each Network. Pure but for what it is given.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::index::{Documents, Setting, contribution};
+use crate::api::status::AmlNetworkStatus;
+use crate::domain::intent::ObjectKey;
+use crate::domain::outcome::Outcome;
+use crate::domain::project::{self, NetworkStatus, Subject};
+use crate::domain::resource_id::ResourceId;
+use crate::store::World;
+
+/// The status of one Network. `None` if it is not in the world.
+pub fn of_network(
+    key: &ObjectKey,
+    world: &World,
+    documents: &Documents,
+    outcomes: &BTreeMap<ResourceId, Outcome>,
+    setting: &Setting,
+    old: Option<&NetworkStatus>,
+    now: Timestamp,
+) -> Option<NetworkStatus> {
+    let (generation, subject) = match world.networks.get(key) {
+        Some(held) => {
+            let subject = match &held.broken {
+                Some(why) => Subject::Invalid(why.clone()),
+                None => Subject::Valid(
+                    held.object
+                        .intent
+                        .route_tables
+                        .iter()
+                        .map(|table| {
+                            let contribution = contribution(held, table, documents, &setting.regions);
+                            (table.id.clone(), contribution, outcomes.get(&table.id).cloned())
+                        })
+                        .collect(),
+                ),
+            };
+            (held.object.generation, subject)
+        }
+        None => {
+            let broken = world
+                .undecodable
+                .iter()
+                .find(|object| object.network.as_ref() == Some(key))?;
+            (0, Subject::Invalid(broken.to_string()))
+        }
+    };
+    Some(project::project(
+        &setting.installation,
+        key,
+        generation,
+        &subject,
+        old,
+        now,
+    ))
+}
+
+/// The Networks of a world, also those that cannot be read.
+pub fn networks(world: &World) -> Vec<ObjectKey> {
+    let mut keys: Vec<ObjectKey> = world.networks.keys().cloned().collect();
+    keys.extend(world.undecodable.iter().filter_map(|object| object.network.clone()));
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// What of a written status the next projection rests on: the times of its conditions.
+pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
+    let conditions = written.conditions.iter().filter_map(|condition| {
+        let kind = project::ConditionType::ALL
+            .into_iter()
+            .find(|kind| kind.name() == condition.type_)?;
+        Some(project::Condition {
+            kind,
+            status: condition.status == "True",
+            reason: condition.reason.clone(),
+            message: condition.message.clone(),
+            observed_generation: condition.observed_generation.unwrap_or_default(),
+            since: condition.last_transition_time.0,
+        })
+    });
+    NetworkStatus {
+        installation: setting.installation.clone(),
+        observed_generation: written.observed_generation,
+        conditions: conditions.collect(),
+        paired_region: None,
+        document: None,
+        targets: Vec::new(),
+    }
+}

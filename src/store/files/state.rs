@@ -1,0 +1,163 @@
+//! `--state DIR`: statuses, documents and the lock that keeps a second writer out.
+//!
+//! `status/<namespace>.<name>.yaml`, `status/feeds/<name>.yaml`, `documents/<feed>/`, `lock`. Must not be written by
+//! `plan`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::archive::FileArchive;
+use crate::api::API_VERSION;
+use crate::api::status::AmlNetworkStatus;
+use crate::domain::intent::ObjectKey;
+use crate::store::{Store, StoreError, World};
+
+/// A state folder.
+#[derive(Debug)]
+pub struct State {
+    folder: PathBuf,
+    /// Held as long as this value lives; `None` for readers.
+    _lock: Option<File>,
+}
+
+impl State {
+    /// Opens the folder for writing, makes what is missing, and keeps other writers out.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let refuse = |path: &Path, what: String| StoreError {
+            place: path.display().to_string(),
+            what,
+        };
+        for sub in ["status/feeds", "documents"] {
+            let path = folder.join(sub);
+            std::fs::create_dir_all(&path).map_err(|error| refuse(&path, error.to_string()))?;
+        }
+        let path = folder.join("lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| refuse(&path, error.to_string()))?;
+        lock.try_lock().map_err(|error| match error {
+            std::fs::TryLockError::WouldBlock => refuse(
+                &path,
+                "another amlnet works with this state folder; stop it, or use another --state".to_owned(),
+            ),
+            std::fs::TryLockError::Error(error) => refuse(&path, error.to_string()),
+        })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: Some(lock),
+        })
+    }
+
+    /// For commands that only read. The folder need not exist.
+    pub fn read_only(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            _lock: None,
+        }
+    }
+
+    /// Where the documents of a feed are kept.
+    pub fn archive(&self, feed: &str) -> FileArchive {
+        FileArchive::new(self.folder.join("documents").join(feed))
+    }
+
+    /// Writes the status of a feed if it differs.
+    pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<(), StoreError> {
+        self.write(
+            &self.folder.join("status/feeds").join(format!("{feed}.yaml")),
+            "ServiceTagFeed",
+            feed,
+            None,
+            status,
+        )
+    }
+
+    fn status_path(&self, network: &ObjectKey) -> PathBuf {
+        self.folder
+            .join("status")
+            .join(format!("{}.{}.yaml", network.namespace, network.name))
+    }
+
+    fn write<T: Serialize>(
+        &self,
+        path: &Path,
+        kind: &'static str,
+        name: &str,
+        namespace: Option<&str>,
+        status: &T,
+    ) -> Result<(), StoreError> {
+        let object = StatusFile {
+            api_version: API_VERSION.to_owned(),
+            kind: kind.to_owned(),
+            metadata: Metadata {
+                name: name.to_owned(),
+                namespace: namespace.map(str::to_owned),
+            },
+            status,
+        };
+        let text = serde_yaml::to_string(&object).map_err(|error| StoreError {
+            place: path.display().to_string(),
+            what: error.to_string(),
+        })?;
+        if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+            return Ok(());
+        }
+        super::replace(path, text.as_bytes())
+    }
+}
+
+#[derive(Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusFile<T> {
+    api_version: String,
+    kind: String,
+    metadata: Metadata,
+    status: T,
+}
+
+#[derive(Serialize, serde::Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
+}
+
+/// The store of the file mode: objects from a folder, statuses into the state folder if there is one.
+#[derive(Debug)]
+pub struct FileStore {
+    pub world: watch::Receiver<Arc<World>>,
+    pub state: Option<Arc<State>>,
+}
+
+impl Store for FileStore {
+    fn world(&self) -> watch::Receiver<Arc<World>> {
+        self.world.clone()
+    }
+
+    fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {
+        let path = self.state.as_ref()?.status_path(network);
+        let text = std::fs::read_to_string(path).ok()?;
+        // A status that somebody damaged is written anew; nothing rests on it but the times of its conditions.
+        serde_yaml::from_str::<StatusFile<AmlNetworkStatus>>(&text)
+            .ok()
+            .map(|file| file.status)
+    }
+
+    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {
+        let Some(state) = &self.state else { return Ok(()) };
+        state.write(
+            &state.status_path(network),
+            "AmlNetwork",
+            &network.name,
+            Some(&network.namespace),
+            status,
+        )
+    }
+}

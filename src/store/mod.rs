@@ -1,0 +1,63 @@
+//! Where objects come from and where status goes: one trait, and a folder of YAML files behind it.
+//!
+//! Must not plan, and must not talk to Azure.
+
+pub mod files;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::api::read::{Feed, Network};
+use crate::api::status::AmlNetworkStatus;
+use crate::domain::intent::ObjectKey;
+
+/// All objects at one moment, complete. Immutable.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct World {
+    pub networks: BTreeMap<ObjectKey, Held<Network>>,
+    /// By name: the feeds of a controller are its own, whatever namespace a file gives them.
+    pub feeds: BTreeMap<String, Held<Feed>>,
+    /// Objects that cannot be read now. While there is one, nothing is removed anywhere: it might be a contributor.
+    pub undecodable: Vec<Undecodable>,
+}
+
+/// An object as it was last readable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held<T> {
+    pub object: T,
+    pub origin: PathBuf,
+    /// Why its latest text cannot be used, if so; the last good one still counts.
+    pub broken: Option<String>,
+}
+
+/// An object, or a whole file, that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    pub place: String,
+    pub network: Option<ObjectKey>,
+    pub message: String,
+}
+
+impl std::fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+/// What the controller needs from the place where its objects live.
+pub trait Store: Send + Sync {
+    /// The objects now. The receiver wakes when they change.
+    fn world(&self) -> tokio::sync::watch::Receiver<std::sync::Arc<World>>;
+    /// The status that was written last, also before a restart.
+    fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus>;
+    /// Writes a status if it differs from what stands there.
+    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError>;
+}
+
+/// Why something could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct StoreError {
+    pub place: String,
+    pub what: String,
+}

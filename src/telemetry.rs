@@ -1,0 +1,32 @@
+//! Logs on standard error, as text or JSON.
+//!
+//! Only amlnet's own lines are written, whatever level is asked for: at `trace` the HTTP and Azure libraries print
+//! headers, and with them tokens.
+
+use tracing::Metadata;
+use tracing_subscriber::filter::{FilterFn, LevelFilter};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// Starts logging. Called once, by whoever starts the process.
+pub fn start(format: Format, level: LevelFilter, colour: bool) {
+    let ours = FilterFn::new(|metadata: &Metadata<'_>| {
+        let target = metadata.target();
+        target == "amlnet" || target.starts_with("amlnet::")
+    });
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = match format {
+        Format::Text => layer.with_ansi(colour).boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    };
+    // Fails only where somebody else started logging before, as tests of one process do.
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(level).with_filter(ours))
+        .try_init();
+}

@@ -1,0 +1,12 @@
+//! The pure part from outside: golden plans, properties, the real documents, the import order. No process, no socket.
+
+// A test that cannot go on fails where it stands, with the line.
+#![allow(clippy::unwrap_used)]
+
+mod damage;
+mod golden;
+mod imports;
+mod layering;
+mod properties;
+mod real_documents;
+mod support;
