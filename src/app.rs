@@ -34,6 +34,7 @@ use crate::store::files::state::State;
 pub struct AppError(pub String);
 
 impl AppError {
+    #[expect(clippy::needless_pass_by_value, reason = "so that map_err takes it as it is")]
     pub fn new(what: impl ToString) -> Self {
         Self(what.to_string())
     }

@@ -1,5 +1,10 @@
 //! `AmlNetwork`: one Azure Machine Learning network and its targets.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn repeats its keys; clippy takes them for one list"
+)]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -67,11 +67,11 @@ pub fn read(text: &str) -> Result<Vec<Result<Object, ObjectError>>, String> {
     Ok(documents
         .into_iter()
         .filter(|value| !value.is_null())
-        .map(object)
+        .map(|value| object(&value))
         .collect())
 }
 
-fn object(value: Value) -> Result<Object, ObjectError> {
+fn object(value: &Value) -> Result<Object, ObjectError> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let nameless = |path: &str, what: String| ObjectError {
@@ -110,7 +110,7 @@ fn object(value: Value) -> Result<Object, ObjectError> {
     let reconcile_at = reconcile_at.map(str::to_owned);
     match kind.as_str() {
         "AmlNetwork" => {
-            let network: AmlNetwork = decode(&value, &NETWORK_SCHEMA).map_err(refuse)?;
+            let network: AmlNetwork = decode(value, &NETWORK_SCHEMA).map_err(refuse)?;
             let intent = convert::intent(&network.spec).map_err(|error| refuse(vec![error]))?;
             Ok(Object::Network(Box::new(Network {
                 key,
@@ -120,7 +120,7 @@ fn object(value: Value) -> Result<Object, ObjectError> {
             })))
         }
         "ServiceTagFeed" => {
-            let feed: ServiceTagFeed = decode(&value, &FEED_SCHEMA).map_err(refuse)?;
+            let feed: ServiceTagFeed = decode(value, &FEED_SCHEMA).map_err(refuse)?;
             let intent = convert::feed(&feed.spec).map_err(|error| refuse(vec![error]))?;
             Ok(Object::Feed(Feed {
                 key,
@@ -286,7 +286,7 @@ fn dotted(pointer: &str) -> String {
     let mut path = String::new();
     for part in pointer.split('/').filter(|part| !part.is_empty()) {
         if part.bytes().all(|c| c.is_ascii_digit()) {
-            path += &format!("[{part}]");
+            path.extend(["[", part, "]"]);
         } else {
             if !path.is_empty() {
                 path.push('.');

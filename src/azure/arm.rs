@@ -71,6 +71,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Where a busy resource names no wait.
 const BUSY_WAIT: Duration = Duration::from_secs(30);
 
+/// What the locations API names as the pairs of each region.
+type Pairs = HashMap<String, Vec<String>>;
+
 /// A connection to one cloud's ARM.
 pub struct Arm {
     client: Client,
@@ -79,7 +82,7 @@ pub struct Arm {
     credential: Arc<dyn TokenCredential>,
     endpoint: url::Url,
     limits: Mutex<HashMap<(String, String), (Instant, Limits)>>,
-    pairs: Mutex<HashMap<String, (Instant, Arc<HashMap<String, Vec<String>>>)>>,
+    pairs: Mutex<HashMap<String, (Instant, Arc<Pairs>)>>,
 }
 
 impl std::fmt::Debug for Arm {
@@ -298,7 +301,7 @@ impl Arm {
         pairs.get(region).cloned()
     }
 
-    async fn read_pairs(&self, subscription: &str) -> Result<HashMap<String, Vec<String>>, ArmError> {
+    async fn read_pairs(&self, subscription: &str) -> Result<Pairs, ArmError> {
         let mut url = self.endpoint.clone();
         url.set_path(&format!("/subscriptions/{subscription}/locations"));
         url.set_query(Some("api-version=2022-12-01"));
@@ -446,6 +449,7 @@ fn unreadable(method: &str, path: &str, message: String) -> Refusal {
 }
 
 /// Our own refusal comes through the network client untouched; what else it reports has no request of its own.
+#[expect(clippy::needless_pass_by_value, reason = "so that map_err takes it as it is")]
 fn into_refusal(error: azure_core::Error) -> Refusal {
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
         return refusal.clone();

@@ -210,11 +210,10 @@ impl Refusal {
             (Some(row), ..) => row.class,
             (None, None, NO_TOKEN) => Class::Unauthenticated,
             (None, None, OPERATION_LOST | SUPERSEDED) => Class::Stale,
-            (None, None, OPERATION_FAILED) => Class::Transient,
-            (None, None, NO_ANSWER | UNREADABLE) => Class::Transient,
+            (None, None, OPERATION_FAILED | NO_ANSWER | UNREADABLE) => Class::Transient,
             // An operation that failed with a code of its own: the same table, as if it had been refused at once.
             (None, None, _) => self.class_of_failed_operation(),
-            (None, Some(status), _) if status >= 500 => Class::Transient,
+            (None, Some(500..), _) => Class::Transient,
             (None, Some(_), _) => Class::Refused,
         }
     }

@@ -378,3 +378,28 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("version", schemars::schema_for!(VersionOutput)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schemas are generated; scripts rely on the committed ones.
+    #[test]
+    fn the_committed_schemas_are_those_of_the_code() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schemas");
+        for (name, schema) in schemas() {
+            let path = folder.join(format!("{name}.schema.json"));
+            let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+            if std::env::var_os("AMLNET_UPDATE_GOLDEN").is_some() {
+                std::fs::create_dir_all(&folder).unwrap();
+                std::fs::write(&path, &text).unwrap();
+            }
+            let committed = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                committed == text,
+                "{} is not what the code makes; run make golden",
+                path.display()
+            );
+        }
+    }
+}

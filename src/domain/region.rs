@@ -97,10 +97,12 @@ struct FileRow {
     #[serde(default)]
     aliases: Vec<String>,
     /// Absent: nothing is documented. Null: documented that there is none.
+    #[expect(clippy::option_option, reason = "absent and null say different things")]
     #[serde(default, deserialize_with = "present")]
     pair: Option<Option<String>>,
 }
 
+#[expect(clippy::option_option, reason = "absent and null say different things")]
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(deserializer).map(Some)
 }

@@ -1,2 +1,227 @@
-//! Figures.
-fn main() {}
+//! Figures, each printed as a ratio to its bound: what `make bench` shows. Nothing here is a test.
+//!
+//! Whole processes are measured, because whole processes are what a user starts.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use wait4::Wait4 as _;
+
+const RUNS: usize = 40;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("--bare-parse") {
+        return bare_parse(Path::new(&arguments.next().expect("a file")));
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let document = full_size_document(folder.path());
+    tags_check(&document);
+    idle_memory(folder.path(), &document);
+}
+
+/// The yardstick: serde_json into borrowed structs, and ipnet for every prefix.
+fn bare_parse(path: &Path) {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        values: Vec<Tag<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Tag<'a> {
+        #[serde(borrow)]
+        properties: Properties<'a>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties<'a> {
+        #[serde(borrow)]
+        address_prefixes: Vec<Text<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    let text = std::fs::read(path).expect("the file");
+    let document: Document<'_> = serde_json::from_slice(&text).expect("JSON");
+    let prefixes = document.values.iter().flat_map(|tag| &tag.properties.address_prefixes);
+    let nets: Vec<ipnet::IpNet> = prefixes.map(|text| text.0.parse().expect("a prefix")).collect();
+    assert!(!nets.is_empty());
+}
+
+/// The newest real document where there is one, else a made-up one of full size; uncompressed.
+fn full_size_document(folder: &Path) -> PathBuf {
+    let real =
+        std::env::var_os("SERVICE_TAGS_DIR").map_or_else(|| PathBuf::from("../shared/service-tags"), PathBuf::from);
+    let newest = std::fs::read_dir(real.join("public")).ok().and_then(|entries| {
+        entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "gz"))
+            .max()
+    });
+    let path = folder.join("ServiceTags_Public_20260504.json");
+    let text = match newest {
+        Some(path) => {
+            println!("document: {}", path.file_name().unwrap_or_default().to_string_lossy());
+            let mut text = Vec::new();
+            let file = std::fs::File::open(path).expect("the real file");
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(file), &mut text).expect("gzip");
+            text
+        }
+        None => {
+            println!("document: made up by armsim tags");
+            let made = armsim::tags::write(1, 1, folder).expect("a made-up document");
+            std::fs::read(&made[0]).expect("the made-up document")
+        }
+    };
+    std::fs::write(&path, text).expect("the temporary folder");
+    path
+}
+
+struct Measured {
+    wall: Duration,
+    peak_kib: u64,
+}
+
+/// The median wall time and the highest peak of several runs.
+fn measure(command: impl Fn() -> Command) -> Measured {
+    let mut walls = Vec::new();
+    let mut peak_kib = 0;
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        let mut child = command().stdout(Stdio::null()).spawn().expect("a process");
+        let ended = child.wait4().expect("its end");
+        walls.push(started.elapsed());
+        assert!(ended.status.success());
+        peak_kib = peak_kib.max(ended.rusage.maxrss / 1024);
+    }
+    walls.sort();
+    Measured {
+        wall: walls[RUNS / 2],
+        peak_kib,
+    }
+}
+
+fn tags_check(document: &Path) {
+    let own = std::env::current_exe().expect("this program");
+    let bare = measure(|| {
+        let mut command = Command::new(&own);
+        command.arg("--bare-parse").arg(document);
+        command
+    });
+    let check = measure(|| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_amlnet"));
+        command.args(["tags", "check"]).arg(document);
+        command
+    });
+    let ratio = check.wall.as_secs_f64() / bare.wall.as_secs_f64();
+    println!(
+        "tags check, whole process: {:.1} ms; bare parse: {:.1} ms; ratio {ratio:.2} (at most 3)",
+        ms(check.wall),
+        ms(bare.wall)
+    );
+    println!(
+        "tags check, peak memory: {:.1} MiB; ratio {:.2} of 40 MiB",
+        mib(check.peak_kib),
+        mib(check.peak_kib) / 40.0
+    );
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+/// Stops its process when dropped.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const TABLE: &str =
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt";
+
+fn idle_memory(folder: &Path, document: &Path) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let world = armsim::model::World::default()
+        .with_time_scale(0.001)
+        .with_route_table(TABLE, "eastus2", &[]);
+    let simulator = runtime
+        .block_on(armsim::server::start(world, armsim::server::Options::default()))
+        .expect("armsim");
+    let published = format!(r#"{{"file": "{}"}}"#, document.display());
+    let response = runtime.block_on(async {
+        let url = format!("{}/publish", simulator.endpoints.control);
+        reqwest::Client::new()
+            .post(url)
+            .header("content-type", "application/json")
+            .body(published)
+            .send()
+            .await
+    });
+    assert!(response.expect("the control interface").status().is_success());
+    let (objects, state) = (folder.join("objects"), folder.join("state"));
+    std::fs::create_dir_all(&objects).expect("the temporary folder");
+    let yaml = format!(
+        "apiVersion: amlnet.dev/v1alpha1\nkind: ServiceTagFeed\nmetadata: {{name: public}}\n\
+         spec: {{cloud: Public, sources: [{{download: {{pageUrl: \"{}\"}}}}]}}\n---\n\
+         apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata: {{name: ml}}\n\
+         spec: {{region: eastus2, mode: UpsertOnly, routes: {{routeTables: [{{id: \"{TABLE}\"}}]}}}}\n",
+        simulator.endpoints.download_page
+    );
+    std::fs::write(objects.join("ml.yaml"), yaml).expect("the temporary folder");
+    let credentials = &simulator.endpoints.credentials;
+    let child = Command::new(env!("CARGO_BIN_EXE_amlnet"))
+        .args(["run", "--installation-id", "bench", "--log", "warn", "--dir"])
+        .arg(&objects)
+        .arg("--state")
+        .arg(&state)
+        .args([
+            "--arm-endpoint",
+            &simulator.endpoints.arm,
+            "--authority-host",
+            &simulator.endpoints.login,
+            "--ca-file",
+        ])
+        .arg(&simulator.endpoints.ca_file)
+        .env("AZURE_TENANT_ID", &credentials.tenant_id)
+        .env("AZURE_CLIENT_ID", &credentials.client_id)
+        .env("AZURE_CLIENT_SECRET", &credentials.client_secret)
+        .spawn()
+        .expect("amlnet");
+    let child = Stopped(child);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let status = state.join("status/default.ml.yaml");
+    while !std::fs::read_to_string(&status).is_ok_and(|text| text.contains("state: InSync")) {
+        assert!(Instant::now() < deadline, "amlnet did not converge");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let memory = |name: &str| -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", child.0.id())).expect("its memory");
+        let line = text.lines().find(|line| line.starts_with(name)).expect("the line");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|number| number.parse().ok())
+            .expect("a number")
+    };
+    let (now, peak) = (memory("VmRSS"), memory("VmHWM"));
+    println!(
+        "run --dir, idle memory: {:.1} MiB (peak {:.1}); ratio {:.2} of 40 MiB",
+        mib(now),
+        mib(peak),
+        mib(now) / 40.0
+    );
+}

@@ -52,7 +52,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         limits,
         entries_now: observed.entries.len(),
         owned_now: table.ours.len(),
-        steps: findings.into_steps(removals(&table, &desired)),
+        steps: findings.take_steps(removals(&table, &desired)),
         held: Vec::new(),
         conflicts: findings.conflicts,
         satisfied_by_others: findings.satisfied,
@@ -164,7 +164,7 @@ impl Findings {
     }
 
     /// Additions, changes, the default route, removals; sorted within.
-    fn into_steps(&mut self, removals: Vec<Step>) -> Vec<Step> {
+    fn take_steps(&mut self, removals: Vec<Step>) -> Vec<Step> {
         let mut steps: Vec<Step> = self.additions.drain(..).chain(self.changes.drain(..)).collect();
         steps.sort_by(|a, b| {
             let key = |step: &Step| (step.is_default_route(), step.action);

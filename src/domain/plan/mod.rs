@@ -6,6 +6,7 @@
 pub mod entries;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
@@ -262,12 +263,14 @@ impl Plan {
     pub fn hash(&self) -> Digest {
         let mut text = format!("{}\n", self.id.to_string().to_ascii_lowercase());
         for document in &self.documents {
-            text += &format!("{}\n", document.digest);
+            let _ = writeln!(text, "{}", document.digest);
         }
         for step in self.steps.iter().chain(self.held.iter().map(|held| &held.step)) {
-            text += &format!(
-                "{:?} {} {} {:?} {:?}\n",
-                step.action, step.entry, step.address, step.next_hop, step.before
+            let (action, entry, address) = (step.action, &step.entry, &step.address);
+            let _ = writeln!(
+                text,
+                "{action:?} {entry} {address} {:?} {:?}",
+                step.next_hop, step.before
             );
         }
         Digest::of(text.as_bytes())

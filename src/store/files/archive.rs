@@ -24,6 +24,7 @@ impl FileArchive {
         Self { folder }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "so that map_err takes it as it is")]
     fn error(&self, what: impl ToString) -> ArchiveError {
         ArchiveError {
             place: self.folder.display().to_string(),

@@ -70,7 +70,7 @@ impl State {
 
     /// Writes the status of a feed if it differs.
     pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<(), StoreError> {
-        self.write(
+        write(
             &self.folder.join("status/feeds").join(format!("{feed}.yaml")),
             "ServiceTagFeed",
             feed,
@@ -83,33 +83,6 @@ impl State {
         self.folder
             .join("status")
             .join(format!("{}.{}.yaml", network.namespace, network.name))
-    }
-
-    fn write<T: Serialize>(
-        &self,
-        path: &Path,
-        kind: &'static str,
-        name: &str,
-        namespace: Option<&str>,
-        status: &T,
-    ) -> Result<(), StoreError> {
-        let object = StatusFile {
-            api_version: API_VERSION.to_owned(),
-            kind: kind.to_owned(),
-            metadata: Metadata {
-                name: name.to_owned(),
-                namespace: namespace.map(str::to_owned),
-            },
-            status,
-        };
-        let text = serde_yaml::to_string(&object).map_err(|error| StoreError {
-            place: path.display().to_string(),
-            what: error.to_string(),
-        })?;
-        if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
-            return Ok(());
-        }
-        super::replace(path, text.as_bytes())
     }
 }
 
@@ -152,7 +125,7 @@ impl Store for FileStore {
 
     fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {
         let Some(state) = &self.state else { return Ok(()) };
-        state.write(
+        write(
             &state.status_path(network),
             "AmlNetwork",
             &network.name,
@@ -160,4 +133,31 @@ impl Store for FileStore {
             status,
         )
     }
+}
+
+/// Writes an object that has only a status, if it differs from what stands there.
+fn write<T: Serialize>(
+    path: &Path,
+    kind: &'static str,
+    name: &str,
+    namespace: Option<&str>,
+    status: &T,
+) -> Result<(), StoreError> {
+    let object = StatusFile {
+        api_version: API_VERSION.to_owned(),
+        kind: kind.to_owned(),
+        metadata: Metadata {
+            name: name.to_owned(),
+            namespace: namespace.map(str::to_owned),
+        },
+        status,
+    };
+    let text = serde_yaml::to_string(&object).map_err(|error| StoreError {
+        place: path.display().to_string(),
+        what: error.to_string(),
+    })?;
+    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    super::replace(path, text.as_bytes())
 }

@@ -1,0 +1,49 @@
+# What a person types. Everything that is needed is built by cargo from the lock file; the toolchain is pinned in
+# rust-toolchain.toml, and rustup installs it.
+
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+# Files that are built in tests must not depend on the machine's language.
+export LC_ALL = C.UTF-8
+
+.PHONY: help demo test check lint unit bench golden deny tools
+
+help:
+	@echo "make demo    build, then show the main job against a simulator of Azure (under a minute after the build)"
+	@echo "make test    format, lints, and every test"
+	@echo "make check   the fast loop: format, lints, unit tests"
+	@echo "make bench   the figures, on a release build"
+	@echo "make golden  rewrite golden files and schemas; look at the difference before you commit it"
+	@echo "make deny    licences, bans and sources of all dependencies (installs cargo-deny below target/)"
+
+tools:
+	@command -v $(CARGO) >/dev/null 2>&1 || { echo "amlnet needs Rust: install rustup (https://rustup.rs), then run this again." >&2; exit 1; }
+	@command -v cc >/dev/null 2>&1 || { echo "amlnet needs a C compiler: install gcc or clang (Debian: apt-get install gcc libc6-dev), then run this again." >&2; exit 1; }
+
+demo: tools
+	$(CARGO) build --locked --workspace --bins
+	target/debug/amlnet-demo
+
+test: lint
+	$(CARGO) test --locked --workspace
+
+check: lint unit
+
+lint: tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+unit: tools
+	$(CARGO) test --locked --lib
+
+bench: tools
+	$(CARGO) bench --locked --bench figures
+
+golden: tools
+	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --lib --test pure
+
+# Compiled once, kept between runs, pinned.
+DENY_VERSION = 0.20.2
+deny: tools
+	@test -x target/tools/bin/cargo-deny || $(CARGO) install --locked --root target/tools cargo-deny --version $(DENY_VERSION)
+	target/tools/bin/cargo-deny check bans licenses sources
