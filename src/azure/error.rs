@@ -210,10 +210,9 @@ impl Refusal {
             (Some(row), ..) => row.class,
             (None, None, NO_TOKEN) => Class::Unauthenticated,
             (None, None, OPERATION_LOST | SUPERSEDED) => Class::Stale,
-            (None, None, OPERATION_FAILED | NO_ANSWER | UNREADABLE) => Class::Transient,
+            (None, None, OPERATION_FAILED | NO_ANSWER | UNREADABLE) | (None, Some(500..), _) => Class::Transient,
             // An operation that failed with a code of its own: the same table, as if it had been refused at once.
             (None, None, _) => self.class_of_failed_operation(),
-            (None, Some(500..), _) => Class::Transient,
             (None, Some(_), _) => Class::Refused,
         }
     }

@@ -171,27 +171,24 @@ fn check_masks(tag: &Tag) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// The region is the one that the tag's *name* says, because resolving goes by the name.
 fn check_containment(tag: &Tag, document: &Document, regions: &Regions) -> Result<(), Rejection> {
-    let region = if tag.region.is_empty() {
-        tag.suffix().unwrap_or_default()
-    } else {
-        &tag.region
-    };
-    let outside = |prefix| Rejection::OutsideRegion {
-        tag: tag.name.to_string(),
-        prefix,
-        region: region.to_owned(),
-    };
-    let cloud = regions
-        .find(region, document)
-        .map(|region| cloud_prefixes(document, &region))
+    let by_name = tag.suffix().and_then(|suffix| regions.find(suffix, document).ok());
+    let region = by_name.or_else(|| regions.find(&tag.region, document).ok());
+    let cloud = region
+        .as_ref()
+        .map(|region| cloud_prefixes(document, region))
         .unwrap_or_default();
     match tag
         .prefixes
         .iter()
         .find(|prefix| !cloud.iter().any(|wide| wide.contains(prefix)))
     {
-        Some(prefix) => Err(outside(*prefix)),
+        Some(prefix) => Err(Rejection::OutsideRegion {
+            tag: tag.name.to_string(),
+            prefix: *prefix,
+            region: region.map_or_else(|| tag.region.to_string(), |region| region.name.to_string()),
+        }),
         None => Ok(()),
     }
 }

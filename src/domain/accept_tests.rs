@@ -109,7 +109,7 @@ fn every_rejection_has_its_case() {
         ),
         (
             with(&[("BatchNodeManagement.FranceCentral", "centralfrance", &["20.1.0.0/26"])]),
-            outside("BatchNodeManagement.FranceCentral", "20.1.0.0/26", "centralfrance"),
+            outside("BatchNodeManagement.FranceCentral", "20.1.0.0/26", "francecentral"),
         ),
         (
             with(&[("BatchNodeManagement.WestUS", "westus", &["20.1.0.0/26"])]),

@@ -8,26 +8,28 @@ use crate::domain::intent::Approval;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
-    let verdict = verdict(&plan, situation);
-    plan.hold(|step: &Step| {
-        if step.action == Action::Remove {
-            verdict.clone()
-        } else {
-            None
-        }
+    let unknown = unknown_needs(&plan, situation);
+    let conditions = conditions(situation);
+    plan.hold(|step: &Step| match step.action {
+        Action::Remove => unknown.clone().or_else(|| conditions.clone()),
+        // A route of ours that somebody gave another address: taking it back takes that address away.
+        Action::Change if step.before.as_ref().is_some_and(|(before, _)| *before != step.address) => unknown.clone(),
+        Action::Add | Action::Change => None,
     })
 }
 
-fn verdict(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, String)> {
+fn unknown_needs(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, String)> {
     if let Some(why) = &situation.input.removals_frozen {
         return Some((HeldReason::Hold, why.clone()));
     }
-    if let Some((network, _)) = plan.unresolved.first() {
-        return Some((
-            HeldReason::Hold,
-            format!("it is not known what {network} needs, so nothing is removed"),
-        ));
-    }
+    let (network, _) = plan.unresolved.first()?;
+    Some((
+        HeldReason::Hold,
+        format!("it is not known what {network} needs, so nothing is removed"),
+    ))
+}
+
+fn conditions(situation: Situation<'_>) -> Option<(HeldReason, String)> {
     let conditions = strictest(&situation.input.contributions);
     if conditions.hold_seconds > 0 {
         return Some((HeldReason::Hold, "removal.holdFor is not 0s".to_owned()));

@@ -30,13 +30,13 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         };
     }
     let desired = Desired::union(&input.contributions);
-    let table = Table::new(input, observed);
+    let table = Table::new(input, observed, &desired);
     let mut findings = Findings::default();
     for (address, hops) in &desired.contradictions {
         findings.conflicts.push(contradiction(address, hops));
     }
     for (address, entry) in &desired.entries {
-        findings.compare(address, entry, &table, &desired);
+        findings.compare(address, entry, &table);
     }
     let mut warnings: BTreeSet<_> = input
         .contributions
@@ -67,6 +67,8 @@ struct Table<'a> {
     input: &'a TargetInput,
     ours: BTreeMap<Key, &'a ObservedEntry>,
     foreign: BTreeMap<Key, &'a ObservedEntry>,
+    /// Every address that some contributor wants, also where they contradict each other.
+    wanted: BTreeSet<Key>,
 }
 
 /// An address as Azure compares it: tags without case.
@@ -83,7 +85,7 @@ impl From<&Address> for Key {
 }
 
 impl<'a> Table<'a> {
-    fn new(input: &'a TargetInput, observed: &'a Observed) -> Self {
+    fn new(input: &'a TargetInput, observed: &'a Observed, desired: &Desired) -> Self {
         let (ours, foreign): (Vec<_>, Vec<_>) = observed
             .entries
             .iter()
@@ -93,6 +95,12 @@ impl<'a> Table<'a> {
             input,
             ours: by_address(ours),
             foreign: by_address(foreign),
+            wanted: desired
+                .entries
+                .keys()
+                .chain(desired.contradictions.keys())
+                .map(Key::from)
+                .collect(),
         }
     }
 
@@ -122,7 +130,7 @@ impl Findings {
     /// | foreign, other next hop          | conflict                                        |
     /// | nothing, our name free           | add                                             |
     /// | nothing, our name elsewhere      | change back, or conflict where that one is wanted |
-    fn compare(&mut self, address: &Address, entry: &DesiredEntry, table: &Table<'_>, desired: &Desired) {
+    fn compare(&mut self, address: &Address, entry: &DesiredEntry, table: &Table<'_>) {
         if let Some(ours) = table.ours.get(&address.into()) {
             if ours.next_hop != entry.next_hop || ours.failed {
                 self.changes
@@ -146,7 +154,7 @@ impl Findings {
             let name = entry_name(&table.input.installation, &address.to_string());
             match table.named(&name) {
                 None => self.additions.push(step(Action::Add, name, address, entry, None)),
-                Some(other) if !desired.entries.contains_key(&other.address) => {
+                Some(other) if !table.wanted.contains(&Key::from(&other.address)) => {
                     self.changes
                         .push(step(Action::Change, other.name.clone(), address, entry, Some(other)));
                 }
@@ -189,12 +197,6 @@ fn step(action: Action, name: String, address: &Address, entry: &DesiredEntry, b
 
 /// Entries of ours that nobody wants. An address in contradiction is frozen, and so is one that a change takes over.
 fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
-    let wanted: BTreeSet<Key> = desired
-        .entries
-        .keys()
-        .chain(desired.contradictions.keys())
-        .map(Key::from)
-        .collect();
     let taken_over = |entry: &ObservedEntry| {
         let is_its_name = |address: &Address| entry_name(&table.input.installation, &address.to_string());
         desired.entries.keys().any(|address| {
@@ -206,7 +208,7 @@ fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
     let unwanted = table
         .ours
         .iter()
-        .filter(|(key, entry)| !wanted.contains(key) && !taken_over(entry));
+        .filter(|(key, entry)| !table.wanted.contains(key) && !taken_over(entry));
     unwanted
         .map(|(_, entry)| Step {
             action: Action::Remove,
@@ -261,7 +263,7 @@ pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
                 reason: BlockedReason::Capacity,
                 message,
             });
-        } else if peak * 5 > limit * 4 {
+        } else if peak * 5 >= limit * 4 {
             let message = format!("the table will hold {peak} {what} of at most {limit}");
             plan.warnings.insert(Note {
                 code: "CapacityHigh",
