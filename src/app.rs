@@ -4,7 +4,6 @@
 
 pub mod feeds;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ use crate::domain::service_tags::{Cloud, Document};
 use crate::feed::download::{Download, Start};
 use crate::feed::file::{self, File};
 use crate::feed::poll::{Judge, State as FeedState};
-use crate::feed::{Source, page};
+use crate::feed::{Archive, Source, page};
 use crate::reconcile::index::{Documents, Setting};
 use crate::store::World;
 use crate::store::files::folder;
@@ -52,12 +51,8 @@ pub struct AzureOptions {
 /// Connects to ARM; no request is sent yet.
 pub fn arm(options: &AzureOptions) -> Result<Arm, AppError> {
     cloud::install_tls_provider();
-    let endpoints = Endpoints::of(
-        options.cloud,
-        options.arm_endpoint.clone(),
-        options.authority_host.clone(),
-    )
-    .map_err(AppError::new)?;
+    let endpoints = Endpoints::of(options.cloud, options.arm_endpoint.clone(), options.authority_host.clone())
+        .map_err(AppError::new)?;
     let http = cloud::http_client(options.ca_file.as_deref()).map_err(AppError::new)?;
     let login = Login::from_variables(|name| std::env::var(name).ok()).map_err(AppError::new)?;
     let credential = CachingCredential::new(&login, &endpoints, http.clone()).map_err(AppError::new)?;
@@ -76,14 +71,21 @@ pub fn regions(path: Option<&Path>) -> Result<Arc<Regions>, AppError> {
 }
 
 /// What stays the same for a run.
-pub fn setting(installation: Installation, regions: Arc<Regions>, has_state: bool) -> Setting {
-    let never_remove =
-        (!has_state).then_some("without --state nothing is removed: there is no memory of what was needed before");
-    Setting {
-        installation,
-        regions,
-        never_remove,
-    }
+pub fn setting(installation: Installation, regions: Arc<Regions>, never_remove: Option<String>) -> Setting {
+    Setting { installation, regions, never_remove }
+}
+
+/// Why `plan` and `apply` must not remove anything: without a state folder they have no memory, and with one they may
+/// have been given only some of the Networks that it knows.
+pub fn never_remove(world: &World, state: Option<&State>) -> Option<String> {
+    let Some(state) = state else {
+        return Some("without --state nothing is removed: there is no memory of what was needed before".to_owned());
+    };
+    let missing = state.known_networks().into_iter().find(|key| !world.networks.contains_key(key))?;
+    Some(format!(
+        "the state folder knows the AmlNetwork {missing}, which is not in the files and may need it; \
+         give its file too, or let `amlnet run` see that it is gone"
+    ))
 }
 
 /// The objects of some files (`-` is standard input). Any that cannot be read is an error: a person is waiting.
@@ -92,10 +94,7 @@ pub fn world_of_files(paths: &[PathBuf]) -> Result<World, AppError> {
     for path in paths {
         if path.as_os_str() == "-" {
             let text = std::io::read_to_string(std::io::stdin()).map_err(|error| error.to_string());
-            files.push(folder::FileText {
-                path: PathBuf::from("standard input"),
-                text,
-            });
+            files.push(folder::FileText { path: PathBuf::from("standard input"), text });
         } else {
             files.push(folder::read_file(path));
         }
@@ -135,83 +134,58 @@ pub fn sources(intent: &FeedIntent, origin: &Path, ca_file: Option<&Path>) -> Re
     Ok(sources)
 }
 
-/// The document of `--tags FILE`, judged for `cloud` by itself.
-pub fn document_of_file(path: &Path, cloud: Cloud, regions: &Regions) -> Result<Arc<Document>, AppError> {
-    let document = file::read(path)
-        .map_err(|error| AppError(format!("--tags {error}")))?
-        .document;
-    accept::check(&document, cloud, regions)
-        .map_err(|error| AppError(format!("--tags {}: {error}", path.display())))?;
-    Ok(Arc::new(document))
+/// Where the documents of a one-time command are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    pub state: Option<&'a State>,
+    /// Whether accepted documents and the statuses of feeds are written there; `plan` writes nothing.
+    pub write: bool,
 }
 
-/// `--tags FILE` with `--state`: it is accepted and stored as a file source is, for every feed of its cloud.
-pub async fn accept_file(
-    path: &Path,
-    world: &World,
-    state: &State,
-    regions: &Regions,
-    now: Timestamp,
-) -> Result<Documents, AppError> {
-    let mut documents = Documents::default();
-    let document = file::read(path)
-        .map_err(|error| AppError(format!("--tags {error}")))?
-        .document;
-    for (name, held) in &world.feeds {
-        let archive = state.archive(name);
-        let before = FeedState::restore(Some(&archive));
-        let cloud = held.object.intent.cloud;
-        if cloud != document.cloud {
-            documents.by_feed.insert(name.clone(), in_force(&before));
-            continue;
-        }
-        let sources: Vec<Box<dyn Source>> = vec![Box::new(File(path.to_owned()))];
-        let after = before
-            .poll(&sources, Some(&archive), Judge { cloud, regions, now })
-            .await;
-        if let Some(line) = after.report.lines.iter().find(|line| !line.result.is_good()) {
-            return Err(AppError(format!("--tags {}: {}", path.display(), line.message)));
-        }
-        documents.by_feed.insert(name.clone(), in_force(&after));
-    }
-    Ok(documents)
-}
-
-/// Asks every feed once. With a state folder, what it keeps is the start and accepted documents are stored there
-/// unless `store` is false.
+/// Asks every feed once, starting from what is kept. With `instead`, that file stands for every source (it must be of
+/// the feed's cloud), and what is wrong with it is an error.
 pub async fn poll_once(
     world: &World,
-    state: Option<&State>,
-    store: bool,
+    kept: Kept<'_>,
+    instead: Option<&Path>,
     ca_file: Option<&Path>,
     regions: &Regions,
     now: Timestamp,
 ) -> Result<Documents, AppError> {
     cloud::install_tls_provider();
     let mut documents = Documents::default();
-    let wanted: BTreeMap<&String, _> = world.feeds.iter().collect();
-    for (name, held) in wanted {
-        let archive = state.map(|state| state.archive(name));
-        let kept = archive.as_ref().map(|archive| archive as &dyn crate::feed::Archive);
-        let sources = sources(&held.object.intent, &held.origin, ca_file)?;
-        let before = FeedState::restore(kept);
-        let judge = Judge {
-            cloud: held.object.intent.cloud,
-            regions,
-            now,
+    for (name, held) in &world.feeds {
+        let cloud = held.object.intent.cloud;
+        let archive = kept.state.map(|state| state.archive(name));
+        let archive = archive.as_ref().map(|archive| archive as &dyn Archive);
+        let sources = match instead {
+            Some(path) => vec![Box::new(File(path.to_owned())) as Box<dyn Source>],
+            None => sources(&held.object.intent, &held.origin, ca_file)?,
         };
-        let after = before.poll(&sources, kept.filter(|_| store), judge).await;
+        let before = FeedState::restore(archive, cloud);
+        let after = before.poll(&sources, archive.filter(|_| kept.write), Judge { cloud, regions, now }).await;
         for line in after.report.lines.iter().filter(|line| !line.result.is_good()) {
-            tracing::warn!(
-                feed = name,
-                source = line.source,
-                message = line.message,
-                "a source has no document to offer"
-            );
+            if let Some(path) = instead {
+                return Err(AppError(format!("--tags {}: {}", path.display(), line.message)));
+            }
+            let (source, message) = (line.source, &line.message);
+            tracing::warn!(feed = name, source, message, "a source has no document to offer");
+        }
+        if let (Some(state), true) = (kept.state, kept.write) {
+            let status = crate::feed::status::of(&after, held.broken.as_deref());
+            state.write_feed_status(name, &status).map_err(AppError::new)?;
         }
         documents.by_feed.insert(name.clone(), in_force(&after));
     }
     Ok(documents)
+}
+
+/// `--tags FILE` without memory: judged by itself, it stands for every feed.
+pub fn document_of_file(path: &Path, cloud: Cloud, regions: &Regions) -> Result<Documents, AppError> {
+    let document = file::read(path).map_err(|error| AppError(format!("--tags {error}")))?.document;
+    accept::check(&document, cloud, regions)
+        .map_err(|error| AppError(format!("--tags {}: {error}", path.display())))?;
+    Ok(Documents { instead: Some(Arc::new(document)), ..Documents::default() })
 }
 
 /// The document of a feed, or why there is none.
@@ -220,11 +194,9 @@ pub fn in_force(state: &FeedState) -> Result<Arc<Document>, String> {
         Some(current) => Ok(current.document.clone()),
         None => Err(match state.report.lines.as_slice() {
             [] => "no source was asked yet".to_owned(),
-            lines => lines
-                .iter()
-                .map(|line| format!("{}: {}", line.source, line.message))
-                .collect::<Vec<_>>()
-                .join("; "),
+            lines => {
+                lines.iter().map(|line| format!("{}: {}", line.source, line.message)).collect::<Vec<_>>().join("; ")
+            }
         }),
     }
 }

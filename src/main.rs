@@ -163,11 +163,7 @@ impl CommonArgs {
 
 impl From<InputArgs> for Inputs {
     fn from(args: InputArgs) -> Self {
-        Self {
-            files: args.files,
-            tags: args.tags,
-            state: args.state,
-        }
+        Self { files: args.files, tags: args.tags, state: args.state }
     }
 }
 
@@ -181,17 +177,17 @@ fn main() -> ExitCode {
             return ExitCode::from(if wrong { Exit::Error as u8 } else { Exit::Done as u8 });
         }
     };
-    let default = if matches!(cli.command, Command::Run { once: false, .. }) {
-        LevelFilter::INFO
-    } else {
-        LevelFilter::WARN
-    };
+    let default =
+        if matches!(cli.command, Command::Run { once: false, .. }) { LevelFilter::INFO } else { LevelFilter::WARN };
     let format = match cli.log_format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-    telemetry::start(format, cli.log.unwrap_or(default), colour);
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // On a terminal `apply` shows progress bars instead, and the correlation ids stand in its JSON.
+    let audit = !(terminal && matches!(cli.command, Command::Apply { .. }));
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+    telemetry::start(format, cli.log.unwrap_or(default), audit, colour);
     match execute(cli) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
@@ -205,13 +201,10 @@ fn main() -> ExitCode {
 fn execute(cli: Cli) -> Result<Exit, AppError> {
     let format = cli.output;
     match cli.command {
-        Command::Run {
-            common,
-            dir,
-            state,
-            once,
-            resync,
-        } => {
+        Command::Run { common, dir, state, once, resync } => {
+            if common.now.is_some() && !once {
+                return Err(AppError("--now stands still, so it needs --once".to_owned()));
+            }
             let (common, folders) = (common.common(format), Folders { dir, state });
             if once {
                 commands::run::run_once(&common, &folders)

@@ -14,11 +14,16 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging. Called once, by whoever starts the process.
-pub fn start(format: Format, level: LevelFilter, colour: bool) {
-    let ours = FilterFn::new(|metadata: &Metadata<'_>| {
+/// The target of the lines that tell of each write.
+const AUDIT: &str = "amlnet::audit";
+
+/// Starts logging. Called once, by whoever starts the process. With `audit`, each write leaves its line unless logging
+/// is off altogether.
+pub fn start(format: Format, level: LevelFilter, audit: bool, colour: bool) {
+    let ours = FilterFn::new(move |metadata: &Metadata<'_>| {
         let target = metadata.target();
-        target == "amlnet" || target.starts_with("amlnet::")
+        let is_audit = audit && target == AUDIT && level != LevelFilter::OFF;
+        is_audit || (*metadata.level() <= level && (target == "amlnet" || target.starts_with("amlnet::")))
     });
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let layer = match format {
@@ -26,7 +31,5 @@ pub fn start(format: Format, level: LevelFilter, colour: bool) {
         Format::Json => layer.json().flatten_event(true).boxed(),
     };
     // Fails only where somebody else started logging before, as tests of one process do.
-    let _ = tracing_subscriber::registry()
-        .with(layer.with_filter(level).with_filter(ours))
-        .try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
 }

@@ -22,10 +22,7 @@ pub struct FieldError {
 
 impl FieldError {
     pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            what: what.into(),
-        }
+        Self { path: path.into(), what: what.into() }
     }
 }
 
@@ -58,6 +55,15 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
         Some(routes) => (services(routes)?, route_tables(routes)?),
         None => (Vec::new(), Vec::new()),
     };
+    let families: BTreeSet<Family> = spec
+        .ip_families
+        .iter()
+        .map(|family| match family {
+            api::IpFamily::IPv4 => Family::V4,
+            api::IpFamily::IPv6 => Family::V6,
+        })
+        .collect();
+    check_families(&families, &route_tables)?;
     Ok(Intent {
         feed: spec.feed_ref.clone(),
         region: spec.region.clone(),
@@ -71,14 +77,7 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
             api::Mode::UpsertOnly => Mode::UpsertOnly,
             api::Mode::Sync => Mode::Sync,
         },
-        families: spec
-            .ip_families
-            .iter()
-            .map(|family| match family {
-                api::IpFamily::IPv4 => Family::V4,
-                api::IpFamily::IPv6 => Family::V6,
-            })
-            .collect(),
+        families,
         removal: Removal {
             hold_seconds: hold.as_secs(),
             approval: match spec.removal.approval {
@@ -91,15 +90,29 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
     })
 }
 
+/// Azure routes a family to a next hop of the same family.
+fn check_families(families: &BTreeSet<Family>, tables: &[RouteTableIntent]) -> Result<(), FieldError> {
+    for (index, table) in tables.iter().enumerate() {
+        let NextHop::VirtualAppliance(address) = table.next_hop else { continue };
+        let of_address = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        if let Some(other) = families.iter().find(|family| **family != of_address) {
+            let path = format!("spec.routes.routeTables[{index}].nextHop.ipAddress");
+            let what = format!(
+                "{address} cannot be the next hop of {other} routes; leave {other} out of ipFamilies, \
+                 or keep those in a table of their own"
+            );
+            return Err(FieldError::new(path, what));
+        }
+    }
+    Ok(())
+}
+
 fn services(routes: &api::Routes) -> Result<Vec<String>, FieldError> {
     let mut seen = BTreeSet::new();
     for (index, service) in routes.services.iter().enumerate() {
         if !seen.insert(service.0.to_ascii_lowercase()) {
             let path = format!("spec.routes.services[{index}]");
-            return Err(FieldError::new(
-                path,
-                format!("{} stands twice; write it once", service.0),
-            ));
+            return Err(FieldError::new(path, format!("{} stands twice; write it once", service.0)));
         }
     }
     if routes.services.is_empty() && routes.route_tables.iter().any(|table| table.default_route.is_none()) {
@@ -117,13 +130,10 @@ fn route_tables(routes: &api::Routes) -> Result<Vec<RouteTableIntent>, FieldErro
         let id = ResourceId::parse(&table.id, TargetKind::RouteTable)
             .map_err(|error| FieldError::new(at("id"), error.to_string()))?;
         if !seen.insert(id.clone()) {
-            return Err(FieldError::new(
-                at("id"),
-                "this route table stands twice; write it once",
-            ));
+            return Err(FieldError::new(at("id"), "this route table stands twice; write it once"));
         }
         let default_route = match &table.default_route {
-            Some(route) => Some(private_address(&route.ip_address, &at("defaultRoute.ipAddress"))?),
+            Some(route) => Some(default_route(&route.ip_address, &at("defaultRoute.ipAddress"))?),
             None => None,
         };
         tables.push(RouteTableIntent {
@@ -142,29 +152,29 @@ fn route_tables(routes: &api::Routes) -> Result<Vec<RouteTableIntent>, FieldErro
 fn next_hop(hop: &api::NextHop, path: &str) -> Result<NextHop, FieldError> {
     match (hop.kind, &hop.ip_address) {
         (api::NextHopType::Internet, None) => Ok(NextHop::Internet),
-        (api::NextHopType::Internet, Some(_)) => Err(FieldError::new(
-            format!("{path}.ipAddress"),
-            "leave it out, or write type: VirtualAppliance",
-        )),
-        (api::NextHopType::VirtualAppliance, Some(text)) => Ok(NextHop::VirtualAppliance(private_address(
-            text,
-            &format!("{path}.ipAddress"),
-        )?)),
-        (api::NextHopType::VirtualAppliance, None) => Err(FieldError::new(
-            format!("{path}.ipAddress"),
-            "type VirtualAppliance needs the appliance's address",
-        )),
+        (api::NextHopType::Internet, Some(_)) => {
+            Err(FieldError::new(format!("{path}.ipAddress"), "leave it out, or write type: VirtualAppliance"))
+        }
+        (api::NextHopType::VirtualAppliance, Some(text)) => {
+            Ok(NextHop::VirtualAppliance(appliance_address(text, &format!("{path}.ipAddress"))?))
+        }
+        (api::NextHopType::VirtualAppliance, None) => {
+            Err(FieldError::new(format!("{path}.ipAddress"), "type VirtualAppliance needs the appliance's address"))
+        }
     }
 }
 
+/// 0.0.0.0/0 needs a next hop of its own family.
+fn default_route(text: &str, path: &str) -> Result<IpAddr, FieldError> {
+    let address = appliance_address(text, path)?;
+    if address.is_ipv4() { Ok(address) } else { Err(FieldError::new(path, "0.0.0.0/0 needs an IPv4 address")) }
+}
+
 /// An address that a virtual appliance can have: any unicast address but loopback, link-local and 0.0.0.0.
-fn private_address(text: &str, path: &str) -> Result<IpAddr, FieldError> {
-    let address: IpAddr = text.parse().map_err(|_| {
-        FieldError::new(
-            path,
-            format!("{text:?} is not an IP address; write one such as 10.0.1.4"),
-        )
-    })?;
+fn appliance_address(text: &str, path: &str) -> Result<IpAddr, FieldError> {
+    let address: IpAddr = text
+        .parse()
+        .map_err(|_| FieldError::new(path, format!("{text:?} is not an IP address; write one such as 10.0.1.4")))?;
     let unusable = address.is_loopback()
         || address.is_multicast()
         || address.is_unspecified()
@@ -209,19 +219,14 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
     let interval = duration(&spec.interval).map_err(|what| FieldError::new("spec.interval", what))?;
     if !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&interval) {
-        return Err(FieldError::new(
-            "spec.interval",
-            format!("{} is not between 15m and 24h", spec.interval),
-        ));
+        return Err(FieldError::new("spec.interval", format!("{} is not between 15m and 24h", spec.interval)));
     }
     let mut sources = Vec::new();
     for (index, source) in spec.sources.iter().enumerate() {
         let path = format!("spec.sources[{index}]");
         sources.push(match (&source.download, &source.file) {
             (Some(download), None) => download_source(download, &path)?,
-            (None, Some(file)) => SourceIntent::File {
-                path: file.path.clone(),
-            },
+            (None, Some(file)) => SourceIntent::File { path: file.path.clone() },
             _ => return Err(FieldError::new(path, "write exactly one of download and file")),
         });
     }
@@ -230,36 +235,19 @@ pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
         FeedCloud::AzureGovernment => Cloud::AzureGovernment,
         FeedCloud::China => Cloud::China,
     };
-    Ok(FeedIntent {
-        cloud,
-        sources,
-        interval,
-    })
+    Ok(FeedIntent { cloud, sources, interval })
 }
 
 fn download_source(download: &super::feed::Download, path: &str) -> Result<SourceIntent, FieldError> {
     let parse = |text: &str, field: &str| {
         let url = url::Url::parse(text).map_err(|e| format!("{text:?} is not a URL: {e}"));
-        url.and_then(|url| {
-            if url.scheme() == "https" {
-                Ok(url)
-            } else {
-                Err(format!("{text} is not https"))
-            }
-        })
-        .map_err(|what| FieldError::new(format!("{path}.download.{field}"), what))
+        url.and_then(|url| if url.scheme() == "https" { Ok(url) } else { Err(format!("{text} is not https")) })
+            .map_err(|what| FieldError::new(format!("{path}.download.{field}"), what))
     };
     match (&download.page_url, &download.file_url) {
-        (Some(_), Some(_)) => Err(FieldError::new(
-            format!("{path}.download"),
-            "write pageUrl or fileUrl, not both",
-        )),
-        (None, Some(url)) => Ok(SourceIntent::Url {
-            url: parse(url, "fileUrl")?,
-        }),
-        (Some(url), None) => Ok(SourceIntent::Page {
-            url: Some(parse(url, "pageUrl")?),
-        }),
+        (Some(_), Some(_)) => Err(FieldError::new(format!("{path}.download"), "write pageUrl or fileUrl, not both")),
+        (None, Some(url)) => Ok(SourceIntent::Url { url: parse(url, "fileUrl")? }),
+        (Some(url), None) => Ok(SourceIntent::Page { url: Some(parse(url, "pageUrl")?) }),
         (None, None) => Ok(SourceIntent::Page { url: None }),
     }
 }

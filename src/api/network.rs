@@ -1,9 +1,6 @@
 //! `AmlNetwork`: one Azure Machine Learning network and its targets.
 
-#![allow(
-    clippy::duplicated_attributes,
-    reason = "each printcolumn repeats its keys; clippy takes them for one list"
-)]
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn repeats its keys; clippy takes them for one list")]
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -26,11 +23,7 @@ use super::status::AmlNetworkStatus;
     printcolumn(name = "Pair", type_ = "string", json_path = ".status.pairedRegion.name"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
     printcolumn(name = "Document", type_ = "integer", json_path = ".status.document.changeNumber"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -156,10 +149,7 @@ pub struct Removal {
 
 impl Default for Removal {
     fn default() -> Self {
-        Self {
-            hold_for: default_hold(),
-            approval: Approval::default(),
-        }
+        Self { hold_for: default_hold(), approval: Approval::default() }
     }
 }
 

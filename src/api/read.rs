@@ -59,79 +59,47 @@ pub fn read(text: &str) -> Result<Vec<Result<Object, ObjectError>>, String> {
     let documents: Vec<Value> =
         serde_yaml::from_multiple_with_options(text, options).map_err(|error| error.to_string())?;
     if documents.len() > MAX_OBJECTS {
-        return Err(format!(
-            "{} documents in one file; at most {MAX_OBJECTS} are read",
-            documents.len()
-        ));
+        return Err(format!("{} documents in one file; at most {MAX_OBJECTS} are read", documents.len()));
     }
-    Ok(documents
-        .into_iter()
-        .filter(|value| !value.is_null())
-        .map(|value| object(&value))
-        .collect())
+    Ok(documents.into_iter().filter(|value| !value.is_null()).map(|value| object(&value)).collect())
 }
 
 fn object(value: &Value) -> Result<Object, ObjectError> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
-    let nameless = |path: &str, what: String| ObjectError {
-        key: None,
-        problems: vec![FieldError::new(path, what)],
-    };
+    let nameless = |path: &str, what: String| ObjectError { key: None, problems: vec![FieldError::new(path, what)] };
     if api_version.as_deref() != Some(API_VERSION) {
         let found = api_version.map_or("nothing".to_owned(), |text| format!("{text:?}"));
-        return Err(nameless(
-            "apiVersion",
-            format!("{found} stands where {API_VERSION} belongs"),
-        ));
+        return Err(nameless("apiVersion", format!("{found} stands where {API_VERSION} belongs")));
     }
     let kind = kind.unwrap_or_default();
     let name = text("/metadata/name").unwrap_or_default();
     let namespace = text("/metadata/namespace").unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-    for (path, name) in [("metadata.name", &name), ("metadata.namespace", &namespace)] {
-        if !is_dns_name(name) {
-            let what = format!("{name:?} is not a name; write lower-case letters, digits, '-' and '.', at most 253");
-            return Err(nameless(path, what));
-        }
+    if !is_dns_name(&name) {
+        let what = format!("{name:?} is not a name; write lower-case letters, digits, '-' and '.', at most 253");
+        return Err(nameless("metadata.name", what));
+    }
+    if !is_dns_name(&namespace) || namespace.contains('.') || namespace.len() > 63 {
+        let what = format!("{namespace:?} is not a namespace; write lower-case letters, digits and '-', at most 63");
+        return Err(nameless("metadata.namespace", what));
     }
     let key = ObjectKey { namespace, name };
-    let refuse = |problems| ObjectError {
-        key: Some((kind.clone(), key.clone())),
-        problems,
-    };
-    let generation = value
-        .pointer("/metadata/generation")
-        .and_then(Value::as_i64)
-        .unwrap_or(1);
-    let reconcile_at = value
-        .pointer("/metadata/annotations")
-        .and_then(|a| a.get(RECONCILE_AT))
-        .and_then(Value::as_str);
+    let refuse = |problems| ObjectError { key: Some((kind.clone(), key.clone())), problems };
+    let generation = value.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1);
+    let reconcile_at = value.pointer("/metadata/annotations").and_then(|a| a.get(RECONCILE_AT)).and_then(Value::as_str);
     let reconcile_at = reconcile_at.map(str::to_owned);
     match kind.as_str() {
         "AmlNetwork" => {
             let network: AmlNetwork = decode(value, &NETWORK_SCHEMA).map_err(refuse)?;
             let intent = convert::intent(&network.spec).map_err(|error| refuse(vec![error]))?;
-            Ok(Object::Network(Box::new(Network {
-                key,
-                generation,
-                reconcile_at,
-                intent,
-            })))
+            Ok(Object::Network(Box::new(Network { key, generation, reconcile_at, intent })))
         }
         "ServiceTagFeed" => {
             let feed: ServiceTagFeed = decode(value, &FEED_SCHEMA).map_err(refuse)?;
             let intent = convert::feed(&feed.spec).map_err(|error| refuse(vec![error]))?;
-            Ok(Object::Feed(Feed {
-                key,
-                reconcile_at,
-                intent,
-            }))
+            Ok(Object::Feed(Feed { key, reconcile_at, intent }))
         }
-        other => Err(nameless(
-            "kind",
-            format!("{other:?} is not one of AmlNetwork and ServiceTagFeed"),
-        )),
+        other => Err(nameless("kind", format!("{other:?} is not one of AmlNetwork and ServiceTagFeed"))),
     }
 }
 
@@ -141,9 +109,7 @@ fn is_dns_name(text: &str) -> bool {
     (1..=253).contains(&text.len())
         && edge(text.bytes().next())
         && edge(text.bytes().last())
-        && text
-            .bytes()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.')
+        && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.')
         && !text.contains("..")
 }
 
@@ -160,10 +126,7 @@ type Crd = k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::C
 impl Schema {
     /// The schema of a CRD, made strict: the API server refuses unknown fields by its own means, a file is checked here.
     fn of(crd: &Crd) -> Self {
-        let schema = crd.spec.versions[0]
-            .schema
-            .as_ref()
-            .and_then(|schema| schema.open_api_v3_schema.as_ref());
+        let schema = crd.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
         let mut text = serde_json::to_value(schema).expect("a schema is JSON");
         // Metadata belongs to Kubernetes; apiVersion and kind were looked at before.
         text["properties"]["metadata"] = serde_json::json!({"type": "object"});
@@ -203,11 +166,8 @@ fn make_strict(schema: &mut Value) {
 }
 
 fn decode<T: DeserializeOwned>(value: &Value, schema: &Schema) -> Result<T, Vec<FieldError>> {
-    let problems: Vec<FieldError> = schema
-        .validator
-        .iter_errors(value)
-        .map(|error| explain(&error, &schema.text))
-        .collect();
+    let problems: Vec<FieldError> =
+        schema.validator.iter_errors(value).map(|error| explain(&error, &schema.text)).collect();
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -221,10 +181,8 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldErro
     // `/properties/spec/…/pattern`: the node that was violated is its parent.
     let location = error.schema_path().to_string();
     let node = location.rsplit_once('/').and_then(|(node, _)| schema.pointer(node));
-    let meaning = node
-        .and_then(|node| node["description"].as_str())
-        .map(|text| format!("; {text}"))
-        .unwrap_or_default();
+    let meaning =
+        node.and_then(|node| node["description"].as_str()).map(|text| format!("; {text}")).unwrap_or_default();
     let what = match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
             let known: Vec<&str> = node
@@ -232,36 +190,20 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldErro
                 .map(|properties| properties.keys().map(String::as_str).collect())
                 .unwrap_or_default();
             let nearest = |name: &str| {
-                let near = known
-                    .iter()
-                    .map(|k| (strsim::jaro_winkler(k, name), *k))
-                    .max_by(|a, b| a.0.total_cmp(&b.0));
-                near.filter(|(score, _)| *score > 0.8)
-                    .map(|(_, k)| format!(" (did you mean {k}?)"))
-                    .unwrap_or_default()
+                let near = known.iter().map(|k| (strsim::jaro_winkler(k, name), *k)).max_by(|a, b| a.0.total_cmp(&b.0));
+                near.filter(|(score, _)| *score > 0.8).map(|(_, k)| format!(" (did you mean {k}?)")).unwrap_or_default()
             };
-            let names: Vec<String> = unexpected
-                .iter()
-                .map(|name| format!("{name}{}", nearest(name)))
-                .collect();
+            let names: Vec<String> = unexpected.iter().map(|name| format!("{name}{}", nearest(name))).collect();
             format!("unknown field {}; known here: {}", names.join(", "), known.join(", "))
         }
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             let meaning = node.and_then(|node| node["properties"][name]["description"].as_str());
-            format!(
-                "{name} is missing{}",
-                meaning.map(|text| format!("; {text}")).unwrap_or_default()
-            )
+            format!("{name} is missing{}", meaning.map(|text| format!("; {text}")).unwrap_or_default())
         }
         Kind::Enum { options } => {
-            let options: Vec<String> = options
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect();
+            let options: Vec<String> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
             format!("{} is not one of {}", error.instance(), options.join(", "))
         }
         Kind::Type { .. } => format!("{} is of the wrong type: {error}{meaning}", shown(error.instance())),

@@ -8,9 +8,7 @@ fn network(spec: &str) -> String {
 }
 
 fn with_table(table: &str) -> String {
-    network(&format!(
-        "region: eastus2, mode: Sync, routes: {{routeTables: [{{id: \"{TABLE}\"{table}}}]}}"
-    ))
+    network(&format!("region: eastus2, mode: Sync, routes: {{routeTables: [{{id: \"{TABLE}\"{table}}}]}}"))
 }
 
 fn only(text: &str) -> Result<Object, ObjectError> {
@@ -21,79 +19,41 @@ fn only(text: &str) -> Result<Object, ObjectError> {
 
 #[test]
 fn ten_lines_are_enough_and_the_rest_has_defaults() {
-    let Object::Network(network) = only(&with_table("")).unwrap() else {
-        panic!("no network")
-    };
+    let Object::Network(network) = only(&with_table("")).unwrap() else { panic!("no network") };
     assert_eq!(network.key.to_string(), "default/ml");
     assert_eq!(network.intent.services, ["AzureMachineLearning"]);
     assert_eq!(network.intent.feed, "public");
     assert_eq!(network.intent.removal.hold_seconds, 42 * 86400);
-    assert_eq!(
-        network.intent.route_tables[0].next_hop,
-        crate::domain::intent::NextHop::Internet
-    );
+    assert_eq!(network.intent.route_tables[0].next_hop, crate::domain::intent::NextHop::Internet);
 }
 
 #[test]
 fn every_mistake_names_the_field_and_what_to_write() {
     for (text, wanted) in [
-        (
-            network("region: eastus2"),
-            "spec: mode is missing; How far amlnet may go",
-        ),
-        (
-            network("region: eastus2, mode: sync"),
-            r#"spec.mode: "sync" is not one of Observe, UpsertOnly, Sync"#,
-        ),
-        (
-            network("region: eastus2, mode: Sync, suspendd: true"),
-            "spec: unknown field suspendd",
-        ),
+        (network("region: eastus2"), "spec: mode is missing; How far amlnet may go"),
+        (network("region: eastus2, mode: sync"), r#"spec.mode: "sync" is not one of Observe, UpsertOnly, Sync"#),
+        (network("region: eastus2, mode: Sync, suspendd: true"), "spec: unknown field suspendd"),
         (
             network("region: eastus2, mode: Sync, pairdRegion: x"),
             "unknown field pairdRegion (did you mean pairedRegion?)",
         ),
-        (
-            network("region: [a], mode: Sync"),
-            r#"spec.region: ["a"] is of the wrong type"#,
-        ),
+        (network("region: [a], mode: Sync"), r#"spec.region: ["a"] is of the wrong type"#),
         (network("region: '', mode: Sync"), "spec.region: \"\" cannot be used"),
+        (network("region: a, mode: Sync, removal: {holdFor: 6w}"), "spec.removal.holdFor: \"6w\" cannot be used"),
+        (network("region: a, mode: Sync, routes: {routeTables: []}"), "spec.routes.routeTables"),
+        (with_table(", nextHop: {type: VirtualAppliance}"), "nextHop.ipAddress: type VirtualAppliance needs"),
+        (with_table(", nextHop: {type: Internet, ipAddress: 10.0.0.4}"), "nextHop.ipAddress: leave it out"),
+        (with_table(", nextHop: {type: VirtualAppliance, ipAddress: 10.0.0.300}"), "is not an IP address"),
+        (with_table(", defaultRoute: {ipAddress: 127.0.0.1}"), "cannot be a next hop"),
+        (with_table(", defaultRoute: {ipAddress: 'fd00::4'}"), "0.0.0.0/0 needs an IPv4 address"),
         (
-            network("region: a, mode: Sync, removal: {holdFor: 6w}"),
-            "spec.removal.holdFor: \"6w\" cannot be used",
+            with_table(", nextHop: {type: VirtualAppliance, ipAddress: 'fd00::4'}"),
+            "cannot be the next hop of IPv4 routes",
         ),
-        (
-            network("region: a, mode: Sync, routes: {routeTables: []}"),
-            "spec.routes.routeTables",
-        ),
-        (
-            with_table(", nextHop: {type: VirtualAppliance}"),
-            "nextHop.ipAddress: type VirtualAppliance needs",
-        ),
-        (
-            with_table(", nextHop: {type: Internet, ipAddress: 10.0.0.4}"),
-            "nextHop.ipAddress: leave it out",
-        ),
-        (
-            with_table(", nextHop: {type: VirtualAppliance, ipAddress: 10.0.0.300}"),
-            "is not an IP address",
-        ),
-        (
-            with_table(", defaultRoute: {ipAddress: 127.0.0.1}"),
-            "cannot be a next hop",
-        ),
-        (
-            with_table(", adressing: Prefixes"),
-            "routeTables[0]: unknown field adressing (did you mean addressing?)",
-        ),
-        (
-            with_table("").replace("/rt\"", "/../rt\""),
-            "spec.routes.routeTables[0].id: ",
-        ),
-        (
-            with_table("").replace("/rt\"", "/r%2ft\""),
-            "is not the name of a route table; write /subscriptions/",
-        ),
+        (network("region: a, mode: Sync").replace("name: ml", "name: ml, namespace: a.b"), "metadata.namespace"),
+        (with_table(", adressing: Prefixes"), "routeTables[0]: unknown field adressing (did you mean addressing?)"),
+        (with_table("").replace("/rt\"", "/../rt\""), "spec.routes.routeTables[0].id: "),
+        (with_table("").replace("/rt\"", "/r%2ft\""), "is not the name of a route table; write /subscriptions/"),
         (
             network(&format!(
                 "region: a, mode: Sync, routes: {{routeTables: [{{id: \"{TABLE}\"}}, {{id: \"{}\"}}]}}",
@@ -102,23 +62,15 @@ fn every_mistake_names_the_field_and_what_to_write() {
             "spec.routes.routeTables[1].id: this route table stands twice",
         ),
         (
-            network(&format!(
-                "region: a, mode: Sync, routes: {{services: [], routeTables: [{{id: \"{TABLE}\"}}]}}"
-            )),
+            network(&format!("region: a, mode: Sync, routes: {{services: [], routeTables: [{{id: \"{TABLE}\"}}]}}")),
             "spec.routes.services: there is nothing to write",
         ),
         (
             "apiVersion: v1\nkind: ConfigMap\n".to_owned(),
             r#"apiVersion: "v1" stands where amlnet.dev/v1alpha1 belongs"#,
         ),
-        (
-            "apiVersion: amlnet.dev/v1alpha1\nkind: Aml\nmetadata: {name: a}".to_owned(),
-            r#"kind: "Aml" is not one of"#,
-        ),
-        (
-            "apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata: {name: ../a}".to_owned(),
-            "metadata.name",
-        ),
+        ("apiVersion: amlnet.dev/v1alpha1\nkind: Aml\nmetadata: {name: a}".to_owned(), r#"kind: "Aml" is not one of"#),
+        ("apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata: {name: ../a}".to_owned(), "metadata.name"),
     ] {
         let error = only(&text).unwrap_err().to_string();
         assert!(error.contains(wanted), "{wanted}\nnot in\n{error}");
@@ -153,30 +105,12 @@ fn feeds_name_a_cloud_and_sources() {
     assert_eq!(found.intent.sources.len(), 2);
     for (spec, wanted) in [
         ("cloud: Public, sources: []", "spec.sources"),
-        (
-            "cloud: Public, sources: [{}]",
-            "spec.sources[0]: write exactly one of download and file",
-        ),
-        (
-            "cloud: Public, sources: [{download: {}, file: {path: a}}]",
-            "write exactly one",
-        ),
-        (
-            "cloud: public, sources: [{download: {}}]",
-            "is not one of Public, AzureGovernment, China",
-        ),
-        (
-            "cloud: Public, interval: 5m, sources: [{download: {}}]",
-            "spec.interval: 5m is not between 15m and 24h",
-        ),
-        (
-            "cloud: Public, sources: [{download: {pageUrl: 'http://x/'}}]",
-            "pageUrl",
-        ),
-        (
-            "cloud: Public, sources: [{download: {pageUrl: 'https://x/', fileUrl: 'https://y/'}}]",
-            "not both",
-        ),
+        ("cloud: Public, sources: [{}]", "spec.sources[0]: write exactly one of download and file"),
+        ("cloud: Public, sources: [{download: {}, file: {path: a}}]", "write exactly one"),
+        ("cloud: public, sources: [{download: {}}]", "is not one of Public, AzureGovernment, China"),
+        ("cloud: Public, interval: 5m, sources: [{download: {}}]", "spec.interval: 5m is not between 15m and 24h"),
+        ("cloud: Public, sources: [{download: {pageUrl: 'http://x/'}}]", "pageUrl"),
+        ("cloud: Public, sources: [{download: {pageUrl: 'https://x/', fileUrl: 'https://y/'}}]", "not both"),
         ("cloud: Public, sources: [{discovery: {}}]", "unknown field discovery"),
     ] {
         let error = feed(spec).unwrap_err().to_string();

@@ -84,10 +84,10 @@ impl From<&project::NetworkStatus> for AmlNetworkStatus {
             installation: status.installation.to_string(),
             observed_generation: status.observed_generation,
             conditions: status.conditions.iter().map(condition).collect(),
-            paired_region: status.paired_region.as_ref().map(|(name, source)| PairedRegionStatus {
-                name: name.clone(),
-                source: source.clone(),
-            }),
+            paired_region: status
+                .paired_region
+                .as_ref()
+                .map(|(name, source)| PairedRegionStatus { name: name.clone(), source: source.clone() }),
             document: status.document.as_ref().map(|document| DocumentStatus {
                 cloud: document.cloud.to_string(),
                 change_number: document.change_number,
@@ -124,10 +124,7 @@ fn target(target: &project::TargetStatus) -> TargetStatus {
         warnings: target
             .warnings
             .iter()
-            .map(|note| Warning {
-                code: note.code.to_owned(),
-                message: note.message.clone(),
-            })
+            .map(|note| Warning { code: note.code.to_owned(), message: note.message.clone() })
             .collect(),
         pending_hash: target.pending_hash.clone(),
     }

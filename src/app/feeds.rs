@@ -63,14 +63,7 @@ impl Feeds {
                     _ => {
                         let ask = Arc::new(Notify::new());
                         let task = tokio::spawn(self.clone().one(name.clone(), held.clone(), ask.clone()));
-                        running.insert(
-                            name.clone(),
-                            Running {
-                                feed: held.clone(),
-                                ask,
-                                task,
-                            },
-                        );
+                        running.insert(name.clone(), Running { feed: held.clone(), ask, task });
                     }
                 }
             }
@@ -92,33 +85,22 @@ impl Feeds {
         };
         let archive = self.state.as_ref().map(|state| state.archive(&name));
         let archive = archive.as_ref().map(|archive| archive as &dyn Archive);
-        let mut state = FeedState::restore(archive);
+        let mut state = FeedState::restore(archive, intent.cloud);
         if let Some(current) = &state.current {
-            tracing::info!(
-                feed = name,
-                change_number = current.record.change_number,
-                "taken from the state folder"
-            );
+            tracing::info!(feed = name, change_number = current.record.change_number, "taken from the state folder");
         }
         self.publish(&name, super::in_force(&state));
         let mut failures = 0;
         loop {
             let stamps = stamps(&sources).await;
-            let judge = Judge {
-                cloud: intent.cloud,
-                regions: &self.regions,
-                now: Timestamp::now(),
-            };
+            let judge = Judge { cloud: intent.cloud, regions: &self.regions, now: Timestamp::now() };
             state = state.poll(&sources, archive, judge).await;
             let good = state.report.lines.iter().any(|line| line.result.is_good());
             self.report(&name, &state, held.broken.as_deref());
             self.publish(&name, super::in_force(&state));
             failures = if good { 0 } else { failures + 1 };
-            let wait = next_poll(
-                intent.interval,
-                failures,
-                state.current.as_ref().map_or(0, |c| c.record.change_number),
-            );
+            let wait =
+                next_poll(intent.interval, failures, state.current.as_ref().map_or(0, |c| c.record.change_number));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = ask.notified() => {}
@@ -184,9 +166,7 @@ impl Feeds {
 /// The interval, spread by up to a tenth so that installations do not ask at the same time; sooner after failures.
 fn next_poll(interval: Duration, failures: u32, salt: u64) -> Duration {
     if failures > 0 {
-        return FIRST_RETRY
-            .saturating_mul(2_u32.saturating_pow(failures.min(16) - 1))
-            .min(interval);
+        return FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.min(16) - 1)).min(interval);
     }
     let percent = u32::try_from((u64::from(std::process::id()) ^ salt) % 21).unwrap_or(10);
     interval * (90 + percent) / 100

@@ -81,15 +81,15 @@ pub struct Arm {
     reqwest: reqwest::Client,
     credential: Arc<dyn TokenCredential>,
     endpoint: url::Url,
+    /// Until when nothing is sent to a subscription that was throttled.
+    pauses: Mutex<HashMap<String, Instant>>,
     limits: Mutex<HashMap<(String, String), (Instant, Limits)>>,
     pairs: Mutex<HashMap<String, (Instant, Arc<Pairs>)>>,
 }
 
 impl std::fmt::Debug for Arm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Arm")
-            .field("endpoint", &self.endpoint.as_str())
-            .finish_non_exhaustive()
+        f.debug_struct("Arm").field("endpoint", &self.endpoint.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -112,6 +112,7 @@ impl Arm {
             reqwest,
             credential,
             endpoint: endpoints.arm.clone(),
+            pauses: Mutex::default(),
             limits: Mutex::default(),
             pairs: Mutex::default(),
         })
@@ -119,26 +120,14 @@ impl Arm {
 
     /// GETs a target.
     pub async fn read(&self, id: &ResourceId, fence: &Fence) -> Result<Value, ArmError> {
-        self.persist(fence, async || {
-            let ResourceId {
-                subscription,
-                resource_group,
-                kind,
-                name,
-            } = id;
+        self.persist(&id.subscription, fence, async || {
+            let ResourceId { subscription, resource_group, kind, name } = id;
             let answer = match kind {
-                TargetKind::RouteTable => self
-                    .client
-                    .route_tables_client()
-                    .get(resource_group, name, subscription)
-                    .send(),
+                TargetKind::RouteTable => {
+                    self.client.route_tables_client().get(resource_group, name, subscription).send()
+                }
             };
-            read_body(
-                answer.await.map_err(into_refusal)?.into_raw_response(),
-                "GET",
-                &id.to_string(),
-            )
-            .await
+            read_body(answer.await.map_err(into_refusal)?.into_raw_response(), "GET", &id.to_string()).await
         })
         .await
     }
@@ -146,19 +135,10 @@ impl Arm {
     /// GETs one route of a table; `None` where there is none.
     pub async fn read_route(&self, table: &ResourceId, name: &str, fence: &Fence) -> Result<Option<Value>, ArmError> {
         let found = self
-            .persist(fence, async || {
-                let ResourceId {
-                    subscription,
-                    resource_group,
-                    name: table_name,
-                    ..
-                } = table;
-                let answer = self
-                    .client
-                    .routes_client()
-                    .get(resource_group, table_name, name, subscription)
-                    .send()
-                    .await;
+            .persist(&table.subscription, fence, async || {
+                let ResourceId { subscription, resource_group, name: table_name, .. } = table;
+                let answer =
+                    self.client.routes_client().get(resource_group, table_name, name, subscription).send().await;
                 let path = format!("{table}/routes/{name}");
                 read_body(answer.map_err(into_refusal)?.into_raw_response(), "GET", &path).await
             })
@@ -173,18 +153,13 @@ impl Arm {
 
     /// Sends one write. Returns when ARM has accepted it.
     pub async fn send(&self, write: &Write, fence: &Fence) -> Result<Operation, ArmError> {
-        self.persist(fence, async || {
+        self.persist(write.subscription(), fence, async || {
             if !fence.holds() {
                 return Err(ArmError::Stopped);
             }
             let (method, path, raw) = match write {
                 Write::PutRoute { table, name, route } => {
-                    let ResourceId {
-                        subscription,
-                        resource_group,
-                        name: table_name,
-                        ..
-                    } = table;
+                    let ResourceId { subscription, resource_group, name: table_name, .. } = table;
                     let routes = self.client.routes_client();
                     let request =
                         routes.create_or_update(resource_group, table_name, name, (**route).clone(), subscription);
@@ -192,21 +167,13 @@ impl Arm {
                     ("PUT", format!("{table}/routes/{name}"), answer.into_raw_response())
                 }
                 Write::DeleteRoute { table, name } => {
-                    let ResourceId {
-                        subscription,
-                        resource_group,
-                        name: table_name,
-                        ..
-                    } = table;
-                    let request = self
-                        .client
-                        .routes_client()
-                        .delete(resource_group, table_name, name, subscription);
+                    let ResourceId { subscription, resource_group, name: table_name, .. } = table;
+                    let request = self.client.routes_client().delete(resource_group, table_name, name, subscription);
                     let answer = request.send().await.map_err(into_refusal)?;
                     ("DELETE", format!("{table}/routes/{name}"), answer.into_raw_response())
                 }
             };
-            accepted(raw, method, path).await
+            accepted(raw, method, path, write.subscription()).await
         })
         .await
     }
@@ -218,13 +185,11 @@ impl Arm {
         let mut wait = operation.first_wait.unwrap_or_else(|| default_wait(0));
         for attempt in 1.. {
             pause(wait, fence).await?;
-            let answer = self.persist(fence, async || self.get(url).await).await;
+            let answer = self.persist(&operation.subscription, fence, async || self.get(url).await).await;
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(ArmError::Refused(refusal)) if refusal.status == Some(404) => {
-                    return Err(operation
-                        .refusal(OPERATION_LOST, "ARM no longer knows the operation".into())
-                        .into());
+                    return Err(operation.refusal(OPERATION_LOST, "ARM no longer knows the operation".into()).into());
                 }
                 Err(error) => return Err(error),
             };
@@ -236,9 +201,7 @@ impl Arm {
                     return Err(operation.refusal(OPERATION_LOST, message).into());
                 }
                 Ok(Progress::Running) | Err(_) => {
-                    wait = transport::retry_after(&answer)
-                        .unwrap_or_else(|| default_wait(attempt))
-                        .min(LONGEST_WAIT);
+                    wait = transport::retry_after(&answer).unwrap_or_else(|| default_wait(attempt)).min(LONGEST_WAIT);
                 }
             }
         }
@@ -280,13 +243,7 @@ impl Arm {
     /// What ARM's locations API names as the pair of a region, cached. `None`: not known, or not readable.
     pub async fn paired_region(&self, subscription: &str, region: &str) -> Option<Vec<String>> {
         let key = subscription.to_ascii_lowercase();
-        let known = self
-            .pairs
-            .lock()
-            .await
-            .get(&key)
-            .filter(|(read, _)| read.elapsed() < CACHED_FOR)
-            .cloned();
+        let known = self.pairs.lock().await.get(&key).filter(|(read, _)| read.elapsed() < CACHED_FOR).cloned();
         let pairs = match known {
             Some((_, pairs)) => pairs,
             None => {
@@ -325,14 +282,24 @@ impl Arm {
         Ok(self.http.send(request).await?)
     }
 
+    async fn wait_out_pause(&self, subscription: &str, fence: &Fence) -> Result<(), ArmError> {
+        let until = self.pauses.lock().await.get(&subscription.to_ascii_lowercase()).copied();
+        match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+            Some(rest) => pause(rest, fence).await,
+            None => Ok(()),
+        }
+    }
+
     /// Repeats an idempotent request as the class of its refusals says.
     async fn persist<T, E: Into<ArmError>>(
         &self,
+        subscription: &str,
         fence: &Fence,
         mut attempt: impl AsyncFnMut() -> Result<T, E>,
     ) -> Result<T, ArmError> {
         let mut tries = Tries::default();
         loop {
+            self.wait_out_pause(subscription, fence).await?;
             let refusal = match attempt().await.map_err(Into::into) {
                 Ok(value) => return Ok(value),
                 Err(ArmError::Refused(refusal)) => refusal,
@@ -343,6 +310,10 @@ impl Arm {
                 let _ = self.credential.clear_cache().await;
             }
             match tries.next(&refusal) {
+                Some(wait) if refusal.class() == Class::Throttled => {
+                    // A budget of the whole subscription is used up: every other request would only be refused too.
+                    self.pauses.lock().await.insert(subscription.to_ascii_lowercase(), Instant::now() + wait);
+                }
                 Some(wait) => pause(wait, fence).await?,
                 None => return Err(ArmError::Refused(refusal)),
             }
@@ -372,11 +343,7 @@ impl Tries {
         if *count >= most {
             return None;
         }
-        let own = if refusal.class() == Class::Transient {
-            default * 2_u32.pow(*count)
-        } else {
-            default
-        };
+        let own = if refusal.class() == Class::Transient { default * 2_u32.pow(*count) } else { default };
         *count += 1;
         Some(refusal.retry_after.unwrap_or(own).min(LONGEST_WAIT))
     }
@@ -395,14 +362,17 @@ async fn read_body(raw: azure_core::Response, method: &str, path: &str) -> Resul
 }
 
 /// What an accepted write says about its operation.
-async fn accepted(raw: azure_core::Response, method: &str, path: String) -> Result<Operation, ArmError> {
+async fn accepted(
+    raw: azure_core::Response,
+    method: &str,
+    path: String,
+    subscription: &str,
+) -> Result<Operation, ArmError> {
     let (_, headers, body) = raw.deconstruct();
     let header = |name: &'static str| headers.get_optional_str(&name.into()).map(str::to_owned);
     let number = |name: &'static str| header(name).and_then(|text| text.parse::<u64>().ok());
     let milliseconds = number("x-ms-retry-after-ms").or_else(|| number("retry-after-ms"));
-    let first_wait = milliseconds
-        .map(Duration::from_millis)
-        .or_else(|| number("retry-after").map(Duration::from_secs));
+    let first_wait = milliseconds.map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs));
     let url = header("azure-asyncoperation").or_else(|| header("location"));
     let correlation_id = header("x-ms-correlation-request-id");
     let body = body.collect().await.map_err(into_refusal)?;
@@ -411,11 +381,7 @@ async fn accepted(raw: azure_core::Response, method: &str, path: String) -> Resu
     let complete = state["properties"]["provisioningState"].as_str() == Some("Succeeded");
     let url = match url.filter(|_| !complete) {
         Some(text) => Some(url::Url::parse(&text).map_err(|error| {
-            ArmError::from(unreadable(
-                method,
-                &path,
-                format!("the operation's address cannot be read: {error}"),
-            ))
+            ArmError::from(unreadable(method, &path, format!("the operation's address cannot be read: {error}")))
         })?),
         None => None,
     };
@@ -425,14 +391,12 @@ async fn accepted(raw: azure_core::Response, method: &str, path: String) -> Resu
         correlation_id,
         method: method.to_owned(),
         path,
+        subscription: subscription.to_owned(),
     })
 }
 
 fn read_usage(usage: &models::Usage) -> (&str, usize) {
-    (
-        usage.name.value.as_deref().unwrap_or_default(),
-        usize::try_from(usage.limit).unwrap_or(0),
-    )
+    (usage.name.value.as_deref().unwrap_or_default(), usize::try_from(usage.limit).unwrap_or(0))
 }
 
 fn unreadable(method: &str, path: &str, message: String) -> Refusal {
@@ -454,15 +418,8 @@ fn into_refusal(error: azure_core::Error) -> Refusal {
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
         return refusal.clone();
     }
-    let code = if matches!(error.kind(), ErrorKind::Credential) {
-        NO_TOKEN
-    } else {
-        UNREADABLE
-    };
-    Refusal {
-        code: code.to_owned(),
-        ..unreadable("login", "", error.to_string())
-    }
+    let code = if matches!(error.kind(), ErrorKind::Credential) { NO_TOKEN } else { UNREADABLE };
+    Refusal { code: code.to_owned(), ..unreadable("login", "", error.to_string()) }
 }
 
 #[cfg(test)]
@@ -483,21 +440,13 @@ mod tests {
         let mut tries = Tries::default();
         let busy = refusal(429, "RetryableErrorDueToAnotherOperation", Some(14));
         assert_eq!(tries.next(&busy), Some(Duration::from_secs(14)));
-        assert_eq!(
-            tries.next(&refusal(409, "AnotherOperationInProgress", None)),
-            Some(BUSY_WAIT)
-        );
+        assert_eq!(tries.next(&refusal(409, "AnotherOperationInProgress", None)), Some(BUSY_WAIT));
         let transient = refusal(503, "", None);
-        let waits: Vec<Option<u64>> = (0..5)
-            .map(|_| tries.next(&transient).map(|wait| wait.as_secs()))
-            .collect();
+        let waits: Vec<Option<u64>> = (0..5).map(|_| tries.next(&transient).map(|wait| wait.as_secs())).collect();
         assert_eq!(waits, [Some(1), Some(2), Some(4), Some(8), None]);
         assert_eq!(tries.next(&refusal(429, "", Some(100_000))), Some(LONGEST_WAIT));
         let unauthenticated = refusal(401, "", None);
-        assert_eq!(
-            [tries.next(&unauthenticated), tries.next(&unauthenticated)],
-            [Some(Duration::ZERO), None]
-        );
+        assert_eq!([tries.next(&unauthenticated), tries.next(&unauthenticated)], [Some(Duration::ZERO), None]);
         assert_eq!(tries.next(&refusal(403, "AuthorizationFailed", None)), None);
         assert_eq!(tries.next(&refusal(412, "", None)), None);
     }

@@ -32,22 +32,12 @@ impl Endpoints {
     pub fn of(cloud: Cloud, arm: Option<Url>, authority: Option<Url>) -> Result<Self, EndpointError> {
         let (known_arm, known_authority) = match cloud {
             Cloud::Public => ("https://management.azure.com/", "https://login.microsoftonline.com/"),
-            Cloud::AzureGovernment => (
-                "https://management.usgovcloudapi.net/",
-                "https://login.microsoftonline.us/",
-            ),
-            Cloud::China => (
-                "https://management.chinacloudapi.cn/",
-                "https://login.chinacloudapi.cn/",
-            ),
+            Cloud::AzureGovernment => ("https://management.usgovcloudapi.net/", "https://login.microsoftonline.us/"),
+            Cloud::China => ("https://management.chinacloudapi.cn/", "https://login.chinacloudapi.cn/"),
         };
         let known = |text: &str| Url::parse(text).expect("the well-known endpoints are URLs");
         let https = |flag, url: Url| {
-            if url.scheme() == "https" {
-                Ok(url)
-            } else {
-                Err(EndpointError::NotHttps { flag, url })
-            }
+            if url.scheme() == "https" { Ok(url) } else { Err(EndpointError::NotHttps { flag, url }) }
         };
         Ok(Self {
             arm: https("--arm-endpoint", arm.unwrap_or_else(|| known(known_arm)))?,
@@ -75,9 +65,7 @@ pub fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, EndpointEr
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
         .min_tls_version(reqwest::tls::Version::TLS_1_2);
-    trust(builder, ca_file)?
-        .build()
-        .map_err(|error| EndpointError::Client(error.to_string()))
+    trust(builder, ca_file)?.build().map_err(|error| EndpointError::Client(error.to_string()))
 }
 
 /// Adds the certificates of a PEM file to those that a client trusts.
@@ -86,10 +74,7 @@ pub fn trust(
     ca_file: Option<&Path>,
 ) -> Result<reqwest::ClientBuilder, EndpointError> {
     let Some(path) = ca_file else { return Ok(builder) };
-    let refuse = |what: String| EndpointError::Certificate {
-        path: path.display().to_string(),
-        what,
-    };
+    let refuse = |what: String| EndpointError::Certificate { path: path.display().to_string(), what };
     let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
     let certificates =
         reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| refuse(format!("not a PEM file: {error}")))?;

@@ -23,11 +23,7 @@ const RENEW_BEFORE: i64 = 300;
 /// How amlnet logs in, read from the standard `AZURE_*` variables by whoever starts it.
 #[derive(Clone)]
 pub enum Login {
-    ClientSecret {
-        tenant: String,
-        client: String,
-        secret: String,
-    },
+    ClientSecret { tenant: String, client: String, secret: String },
 }
 
 impl std::fmt::Debug for Login {
@@ -57,12 +53,8 @@ impl Login {
         match values {
             [Some(tenant), Some(client), Some(secret)] => Ok(Self::ClientSecret { tenant, client, secret }),
             values => {
-                let missing: Vec<&str> = names
-                    .iter()
-                    .zip(&values)
-                    .filter(|(_, value)| value.is_none())
-                    .map(|(name, _)| *name)
-                    .collect();
+                let missing: Vec<&str> =
+                    names.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
                 Err(LoginError::Missing(missing.join(", ")))
             }
         }
@@ -78,9 +70,7 @@ pub struct CachingCredential {
 
 impl std::fmt::Debug for CachingCredential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CachingCredential")
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
+        f.debug_struct("CachingCredential").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 
@@ -98,11 +88,7 @@ impl CachingCredential {
         let options = ClientSecretCredentialOptions { client_options };
         let source = ClientSecretCredential::new(tenant, client.clone(), Secret::from(secret.clone()), Some(options))
             .map_err(|error| LoginError::Unusable(error.to_string()))?;
-        Ok(Self {
-            source,
-            scope: endpoints.scope.clone(),
-            cached: Mutex::new(None),
-        })
+        Ok(Self { source, scope: endpoints.scope.clone(), cached: Mutex::new(None) })
     }
 }
 
@@ -112,10 +98,7 @@ impl TokenCredential for CachingCredential {
     async fn get_token(&self, _: &[&str]) -> azure_core::Result<AccessToken> {
         let mut cached = self.cached.lock().await;
         let now = jiff::Timestamp::now().as_second();
-        if let Some(token) = cached
-            .as_ref()
-            .filter(|token| token.expires_on.unix_timestamp() - now > RENEW_BEFORE)
-        {
+        if let Some(token) = cached.as_ref().filter(|token| token.expires_on.unix_timestamp() - now > RENEW_BEFORE) {
             return Ok(token.clone());
         }
         let fresh = self

@@ -53,12 +53,7 @@ struct Row {
 }
 
 const fn row(status: u16, code: &'static str, class: Class, advice: &'static str) -> Row {
-    Row {
-        status,
-        code,
-        class,
-        advice,
-    }
+    Row { status, code, class, advice }
 }
 
 const SLOW: &str = "amlnet slows down by itself; other programs use the same subscription's budget";
@@ -78,24 +73,9 @@ const TABLE: &[Row] = &[
         Class::Busy,
         "a resource that it refers to is being updated; it is tried again",
     ),
-    row(
-        409,
-        "AnotherOperationInProgress",
-        Class::Busy,
-        "another operation holds the resource; it is tried again",
-    ),
-    row(
-        409,
-        "*UpdateNotAllowedWhenUpdatingOrDeleting",
-        Class::Busy,
-        "its parent is being updated; it is tried again",
-    ),
-    row(
-        400,
-        "*UpdateNotAllowedWhenUpdatingOrDeleting",
-        Class::Busy,
-        "its parent is being updated; it is tried again",
-    ),
+    row(409, "AnotherOperationInProgress", Class::Busy, "another operation holds the resource; it is tried again"),
+    row(409, "*UpdateNotAllowedWhenUpdatingOrDeleting", Class::Busy, "its parent is being updated; it is tried again"),
+    row(400, "*UpdateNotAllowedWhenUpdatingOrDeleting", Class::Busy, "its parent is being updated; it is tried again"),
     row(
         400,
         "ReferencedResourceNotProvisioned",
@@ -103,55 +83,20 @@ const TABLE: &[Row] = &[
         "a resource that it refers to is being updated; it is tried again",
     ),
     row(429, "", Class::Throttled, SLOW),
-    row(
-        401,
-        "",
-        Class::Unauthenticated,
-        "check the credential: AZURE_TENANT_ID, AZURE_CLIENT_ID and its secret",
-    ),
+    row(401, "", Class::Unauthenticated, "check the credential: AZURE_TENANT_ID, AZURE_CLIENT_ID and its secret"),
     row(
         403,
         "RequestDisallowedByPolicy",
         Class::Blocked(BlockedReason::Forbidden),
         "an Azure Policy forbids it; have the assignment changed or exempt the resource",
     ),
-    row(
-        403,
-        "LinkedAuthorizationFailed",
-        Class::Blocked(BlockedReason::Forbidden),
-        GRANT,
-    ),
-    row(
-        403,
-        "AuthorizationFailed",
-        Class::Blocked(BlockedReason::Forbidden),
-        GRANT,
-    ),
+    row(403, "LinkedAuthorizationFailed", Class::Blocked(BlockedReason::Forbidden), GRANT),
+    row(403, "AuthorizationFailed", Class::Blocked(BlockedReason::Forbidden), GRANT),
     row(403, "", Class::Blocked(BlockedReason::Forbidden), GRANT),
-    row(
-        409,
-        "ScopeLocked",
-        Class::Blocked(BlockedReason::Locked),
-        "remove the lock, or wait until its owner does",
-    ),
-    row(
-        412,
-        "",
-        Class::Stale,
-        "somebody else changed it meanwhile; it is read again",
-    ),
-    row(
-        400,
-        "RouteConflict",
-        Class::Stale,
-        "somebody else added a route for the prefix; it is read again",
-    ),
-    row(
-        404,
-        "",
-        Class::NotFound,
-        "check the id in the spec, and that the resource exists",
-    ),
+    row(409, "ScopeLocked", Class::Blocked(BlockedReason::Locked), "remove the lock, or wait until its owner does"),
+    row(412, "", Class::Stale, "somebody else changed it meanwhile; it is read again"),
+    row(400, "RouteConflict", Class::Stale, "somebody else added a route for the prefix; it is read again"),
+    row(404, "", Class::NotFound, "check the id in the spec, and that the resource exists"),
     row(
         400,
         "*LimitReached",
@@ -191,18 +136,14 @@ pub const OPERATION_FAILED: &str = "OperationFailed";
 impl Refusal {
     fn row(&self) -> Option<&'static Row> {
         let status = self.status?;
-        TABLE
-            .iter()
-            .find(|row| row.status == status && (row.code.is_empty() || self.has_code(row.code)))
+        TABLE.iter().find(|row| row.status == status && (row.code.is_empty() || self.has_code(row.code)))
     }
 
     fn has_code(&self, pattern: &str) -> bool {
-        std::iter::once(&self.code)
-            .chain(&self.details)
-            .any(|code| match pattern.strip_prefix('*') {
-                Some(end) => code.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase()),
-                None => code.eq_ignore_ascii_case(pattern),
-            })
+        std::iter::once(&self.code).chain(&self.details).any(|code| match pattern.strip_prefix('*') {
+            Some(end) => code.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase()),
+            None => code.eq_ignore_ascii_case(pattern),
+        })
     }
 
     pub fn class(&self) -> Class {

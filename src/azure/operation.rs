@@ -19,6 +19,8 @@ pub struct Operation {
     pub correlation_id: Option<String>,
     pub method: String,
     pub path: String,
+    /// Whose budget of requests its polls count against.
+    pub subscription: String,
 }
 
 /// What a poll says.
@@ -31,10 +33,7 @@ pub enum Progress {
 
 impl Operation {
     /// Reads the body of a poll. An answer that is no JSON is not a verdict: ARM once answered with a 503 page.
-    #[expect(
-        clippy::result_large_err,
-        reason = "made once a poll, and only where something is wrong"
-    )]
+    #[expect(clippy::result_large_err, reason = "made once a poll, and only where something is wrong")]
     pub fn progress(&self, body: &[u8]) -> Result<Progress, Refusal> {
         let json: Value = serde_json::from_slice(body).map_err(|error| self.refusal(UNREADABLE, error.to_string()))?;
         let Some(status) = json["status"].as_str() else {
@@ -45,9 +44,7 @@ impl Operation {
             "Failed" | "Canceled" => {
                 let error = &json["error"];
                 let code = error["code"].as_str().unwrap_or(OPERATION_FAILED);
-                let message = error["message"]
-                    .as_str()
-                    .unwrap_or("the operation failed without a reason");
+                let message = error["message"].as_str().unwrap_or("the operation failed without a reason");
                 let mut refusal = self.refusal(code, message.to_owned());
                 refusal.details = error["details"]
                     .as_array()
@@ -91,6 +88,7 @@ mod tests {
             correlation_id: Some("c".into()),
             method: "PUT".into(),
             path: "/routes/r".into(),
+            subscription: "s".into(),
         }
     }
 
@@ -100,13 +98,8 @@ mod tests {
         assert_eq!(progress(r#"{"status":"InProgress"}"#).unwrap(), Progress::Running);
         assert_eq!(progress(r#"{"status":"Succeeded"}"#).unwrap(), Progress::Succeeded);
         let failed = progress(r#"{"status":"Failed","error":{"code":"RouteConflict","message":"no"}}"#).unwrap();
-        let Progress::Failed(refusal) = failed else {
-            panic!("not failed")
-        };
-        assert_eq!(
-            (refusal.code.as_str(), refusal.correlation_id.as_deref()),
-            ("RouteConflict", Some("c"))
-        );
+        let Progress::Failed(refusal) = failed else { panic!("not failed") };
+        assert_eq!((refusal.code.as_str(), refusal.correlation_id.as_deref()), ("RouteConflict", Some("c")));
     }
 
     #[test]

@@ -39,10 +39,7 @@ impl Answer {
 
 impl ArmHttp {
     pub fn new(client: reqwest::Client, endpoint: &url::Url) -> Self {
-        Self {
-            client,
-            origin: endpoint.origin(),
-        }
+        Self { client, origin: endpoint.origin() }
     }
 
     /// Sends one request with a correlation id of its own.
@@ -60,11 +57,7 @@ impl ArmHttp {
         };
         if request.url().origin() != self.origin {
             let message = "the address is not ARM's, so no token is sent there".to_owned();
-            return Err(Refusal {
-                code: UNREADABLE.to_owned(),
-                message,
-                ..refusal
-            });
+            return Err(Refusal { code: UNREADABLE.to_owned(), message, ..refusal });
         }
         let mut request = request;
         if let Ok(value) = correlation_id.parse() {
@@ -77,34 +70,19 @@ impl ArmHttp {
     }
 
     async fn exchange(&self, request: reqwest::Request, refusal: Refusal) -> Result<Answer, Refusal> {
-        let no_answer = |error: reqwest::Error| Refusal {
-            message: chain(&error),
-            ..refusal.clone()
-        };
+        let no_answer = |error: reqwest::Error| Refusal { message: chain(&error), ..refusal.clone() };
         let mut answer = self.client.execute(request).await.map_err(no_answer)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = bytes::BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(no_answer)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 let message = format!("the answer has more than {} MiB", MAX_ANSWER_BYTES >> 20);
-                return Err(Refusal {
-                    code: UNREADABLE.to_owned(),
-                    message,
-                    ..refusal
-                });
+                return Err(Refusal { code: UNREADABLE.to_owned(), message, ..refusal });
             }
             body.extend_from_slice(&chunk);
         }
-        let answer = Answer {
-            status: status.as_u16(),
-            headers,
-            body: body.freeze(),
-        };
-        if status.is_success() {
-            Ok(answer)
-        } else {
-            Err(read_refusal(&answer, refusal))
-        }
+        let answer = Answer { status: status.as_u16(), headers, body: body.freeze() };
+        if status.is_success() { Ok(answer) } else { Err(read_refusal(&answer, refusal)) }
     }
 }
 
@@ -120,25 +98,13 @@ fn read_refusal(answer: &Answer, refusal: Refusal) -> Refusal {
     Refusal {
         status: Some(answer.status),
         code: text(&error["code"]),
-        details: error["details"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|detail| text(&detail["code"]))
-            .collect(),
-        message: match error["details"]
-            .as_array()
-            .and_then(|list| list.first())
-            .and_then(|d| d["message"].as_str())
-        {
+        details: error["details"].as_array().into_iter().flatten().map(|detail| text(&detail["code"])).collect(),
+        message: match error["details"].as_array().and_then(|list| list.first()).and_then(|d| d["message"].as_str()) {
             Some(detail) => format!("{message} {detail}"),
             None => message,
         },
         retry_after: retry_after(answer),
-        correlation_id: answer
-            .header("x-ms-correlation-request-id")
-            .map(str::to_owned)
-            .or(refusal.correlation_id),
+        correlation_id: answer.header("x-ms-correlation-request-id").map(str::to_owned).or(refusal.correlation_id),
         ..refusal
     }
 }
@@ -147,19 +113,13 @@ fn read_refusal(answer: &Answer, refusal: Refusal) -> Refusal {
 pub fn retry_after(answer: &Answer) -> Option<Duration> {
     let number = |name: &str| answer.header(name).and_then(|text| text.trim().parse::<u64>().ok());
     let milliseconds = number("x-ms-retry-after-ms").or_else(|| number("retry-after-ms"));
-    milliseconds
-        .map(Duration::from_millis)
-        .or_else(|| number("retry-after").map(Duration::from_secs))
+    milliseconds.map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
 }
 
 fn first_words(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.is_empty() {
-        "the answer has no body".to_owned()
-    } else {
-        text.chars().take(160).collect()
-    }
+    if text.is_empty() { "the answer has no body".to_owned() } else { text.chars().take(160).collect() }
 }
 
 /// An error with its causes, once each: reqwest's `Display` alone says little.
@@ -197,11 +157,7 @@ fn trace(outcome: &Result<Answer, Refusal>, took: Duration, correlation_id: &str
 impl HttpClient for ArmHttp {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<Response> {
         let other = |error: Box<dyn std::error::Error + Send + Sync>| Error::new(ErrorKind::Other, error);
-        let method: reqwest::Method = request
-            .method()
-            .as_ref()
-            .parse()
-            .map_err(|e| Error::new(ErrorKind::Other, e))?;
+        let method: reqwest::Method = request.method().as_ref().parse().map_err(|e| Error::new(ErrorKind::Other, e))?;
         let Body::Bytes(body) = request.body().clone() else {
             return Err(Error::message(ErrorKind::Other, "streams are not sent"));
         };
@@ -218,10 +174,6 @@ impl HttpClient for ArmHttp {
         let status = StatusCode::try_from(answer.status)
             .map_err(|_| Error::with_message(ErrorKind::Other, || format!("status {} is unknown", answer.status)))?;
         let body = answer.body;
-        Ok(Response::new(
-            status,
-            headers,
-            Box::pin(futures::stream::once(async move { Ok(body) })),
-        ))
+        Ok(Response::new(status, headers, Box::pin(futures::stream::once(async move { Ok(body) }))))
     }
 }

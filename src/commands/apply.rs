@@ -5,8 +5,8 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::plan::{Inputs, prepare, report};
-use super::{Common, Exit, Format, block_on};
+use super::plan::{Inputs, prepare, report, text};
+use super::{Common, Exit, block_on};
 use crate::app::{self, AppError};
 use crate::azure::arm::Fence;
 use crate::domain::plan::Step;
@@ -17,12 +17,7 @@ use crate::store::files::state::State;
 
 pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppError> {
     block_on(async {
-        let state = inputs
-            .state
-            .as_deref()
-            .map(State::open)
-            .transpose()
-            .map_err(AppError::new)?;
+        let state = inputs.state.as_deref().map(State::open).transpose().map_err(AppError::new)?;
         let (arm, targets) = prepare(common, inputs, state.as_ref(), true).await?;
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
@@ -39,7 +34,9 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
                 );
                 return Err(AppError(what));
             }
-            report(&planned, Format::Text, false)?;
+            // Standard output is for the result.
+            let shown = text(&planned, false);
+            write!(std::io::stderr(), "{shown}").map_err(AppError::new)?;
             if !asked(steps)? {
                 return Ok(Exit::of(planned.values()));
             }
@@ -73,15 +70,8 @@ struct Bars {
 impl Bars {
     fn new() -> Self {
         let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
-        let target = if plain {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        };
-        Self {
-            all: MultiProgress::with_draw_target(target),
-            bars: std::sync::Mutex::default(),
-        }
+        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        Self { all: MultiProgress::with_draw_target(target), bars: std::sync::Mutex::default() }
     }
 
     fn finish(&self) {
@@ -94,9 +84,7 @@ impl Progress for Bars {
     fn started(&self, id: &ResourceId, steps: usize) {
         let style =
             ProgressStyle::with_template("{msg:40!} [{bar:30}] {pos}/{len}").map(|style| style.progress_chars("=> "));
-        let bar = self
-            .all
-            .add(ProgressBar::new(steps as u64).with_message(id.name.clone()));
+        let bar = self.all.add(ProgressBar::new(steps as u64).with_message(id.name.clone()));
         if let Ok(style) = style {
             bar.set_style(style);
         }

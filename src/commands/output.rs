@@ -162,32 +162,14 @@ impl PlanOutput {
 
 impl From<&DocumentId> for Document {
     fn from(id: &DocumentId) -> Self {
-        Self {
-            cloud: id.cloud.to_string(),
-            change_number: id.change_number,
-            digest: id.digest.to_string(),
-        }
+        Self { cloud: id.cloud.to_string(), change_number: id.change_number, digest: id.digest.to_string() }
     }
 }
 
 impl From<Counts> for Summary {
     fn from(counts: Counts) -> Self {
-        let Counts {
-            add,
-            change,
-            remove,
-            held,
-            conflicts,
-            blocked,
-        } = counts;
-        Self {
-            add,
-            change,
-            remove,
-            held,
-            conflicts,
-            blocked,
-        }
+        let Counts { add, change, remove, held, conflicts, blocked } = counts;
+        Self { add, change, remove, held, conflicts, blocked }
     }
 }
 
@@ -222,28 +204,19 @@ impl Target {
                 })
                 .collect(),
             warnings: warnings(plan),
-            blocked: plan.blocked.as_ref().map(|b| BlockedOutput {
-                reason: b.reason.name().to_owned(),
-                message: b.message.clone(),
-            }),
+            blocked: plan
+                .blocked
+                .as_ref()
+                .map(|b| BlockedOutput { reason: b.reason.name().to_owned(), message: b.message.clone() }),
             result: (applied || !matches!(outcome.end, End::Planned)).then(|| ResultOutput::new(outcome)),
         }
     }
 }
 
 fn warnings(plan: &Plan) -> Vec<WarningOutput> {
-    let unresolved = plan
-        .unresolved
-        .iter()
-        .map(|(network, why)| ("Unresolved", format!("{network}: {why}")));
+    let unresolved = plan.unresolved.iter().map(|(network, why)| ("Unresolved", format!("{network}: {why}")));
     let notes = plan.warnings.iter().map(|note| (note.code, note.message.clone()));
-    unresolved
-        .chain(notes)
-        .map(|(code, message)| WarningOutput {
-            code: code.to_owned(),
-            message,
-        })
-        .collect()
+    unresolved.chain(notes).map(|(code, message)| WarningOutput { code: code.to_owned(), message }).collect()
 }
 
 impl From<&Step> for StepOutput {
@@ -258,10 +231,10 @@ impl From<&Step> for StepOutput {
             entry: step.entry.clone(),
             prefix: step.address.to_string(),
             next_hop: step.next_hop.as_ref().map(ToString::to_string),
-            before: step.before.as_ref().map(|(address, hop): &(Address, _)| Before {
-                prefix: address.to_string(),
-                next_hop: hop.to_string(),
-            }),
+            before: step
+                .before
+                .as_ref()
+                .map(|(address, hop): &(Address, _)| Before { prefix: address.to_string(), next_hop: hop.to_string() }),
             service,
             region,
             wanted_by: step.wanted_by.iter().map(ToString::to_string).collect(),
@@ -278,11 +251,7 @@ impl ResultOutput {
             End::Blocked { failure, .. } => ("Blocked", Some(failure.to_string()), Some(failure)),
             End::Failed(failure) => ("Failed", Some(failure.to_string()), Some(failure)),
         };
-        let state = if outcome.plan.blocked.is_some() {
-            "Blocked"
-        } else {
-            state
-        };
+        let state = if outcome.plan.blocked.is_some() { "Blocked" } else { state };
         Self {
             state: state.to_owned(),
             message,
@@ -395,11 +364,7 @@ mod tests {
                 std::fs::write(&path, &text).unwrap();
             }
             let committed = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(
-                committed == text,
-                "{} is not what the code makes; run make golden",
-                path.display()
-            );
+            assert!(committed == text, "{} is not what the code makes; run make golden", path.display());
         }
     }
 }

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use super::output::PlanOutput;
 use super::{Common, Exit, Format, block_on, colour, print, print_json};
-use crate::app::{self, AppError};
+use crate::app::{self, AppError, Kept};
 use crate::azure::arm::{Arm, Fence};
 use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::TargetInput;
 use crate::domain::render::{Printed, total};
 use crate::domain::resource_id::ResourceId;
-use crate::reconcile::index::{self, Documents};
+use crate::reconcile::index;
 use crate::reconcile::once;
 use crate::store::files::state::State;
 
@@ -45,28 +45,19 @@ pub(super) async fn prepare(
     let regions = app::regions(common.regions.as_deref())?;
     let world = app::world_of_files(&inputs.files)?;
     if world.networks.is_empty() {
-        return Err(AppError(
-            "the files hold no AmlNetwork; see config/samples for one".to_owned(),
-        ));
+        return Err(AppError("the files hold no AmlNetwork; see config/samples for one".to_owned()));
     }
     let arm = app::arm(&common.azure)?;
-    let documents = match (&inputs.tags, state.filter(|_| store)) {
-        (Some(path), Some(state)) if !world.feeds.is_empty() => {
-            app::accept_file(path, &world, state, &regions, common.now()).await?
+    let ca_file = common.azure.ca_file.as_deref();
+    let kept = Kept { state, write: store };
+    let documents = match &inputs.tags {
+        Some(path) if state.is_none() || world.feeds.is_empty() => {
+            app::document_of_file(path, common.azure.cloud, &regions)?
         }
-        (Some(path), _) => {
-            let document = app::document_of_file(path, common.azure.cloud, &regions)?;
-            Documents {
-                instead: Some(document),
-                ..Documents::default()
-            }
-        }
-        (None, _) => {
-            let ca_file = common.azure.ca_file.as_deref();
-            app::poll_once(&world, state, store, ca_file, &regions, common.now()).await?
-        }
+        instead => app::poll_once(&world, kept, instead.as_deref(), ca_file, &regions, common.now()).await?,
     };
-    let setting = app::setting(common.installation.clone(), regions, inputs.state.is_some());
+    let never_remove = app::never_remove(&world, state);
+    let setting = app::setting(common.installation.clone(), regions, never_remove);
     Ok((arm, index::index(&world, &documents, &setting)))
 }
 
@@ -78,7 +69,7 @@ pub(super) fn report(outcomes: &BTreeMap<ResourceId, Outcome>, format: Format, a
     }
 }
 
-fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> String {
+pub(super) fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> String {
     let mut text = String::new();
     for outcome in outcomes.values() {
         let failed = !matches!(outcome.end, End::Planned | End::Applied);
@@ -86,14 +77,7 @@ fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> String {
             // There is no plan to show where the target could not be read.
             let _ = writeln!(text, "{} {}", outcome.plan.id.kind, outcome.plan.id);
         } else {
-            let _ = write!(
-                text,
-                "{}",
-                Printed {
-                    plan: &outcome.plan,
-                    colour: colour()
-                }
-            );
+            let _ = write!(text, "{}", Printed { plan: &outcome.plan, colour: colour() });
         }
         if applied && !outcome.applied.is_empty() {
             let _ = writeln!(text, "  {} writes done", outcome.applied.len());
@@ -112,16 +96,11 @@ fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> String {
         }
         text.push('\n');
     }
-    let targets = if outcomes.len() == 1 {
-        "1 target".to_owned()
-    } else {
-        format!("{} targets", outcomes.len())
-    };
+    let targets = if outcomes.len() == 1 { "1 target".to_owned() } else { format!("{} targets", outcomes.len()) };
     let left = if applied { ", left to do" } else { "" };
-    let _ = writeln!(
-        text,
-        "{targets}{left}: {}",
-        total(outcomes.values().map(|outcome| &outcome.plan))
-    );
+    let _ = writeln!(text, "{targets}{left}: {}", total(outcomes.values().map(|outcome| &outcome.plan)));
+    if Exit::of(outcomes.values()) == Exit::NeedsPerson {
+        let _ = writeln!(text, "a person is needed: see what is blocked, left alone, unknown or waits for approval");
+    }
     text
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::plan::report;
 use super::{Common, Exit, block_on};
 use crate::app::feeds::Feeds;
-use crate::app::{self, AppError};
+use crate::app::{self, AppError, Kept};
 use crate::azure::arm::Fence;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Step;
@@ -35,7 +35,7 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
         let state = Arc::new(State::open(&folders.state).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
         let arm = Arc::new(app::arm(&common.azure)?);
-        let setting = app::setting(common.installation.clone(), regions.clone(), true);
+        let setting = app::setting(common.installation.clone(), regions.clone(), None);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir)?));
@@ -49,17 +49,8 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
             documents: documents_sender,
         };
         let feeds = tokio::spawn(feeds.run(world.clone()));
-        let store = FileStore {
-            world,
-            state: Some(state),
-        };
-        let controller = Controller {
-            store,
-            documents,
-            arm,
-            setting,
-            resync,
-        };
+        let store = FileStore { world, state: Some(state) };
+        let controller = Controller { store, documents, arm, setting, resync };
         tokio::select! {
             () = controller.run(fence) => {}
             ended = folder => return Err(AppError(format!("the folder is no longer watched: {ended:?}"))),
@@ -83,15 +74,17 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let ca_file = common.azure.ca_file.as_deref();
-        let documents = app::poll_once(&world, Some(&state), true, ca_file, &regions, common.now()).await?;
-        let setting = app::setting(common.installation.clone(), regions, true);
+        let kept = Kept { state: Some(&state), write: true };
+        let documents = app::poll_once(&world, kept, None, ca_file, &regions, common.now()).await?;
+        let setting = app::setting(common.installation.clone(), regions, None);
         let inputs = index::index(&world, &documents, &setting);
         let outcomes = once::apply(&inputs, &arm, &fence, &Silent, None).await;
         let undecodable = !world.undecodable.is_empty();
         write_statuses(common, world, &documents, &outcomes, &setting, state)?;
         report(&outcomes, common.format, true)?;
         let exit = Exit::of(outcomes.values());
-        Ok(if undecodable { exit.max(Exit::NeedsPerson) } else { exit })
+        // An error says that nothing is known, so it wins; otherwise an object that cannot be read needs a person.
+        Ok(if undecodable && exit != Exit::Error { Exit::NeedsPerson } else { exit })
     })
 }
 
@@ -104,14 +97,9 @@ fn write_statuses(
     state: Arc<State>,
 ) -> Result<(), AppError> {
     let world = Arc::new(world);
-    let store = FileStore {
-        world: watch::channel(world.clone()).1,
-        state: Some(state),
-    };
+    let store = FileStore { world: watch::channel(world.clone()).1, state: Some(state) };
     for key in status::networks(&world) {
-        let old = store
-            .read_status(&key)
-            .map(|written| status::restore(setting, &written));
+        let old = store.read_status(&key).map(|written| status::restore(setting, &written));
         let new = status::of_network(&key, &world, documents, outcomes, setting, old.as_ref(), common.now());
         if let Some(new) = new {
             store.write_status(&key, &(&new).into()).map_err(AppError::new)?;

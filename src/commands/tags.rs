@@ -15,14 +15,12 @@ use crate::feed::file;
 /// Whether a file would be accepted as the first document of its own cloud.
 pub fn check(path: &Path, regions: Option<&Path>, format: Format) -> Result<Exit, AppError> {
     let regions = app::regions(regions)?;
-    let found = file::read(path)
-        .map_err(|error| error.to_string())
-        .and_then(|candidate| {
-            let document = candidate.document;
-            accept::check(&document, document.cloud, &regions)
-                .map(|()| document)
-                .map_err(|error| format!("{}: {error}", path.display()))
-        });
+    let found = file::read(path).map_err(|error| error.to_string()).and_then(|candidate| {
+        let document = candidate.document;
+        accept::check(&document, document.cloud, &regions)
+            .map(|()| document)
+            .map_err(|error| format!("{}: {error}", path.display()))
+    });
     let output = CheckOutput {
         file: path.display().to_string(),
         acceptable: found.is_ok(),
@@ -59,30 +57,18 @@ pub fn show(path: &Path, names: &[String], format: Format) -> Result<Exit, AppEr
     match format {
         Format::Json => {
             let tags = tags.iter().map(|tag| tag_output(tag)).collect();
-            print_json(&ShowOutput {
-                document: (&DocumentId::from(&document)).into(),
-                tags,
-            })?;
+            print_json(&ShowOutput { document: (&DocumentId::from(&document)).into(), tags })?;
         }
         Format::Text => {
             let mut text = String::new();
             for tag in tags {
-                let region = if tag.region.is_empty() {
-                    "no region"
-                } else {
-                    &tag.region
-                };
+                let region = if tag.region.is_empty() { "no region" } else { &tag.region };
                 let features = if tag.network_features.is_empty() {
                     "usable nowhere by name".to_owned()
                 } else {
                     tag.network_features.join(", ")
                 };
-                let _ = writeln!(
-                    text,
-                    "{} ({region}; {features}; {} prefixes)",
-                    tag.name,
-                    tag.prefixes.len()
-                );
+                let _ = writeln!(text, "{} ({region}; {features}; {} prefixes)", tag.name, tag.prefixes.len());
                 for prefix in &tag.prefixes {
                     let _ = writeln!(text, "  {prefix}");
                 }
@@ -97,29 +83,18 @@ fn unknown(name: &str, document: &service_tags::Document) -> AppError {
     let mut near: Vec<(f64, &str)> = document
         .tags()
         .iter()
-        .map(|tag| {
-            (
-                strsim::jaro_winkler(&tag.name.to_ascii_lowercase(), &name.to_ascii_lowercase()),
-                &*tag.name,
-            )
-        })
+        .map(|tag| (strsim::jaro_winkler(&tag.name.to_ascii_lowercase(), &name.to_ascii_lowercase()), &*tag.name))
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     let near: Vec<&str> = near.into_iter().take(3).map(|(_, name)| name).collect();
-    AppError(format!(
-        "there is no service tag {name:?} in the document; did you mean {}?",
-        near.join(" or ")
-    ))
+    AppError(format!("there is no service tag {name:?} in the document; did you mean {}?", near.join(" or ")))
 }
 
 /// What changed between two documents, tag by tag.
 pub fn diff(old: &Path, new: &Path, format: Format, colour: bool) -> Result<Exit, AppError> {
     let (old, new) = (read(old)?, read(new)?);
     if old.cloud != new.cloud {
-        return Err(AppError(format!(
-            "the documents are of two clouds, {} and {}",
-            old.cloud, new.cloud
-        )));
+        return Err(AppError(format!("the documents are of two clouds, {} and {}", old.cloud, new.cloud)));
     }
     let diffs = service_tags::diff(&old, &new);
     match format {
@@ -136,29 +111,16 @@ pub fn diff(old: &Path, new: &Path, format: Format, colour: bool) -> Result<Exit
 
 fn diff_text(old: &service_tags::Document, new: &service_tags::Document, diffs: &[TagDiff], colour: bool) -> String {
     let paint = |code: &str, text: String| {
-        if colour {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text
-        }
+        if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text }
     };
-    let mut text = format!(
-        "{}: change number {} -> {}\n",
-        new.cloud, old.change_number, new.change_number
-    );
+    let mut text = format!("{}: change number {} -> {}\n", new.cloud, old.change_number, new.change_number);
     for tag in diffs {
         let what = match tag.change {
             TagChange::Added => "new tag",
             TagChange::Removed => "tag is gone",
             TagChange::Changed => "changed",
         };
-        let _ = writeln!(
-            text,
-            "{} ({what}, +{} -{})",
-            tag.name,
-            tag.added.len(),
-            tag.removed.len()
-        );
+        let _ = writeln!(text, "{} ({what}, +{} -{})", tag.name, tag.added.len(), tag.removed.len());
         for prefix in &tag.added {
             let _ = writeln!(text, "{}", paint("32", format!("  + {prefix}")));
         }
@@ -170,10 +132,8 @@ fn diff_text(old: &service_tags::Document, new: &service_tags::Document, diffs: 
         }
     }
     let count = |change| diffs.iter().filter(|tag| tag.change == change).count();
-    let (added, removed) = (
-        diffs.iter().map(|t| t.added.len()).sum::<usize>(),
-        diffs.iter().map(|t| t.removed.len()).sum::<usize>(),
-    );
+    let (added, removed) =
+        (diffs.iter().map(|t| t.added.len()).sum::<usize>(), diffs.iter().map(|t| t.removed.len()).sum::<usize>());
     let _ = writeln!(
         text,
         "{} tags new, {} gone, {} changed; {added} prefixes added, {removed} removed",
@@ -185,9 +145,7 @@ fn diff_text(old: &service_tags::Document, new: &service_tags::Document, diffs: 
 }
 
 fn read(path: &Path) -> Result<service_tags::Document, AppError> {
-    file::read(path)
-        .map(|candidate| candidate.document)
-        .map_err(AppError::new)
+    file::read(path).map(|candidate| candidate.document).map_err(AppError::new)
 }
 
 fn document_output(document: &service_tags::Document) -> Document {
@@ -209,10 +167,7 @@ fn diff_output(tag: &TagDiff) -> TagDiffOutput {
         change: format!("{:?}", tag.change),
         added: texts(&tag.added),
         removed: texts(&tag.removed),
-        features: tag
-            .features
-            .clone()
-            .map(|(before, after)| FeaturesOutput { before, after }),
+        features: tag.features.clone().map(|(before, after)| FeaturesOutput { before, after }),
     }
 }
 

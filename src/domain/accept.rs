@@ -60,20 +60,11 @@ pub enum Rejection {
     #[error("tag {tag}: {prefix} is wider than a prefix of this service can be (/{shortest} at the widest)")]
     MaskTooShort { tag: String, prefix: Prefix, shortest: u8 },
     #[error("tag {tag}: {prefix} lies in no prefix of AzureCloud for region {region}")]
-    OutsideRegion {
-        tag: String,
-        prefix: Prefix,
-        region: String,
-    },
+    OutsideRegion { tag: String, prefix: Prefix, region: String },
     #[error(
         "it is older (change number {number}, {date}) than the one in force (change number {in_force_number}, {in_force_date})"
     )]
-    Older {
-        number: u64,
-        date: Date,
-        in_force_number: u64,
-        in_force_date: Date,
-    },
+    Older { number: u64, date: Date, in_force_number: u64, in_force_date: Date },
 }
 
 impl Rejection {
@@ -131,10 +122,7 @@ fn prefixes_gone(old: &Document, new: &Document) -> usize {
 /// What must hold of every document, whatever was there before.
 pub fn check(document: &Document, cloud: Cloud, regions: &Regions) -> Result<(), Rejection> {
     if document.cloud != cloud {
-        return Err(Rejection::WrongCloud {
-            found: document.cloud,
-            expected: cloud,
-        });
+        return Err(Rejection::WrongCloud { found: document.cloud, expected: cloud });
     }
     let machine_learning = IDENTITY_SERVICES[0];
     if document.tag(machine_learning).is_none() {
@@ -161,11 +149,7 @@ fn check_masks(tag: &Tag) -> Result<(), Rejection> {
             Family::V6 => SHORTEST_V6,
         };
         if prefix.length() < shortest {
-            return Err(Rejection::MaskTooShort {
-                tag: tag.name.to_string(),
-                prefix,
-                shortest,
-            });
+            return Err(Rejection::MaskTooShort { tag: tag.name.to_string(), prefix, shortest });
         }
     }
     Ok(())
@@ -173,21 +157,14 @@ fn check_masks(tag: &Tag) -> Result<(), Rejection> {
 
 /// The region is the one that the tag's *name* says, because resolving goes by the name.
 fn check_containment(tag: &Tag, document: &Document, regions: &Regions) -> Result<(), Rejection> {
-    let by_name = tag.suffix().and_then(|suffix| regions.find(suffix, document).ok());
-    let region = by_name.or_else(|| regions.find(&tag.region, document).ok());
-    let cloud = region
-        .as_ref()
-        .map(|region| cloud_prefixes(document, region))
-        .unwrap_or_default();
-    match tag
-        .prefixes
-        .iter()
-        .find(|prefix| !cloud.iter().any(|wide| wide.contains(prefix)))
-    {
+    let suffix = tag.suffix().unwrap_or_default();
+    let region = regions.find(suffix, document).ok();
+    let cloud = region.as_ref().map(|region| cloud_prefixes(document, region)).unwrap_or_default();
+    match tag.prefixes.iter().find(|prefix| !cloud.iter().any(|wide| wide.contains(prefix))) {
         Some(prefix) => Err(Rejection::OutsideRegion {
             tag: tag.name.to_string(),
             prefix: *prefix,
-            region: region.map_or_else(|| tag.region.to_string(), |region| region.name.to_string()),
+            region: region.map_or_else(|| suffix.to_owned(), |region| region.name.to_string()),
         }),
         None => Ok(()),
     }
@@ -195,9 +172,7 @@ fn check_containment(tag: &Tag, document: &Document, regions: &Regions) -> Resul
 
 /// All prefixes of `AzureCloud.<region>`, matched by the tags' `region` (their names use short forms).
 pub fn cloud_prefixes(document: &Document, region: &super::region::Region) -> Vec<Prefix> {
-    let tags = document
-        .children("AzureCloud")
-        .filter(|tag| region.is_named(&tag.region));
+    let tags = document.children("AzureCloud").filter(|tag| region.is_named(&tag.region));
     tags.flat_map(|tag| tag.prefixes.iter().copied()).collect()
 }
 

@@ -14,8 +14,19 @@ use super::service_tags::{Cloud, Digest, Document};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     Prefix(Prefix),
-    /// A service tag as the document spells it. Compared as text: the document has one spelling.
+    /// A service tag as somebody spelt it.
     Tag(String),
+}
+
+impl Address {
+    /// The address as Azure compares it: tags without case.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        match self {
+            Self::Prefix(prefix) => Self::Prefix(*prefix),
+            Self::Tag(tag) => Self::Tag(tag.to_ascii_lowercase()),
+        }
+    }
 }
 
 impl std::fmt::Display for Address {
@@ -30,11 +41,8 @@ impl std::fmt::Display for Address {
 /// Why an entry is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
-    /// A service in a region (no region: the global tag).
-    Service {
-        service: String,
-        region: Option<RegionName>,
-    },
+    /// A service in a region (no region: the global tag). `paired`: the region is wanted as somebody's secondary.
+    Service { service: String, region: Option<RegionName>, paired: bool },
     /// The route to the firewall. Written after everything else was read back.
     DefaultRoute,
 }
@@ -49,11 +57,7 @@ pub struct DocumentId {
 
 impl From<&Document> for DocumentId {
     fn from(document: &Document) -> Self {
-        Self {
-            cloud: document.cloud,
-            change_number: document.change_number,
-            digest: document.digest,
-        }
+        Self { cloud: document.cloud, change_number: document.change_number, digest: document.digest }
     }
 }
 
@@ -100,27 +104,14 @@ pub fn wishes(
             Addressing::Prefixes => add_prefixes(intent, table, service, &pair, document, &mut entries, &mut notes)?,
             Addressing::ServiceTag => {
                 let tag = resolve::routable_tag(service, document)?;
-                let purpose = Purpose::Service {
-                    service: tag.name.to_string(),
-                    region: None,
-                };
-                add(
-                    &mut entries,
-                    Address::Tag(tag.name.to_string()),
-                    table.next_hop.clone(),
-                    purpose,
-                );
+                let purpose = Purpose::Service { service: tag.name.to_string(), region: None, paired: false };
+                add(&mut entries, Address::Tag(tag.name.to_string()), table.next_hop.clone(), purpose);
             }
         }
     }
     if let Some(firewall) = table.default_route {
         let address = Address::Prefix(Prefix::DEFAULT_V4);
-        add(
-            &mut entries,
-            address,
-            NextHop::VirtualAppliance(firewall),
-            Purpose::DefaultRoute,
-        );
+        add(&mut entries, address, NextHop::VirtualAppliance(firewall), Purpose::DefaultRoute);
     }
     Ok(Wishes {
         document: document.into(),
@@ -151,14 +142,9 @@ fn add_prefixes(
                 change_number: document.change_number,
             });
         }
-        for prefix in prefixes
-            .into_iter()
-            .filter(|prefix| intent.families.contains(&prefix.family()))
-        {
-            let purpose = Purpose::Service {
-                service: service.to_owned(),
-                region: Some(region.name.clone()),
-            };
+        for prefix in prefixes.into_iter().filter(|prefix| intent.families.contains(&prefix.family())) {
+            let paired = region.name != pair.primary.name;
+            let purpose = Purpose::Service { service: service.to_owned(), region: Some(region.name.clone()), paired };
             add(entries, Address::Prefix(prefix), table.next_hop.clone(), purpose);
         }
     }
@@ -166,14 +152,7 @@ fn add_prefixes(
 }
 
 fn add(entries: &mut BTreeMap<Address, Wish>, address: Address, next_hop: NextHop, purpose: Purpose) {
-    entries
-        .entry(address)
-        .or_insert_with(|| Wish {
-            next_hop,
-            purposes: BTreeSet::new(),
-        })
-        .purposes
-        .insert(purpose);
+    entries.entry(address).or_insert_with(|| Wish { next_hop, purposes: BTreeSet::new() }).purposes.insert(purpose);
 }
 
 /// One entry of the union.
@@ -210,10 +189,7 @@ impl Desired {
         for (address, wishes) in wanted {
             let hops: BTreeSet<&NextHop> = wishes.iter().map(|(_, wish)| &wish.next_hop).collect();
             if hops.len() > 1 {
-                let contradiction = wishes
-                    .iter()
-                    .map(|(key, wish)| (wish.next_hop.clone(), (*key).clone()))
-                    .collect();
+                let contradiction = wishes.iter().map(|(key, wish)| (wish.next_hop.clone(), (*key).clone())).collect();
                 desired.contradictions.insert(address.clone(), contradiction);
                 continue;
             }
@@ -221,10 +197,7 @@ impl Desired {
                 address.clone(),
                 DesiredEntry {
                     next_hop: wishes[0].1.next_hop.clone(),
-                    purposes: wishes
-                        .iter()
-                        .flat_map(|(_, wish)| wish.purposes.iter().cloned())
-                        .collect(),
+                    purposes: wishes.iter().flat_map(|(_, wish)| wish.purposes.iter().cloned()).collect(),
                     wanted_by: wishes.iter().map(|(key, _)| (*key).clone()).collect(),
                 },
             );
@@ -236,16 +209,8 @@ impl Desired {
 /// The strictest of the contributors' conditions for removals.
 pub fn strictest(contributions: &[Contribution]) -> Removal {
     Removal {
-        hold_seconds: contributions
-            .iter()
-            .map(|c| c.removal.hold_seconds)
-            .max()
-            .unwrap_or(u64::MAX),
-        approval: contributions
-            .iter()
-            .map(|c| c.removal.approval)
-            .max()
-            .unwrap_or(Approval::Always),
+        hold_seconds: contributions.iter().map(|c| c.removal.hold_seconds).max().unwrap_or(u64::MAX),
+        approval: contributions.iter().map(|c| c.removal.approval).max().unwrap_or(Approval::Always),
     }
 }
 

@@ -9,17 +9,9 @@ use super::*;
 const TAGS: [TagRow<'static>; 8] = [
     ("AzureCloud.centralus", "centralus", &["40.0.0.0/8"]),
     ("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8", "2603:1030::/32"]),
-    (
-        "AzureMachineLearning",
-        "",
-        &["20.1.0.0/26", "2603:1030:1::/122", "40.1.0.0/26"],
-    ),
+    ("AzureMachineLearning", "", &["20.1.0.0/26", "2603:1030:1::/122", "40.1.0.0/26"]),
     ("AzureMachineLearning.CentralUS", "centralus", &["40.1.0.0/26"]),
-    (
-        "AzureMachineLearning.EastUS2",
-        "eastus2",
-        &["20.1.0.0/26", "2603:1030:1::/122"],
-    ),
+    ("AzureMachineLearning.EastUS2", "eastus2", &["20.1.0.0/26", "2603:1030:1::/122"]),
     ("Storage", "", &["20.4.0.0/16"]),
     ("Storage.EastUS2", "eastus2", &["20.1.0.0/26", "20.4.0.0/16"]),
     ("Storage.CentralUS", "centralus", &["40.4.0.0/16"]),
@@ -41,26 +33,20 @@ fn lines(wishes: &Wishes) -> Vec<String> {
 #[test]
 fn a_network_wishes_for_its_service_in_its_region() {
     let wishes = wished(&intent(), &table()).unwrap();
-    assert_eq!(
-        lines(&wishes),
-        ["20.1.0.0/26 -> Internet (AzureMachineLearning eastus2)"]
-    );
+    assert_eq!(lines(&wishes), ["20.1.0.0/26 -> Internet (AzureMachineLearning eastus2)"]);
     assert!(wishes.pair.is_none() && wishes.notes.is_empty());
     assert_eq!(wishes.document, DocumentId::from(&document(&TAGS)));
 }
 
 #[test]
 fn the_pair_is_wished_for_too() {
-    let auto = Intent {
-        paired_region: PairedRegion::Auto,
-        ..intent()
-    };
+    let auto = Intent { paired_region: PairedRegion::Auto, ..intent() };
     let wishes = wished(&auto, &table()).unwrap();
     assert_eq!(
         lines(&wishes),
         [
             "20.1.0.0/26 -> Internet (AzureMachineLearning eastus2)",
-            "40.1.0.0/26 -> Internet (AzureMachineLearning centralus)",
+            "40.1.0.0/26 -> Internet (AzureMachineLearning centralus (paired))",
         ]
     );
     let (name, source) = wishes.pair.unwrap();
@@ -74,10 +60,7 @@ fn families_are_opted_into() {
         (&[Family::V6], &["2603:1030:1::/122"]),
         (&[Family::V4, Family::V6], &["20.1.0.0/26", "2603:1030:1::/122"]),
     ] {
-        let intent = Intent {
-            families: families.iter().copied().collect(),
-            ..intent()
-        };
+        let intent = Intent { families: families.iter().copied().collect(), ..intent() };
         let wishes = wished(&intent, &table()).unwrap();
         let found: Vec<String> = wishes.entries.keys().map(ToString::to_string).collect();
         assert_eq!(found, expected);
@@ -86,24 +69,14 @@ fn families_are_opted_into() {
 
 #[test]
 fn a_region_without_a_prefix_of_the_family_is_an_error() {
-    let only_v6 = Intent {
-        families: BTreeSet::from([Family::V6]),
-        paired_region: PairedRegion::Auto,
-        ..intent()
-    };
+    let only_v6 = Intent { families: BTreeSet::from([Family::V6]), paired_region: PairedRegion::Auto, ..intent() };
     let error = wished(&only_v6, &table()).unwrap_err().to_string();
-    assert!(
-        error.contains("AzureMachineLearning (IPv6) has no prefixes for region centralus"),
-        "{error}"
-    );
+    assert!(error.contains("AzureMachineLearning (IPv6) has no prefixes for region centralus"), "{error}");
 }
 
 #[test]
 fn a_prefix_that_serves_two_services_is_one_entry_with_two_purposes() {
-    let two = Intent {
-        services: vec!["AzureMachineLearning".into(), "Storage".into()],
-        ..intent()
-    };
+    let two = Intent { services: vec!["AzureMachineLearning".into(), "Storage".into()], ..intent() };
     assert_eq!(
         lines(&wished(&two, &table()).unwrap()),
         [
@@ -115,11 +88,8 @@ fn a_prefix_that_serves_two_services_is_one_entry_with_two_purposes() {
 
 #[test]
 fn the_default_route_leads_to_the_firewall_and_the_rest_to_the_next_hop() {
-    let table = RouteTableIntent {
-        default_route: Some("10.0.1.4".parse().unwrap()),
-        next_hop: hop("10.0.9.9"),
-        ..table()
-    };
+    let table =
+        RouteTableIntent { default_route: Some("10.0.1.4".parse().unwrap()), next_hop: hop("10.0.9.9"), ..table() };
     assert_eq!(
         lines(&wished(&intent(), &table).unwrap()),
         [
@@ -127,26 +97,14 @@ fn the_default_route_leads_to_the_firewall_and_the_rest_to_the_next_hop() {
             "20.1.0.0/26 -> VirtualAppliance 10.0.9.9 (AzureMachineLearning eastus2)",
         ]
     );
-    let none = Intent {
-        services: vec![],
-        ..intent()
-    };
-    assert_eq!(
-        lines(&wished(&none, &table).unwrap()),
-        ["0.0.0.0/0 -> VirtualAppliance 10.0.1.4 (default route)"]
-    );
+    let none = Intent { services: vec![], ..intent() };
+    assert_eq!(lines(&wished(&none, &table).unwrap()), ["0.0.0.0/0 -> VirtualAppliance 10.0.1.4 (default route)"]);
 }
 
 #[test]
 fn by_service_tag_one_entry_stands_for_all_regions() {
-    let table = RouteTableIntent {
-        addressing: Addressing::ServiceTag,
-        ..table()
-    };
-    let two = Intent {
-        services: vec!["storage".into(), "AzureMachineLearning".into()],
-        ..intent()
-    };
+    let table = RouteTableIntent { addressing: Addressing::ServiceTag, ..table() };
+    let two = Intent { services: vec!["storage".into(), "AzureMachineLearning".into()], ..intent() };
     assert_eq!(
         lines(&wished(&two, &table).unwrap()),
         [
@@ -154,40 +112,19 @@ fn by_service_tag_one_entry_stands_for_all_regions() {
             "Storage -> Internet (Storage by service tag)",
         ]
     );
-    let regional = Intent {
-        services: vec!["Storage.EastUS2".into()],
-        ..intent()
-    };
+    let regional = Intent { services: vec!["Storage.EastUS2".into()], ..intent() };
     assert!(matches!(wished(&regional, &table), Err(Unresolved::NotRoutable { .. })));
 }
 
 #[test]
 fn whatever_is_not_found_makes_the_whole_wish_an_error() {
-    let services = |list: &[&str]| Intent {
-        services: list.iter().map(ToString::to_string).collect(),
-        ..intent()
-    };
+    let services = |list: &[&str]| Intent { services: list.iter().map(ToString::to_string).collect(), ..intent() };
     for (intent, says) in [
+        (services(&["AzureMachineLearning", "NoSuchTag"]), "there is no service tag NoSuchTag"),
+        (services(&["AzureMachineLearning", "BatchNodeManagement"]), "there is no service tag BatchNodeManagement"),
+        (Intent { region: "nowhere".into(), ..intent() }, "region: region \"nowhere\" is not known"),
         (
-            services(&["AzureMachineLearning", "NoSuchTag"]),
-            "there is no service tag NoSuchTag",
-        ),
-        (
-            services(&["AzureMachineLearning", "BatchNodeManagement"]),
-            "there is no service tag BatchNodeManagement",
-        ),
-        (
-            Intent {
-                region: "nowhere".into(),
-                ..intent()
-            },
-            "region: region \"nowhere\" is not known",
-        ),
-        (
-            Intent {
-                paired_region: PairedRegion::Named("qatarcentral".into()),
-                ..intent()
-            },
+            Intent { paired_region: PairedRegion::Named("qatarcentral".into()), ..intent() },
             "has no prefixes for region qatarcentral",
         ),
     ] {
@@ -230,20 +167,13 @@ fn two_next_hops_for_one_address_freeze_that_address_only() {
         contribution("c", &[("20.1.0.0/26", "Internet")]),
     ]);
     assert_eq!(union.entries.keys().collect::<Vec<_>>(), [&address("20.2.0.0/26")]);
-    let expected = [
-        (hop("Internet"), key("a")),
-        (hop("Internet"), key("c")),
-        (hop("10.0.0.4"), key("b")),
-    ];
+    let expected = [(hop("Internet"), key("a")), (hop("Internet"), key("c")), (hop("10.0.0.4"), key("b"))];
     assert_eq!(union.contradictions[&address("20.1.0.0/26")], BTreeSet::from(expected));
 }
 
 #[test]
 fn a_default_route_is_known_by_its_purpose() {
-    let union = Desired::union(&[contribution(
-        "a",
-        &[("0.0.0.0/0", "10.0.0.4"), ("20.1.0.0/26", "Internet")],
-    )]);
+    let union = Desired::union(&[contribution("a", &[("0.0.0.0/0", "10.0.0.4"), ("20.1.0.0/26", "Internet")])]);
     let flags: Vec<bool> = union.entries.values().map(DesiredEntry::is_default_route).collect();
     assert_eq!(flags, [true, false]);
 }
@@ -256,10 +186,8 @@ fn nobody_wants_nothing() {
 
 #[test]
 fn the_strictest_condition_for_removals_counts() {
-    let of = |hold_seconds, approval| Contribution {
-        removal: Removal { hold_seconds, approval },
-        ..contribution("a", &[])
-    };
+    let of =
+        |hold_seconds, approval| Contribution { removal: Removal { hold_seconds, approval }, ..contribution("a", &[]) };
     let (never, always) = (Approval::Never, Approval::Always);
     for (list, hold_seconds, approval) in [
         (vec![of(0, never)], 0, never),

@@ -13,14 +13,10 @@ const LISTED: usize = 5;
 
 pub fn warnings(desired: &Desired, observed: &Observed, installation: &Installation) -> Vec<Note> {
     let foreign: Vec<&ObservedEntry> = observed.entries.iter().filter(|e| !e.is_ours(installation)).collect();
-    [
-        no_subnet(observed),
-        more_specific(desired, &foreign),
-        default_route(desired, observed),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [no_subnet(observed), more_specific(desired, &foreign), default_route(desired, observed)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn no_subnet(observed: &Observed) -> Option<Note> {
@@ -49,10 +45,7 @@ fn more_specific(desired: &Desired, foreign: &[&ObservedEntry]) -> Option<Note> 
             _ => None,
         });
         if let Some(wide) = wide {
-            found.push(format!(
-                "{:?} sends {narrow} of {wide} to {}",
-                entry.name, entry.next_hop
-            ));
+            found.push(format!("{:?} sends {narrow} of {wide} to {}", entry.name, entry.next_hop));
         }
     }
     if found.is_empty() {
@@ -60,11 +53,7 @@ fn more_specific(desired: &Desired, foreign: &[&ObservedEntry]) -> Option<Note> 
     }
     let more = found.len().saturating_sub(LISTED);
     found.truncate(LISTED);
-    let tail = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
     Some(Note {
         code: "MoreSpecificRoute",
         message: format!("routes of others take precedence: {}{tail}", found.join("; ")),
@@ -78,13 +67,18 @@ fn default_route(desired: &Desired, observed: &Observed) -> Option<Note> {
         return None;
     }
     let entry = observed.entries.iter().find(|entry| entry.address == address)?;
-    (entry.next_hop == NextHop::Internet).then(|| Note {
-        code: "DefaultRouteToInternet",
-        message: format!(
-            "{:?} sends 0.0.0.0/0 to Internet, so the routes to the services change nothing",
-            entry.name
-        ),
-    })
+    match &entry.next_hop {
+        NextHop::Internet => Some(Note {
+            code: "DefaultRouteToInternet",
+            message: format!("{:?} sends 0.0.0.0/0 to Internet, so routes to the services change nothing", entry.name),
+        }),
+        NextHop::Other(kind) if kind == "None" => Some(Note {
+            code: "DefaultRouteToNowhere",
+            message: format!("{:?} drops everything that has no route of its own", entry.name),
+        }),
+        // A gateway or an appliance may lead to the firewall.
+        NextHop::VirtualAppliance(_) | NextHop::Other(_) => None,
+    }
 }
 
 /// Where ARM's locations API names other pairs than the documentation. The documentation counts.
@@ -101,11 +95,7 @@ pub fn pair_differs(wishes: &Wishes, by_arm: &[String]) -> Option<Note> {
              Set pairedRegion to say otherwise",
             wishes.region,
             documented.unwrap_or("none"),
-            if by_arm.is_empty() {
-                "none".to_owned()
-            } else {
-                by_arm.join(", ")
-            }
+            if by_arm.is_empty() { "none".to_owned() } else { by_arm.join(", ") }
         ),
     })
 }

@@ -148,11 +148,7 @@ pub struct Intent {
 /// It holds no Kubernetes name, so renaming or moving a Network changes nothing in Azure.
 pub fn entry_name(installation: &Installation, address: &str) -> String {
     // A prefix may end with `::/32`; what follows `_` is always a digit, so the last character is allowed.
-    let name = format!(
-        "{}{}",
-        installation.entry_prefix(),
-        address.replace('/', "_").replace(':', "-")
-    );
+    let name = format!("{}{}", installation.entry_prefix(), address.replace('/', "_").replace(':', "-"));
     debug_assert!(is_network_name(&name), "{name}");
     name
 }
@@ -173,10 +169,7 @@ mod tests {
         ] {
             assert!(is_network_name(&entry_name(&installation, address)), "{address}");
         }
-        assert_eq!(
-            entry_name(&installation, "13.66.87.128/26"),
-            "amlnet.prod00000001.13.66.87.128_26"
-        );
+        assert_eq!(entry_name(&installation, "13.66.87.128/26"), "amlnet.prod00000001.13.66.87.128_26");
     }
 
     #[test]

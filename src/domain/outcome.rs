@@ -3,8 +3,10 @@
 //! A value like the plan itself: status, reports and exit codes are made from it. Must not hold secrets: messages of
 //! ARM are carried with their code and correlation id, nothing else of the conversation.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use super::intent::ObjectKey;
 use super::plan::{BlockedReason, Plan, Standing, Step};
 
 /// A refusal or failure of Azure, as a user is told it.
@@ -60,6 +62,8 @@ pub struct Outcome {
     pub plan: Plan,
     pub applied: Vec<Applied>,
     pub end: End,
+    /// The generation of each contributor that this run has seen.
+    pub seen: BTreeMap<ObjectKey, i64>,
 }
 
 impl Outcome {
@@ -67,11 +71,18 @@ impl Outcome {
     pub fn standing(&self) -> Standing {
         match self.end {
             End::Blocked { .. } => Standing::NeedsPerson,
-            _ => self.plan.standing(),
+            // Whatever made it stop, it is not known that nothing is left.
+            End::Waiting { .. } => self.plan.standing().max(Standing::Changes),
+            End::Planned | End::Applied | End::Failed(_) => self.plan.standing(),
         }
     }
 
+    /// Whether it is not known what is left: it failed, or it never came to a plan.
     pub fn failed(&self) -> bool {
-        matches!(self.end, End::Failed(_))
+        match self.end {
+            End::Failed(_) => true,
+            End::Waiting { .. } => self.plan.steps.is_empty() && self.applied.is_empty(),
+            End::Planned | End::Applied | End::Blocked { .. } => false,
+        }
     }
 }

@@ -68,18 +68,14 @@ impl Prefix {
             IpNet::V4(net) => {
                 let (address, length) = (u32::from(net.network()), net.prefix_len());
                 !SPECIAL_V4.iter().any(|&(special, special_length)| {
-                    let mask = u32::MAX
-                        .checked_shl(32 - u32::from(length.min(special_length)))
-                        .unwrap_or(0);
+                    let mask = u32::MAX.checked_shl(32 - u32::from(length.min(special_length))).unwrap_or(0);
                     (address ^ u32::from_be_bytes(special)) & mask == 0
                 })
             }
             IpNet::V6(net) => {
                 let address = u128::from(net.network());
                 let documentation = u128::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0));
-                let mask = u128::MAX
-                    .checked_shl(128 - u32::from(net.prefix_len().min(32)))
-                    .unwrap_or(0);
+                let mask = u128::MAX.checked_shl(128 - u32::from(net.prefix_len().min(32))).unwrap_or(0);
                 net.prefix_len() >= 3 && address >> 125 == 1 && (address ^ documentation) & mask != 0
             }
         }
@@ -134,18 +130,13 @@ impl FromStr for Prefix {
         if net.addr() == net.network() {
             Ok(Self(net))
         } else {
-            Err(PrefixError::HostBits {
-                text: text.to_owned(),
-                network: Self(net.trunc()),
-            })
+            Err(PrefixError::HostBits { text: text.to_owned(), network: Self(net.trunc()) })
         }
     }
 }
 
 fn has_leading_zero(text: &str) -> bool {
-    text.as_bytes()
-        .windows(3)
-        .any(|w| !w[0].is_ascii_digit() && w[1] == b'0' && w[2].is_ascii_digit())
+    text.as_bytes().windows(3).any(|w| !w[0].is_ascii_digit() && w[1] == b'0' && w[2].is_ascii_digit())
         || (text.starts_with('0') && text.as_bytes().get(1).is_some_and(u8::is_ascii_digit))
 }
 
@@ -172,36 +163,19 @@ mod tests {
     #[test]
     fn host_bits_are_refused_with_the_network_that_was_meant() {
         let error = "10.1.2.3/16".parse::<Prefix>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#""10.1.2.3/16" has host bits set; for this length the prefix is 10.1.0.0/16"#
-        );
+        assert_eq!(error.to_string(), r#""10.1.2.3/16" has host bits set; for this length the prefix is 10.1.0.0/16"#);
     }
 
     #[test]
     fn an_address_without_length_is_refused() {
-        for text in [
-            "13.66.87.128",
-            "",
-            "13.66.87.128/33",
-            "2603::/129",
-            "Internet",
-            " 10.0.0.0/8",
-            "010.0.0.0/8",
-        ] {
+        for text in ["13.66.87.128", "", "13.66.87.128/33", "2603::/129", "Internet", " 10.0.0.0/8", "010.0.0.0/8"] {
             assert!(text.parse::<Prefix>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn only_global_unicast_passes() {
-        for text in [
-            "13.66.87.128/26",
-            "4.0.0.0/8",
-            "2603:1030:40c:1::2c0/122",
-            "2000::/3",
-            "172.32.0.0/16",
-        ] {
+        for text in ["13.66.87.128/26", "4.0.0.0/8", "2603:1030:40c:1::2c0/122", "2000::/3", "172.32.0.0/16"] {
             assert_eq!(prefix(text).is_global_unicast(), text != "2000::/3", "{text}");
         }
         for text in [
@@ -239,16 +213,8 @@ mod tests {
 
     #[test]
     fn ipv4_orders_before_ipv6_and_by_number_not_text() {
-        let mut list = [
-            prefix("2603::/16"),
-            prefix("104.0.0.0/8"),
-            prefix("20.0.0.0/8"),
-            prefix("20.0.0.0/7"),
-        ];
+        let mut list = [prefix("2603::/16"), prefix("104.0.0.0/8"), prefix("20.0.0.0/8"), prefix("20.0.0.0/7")];
         list.sort();
-        assert_eq!(
-            list.map(|p| p.to_string()),
-            ["20.0.0.0/7", "20.0.0.0/8", "104.0.0.0/8", "2603::/16"]
-        );
+        assert_eq!(list.map(|p| p.to_string()), ["20.0.0.0/7", "20.0.0.0/8", "104.0.0.0/8", "2603::/16"]);
     }
 }

@@ -50,7 +50,7 @@ pub struct Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetStatus {
     pub id: ResourceId,
-    /// `Pending`, `InSync`, `Changes`, `Held`, `Waiting`, `Blocked` or `Failed`.
+    /// `Pending`, `InSync`, `Changes`, `Held`, `Waiting`, `NeedsPerson`, `Blocked` or `Failed`.
     pub state: &'static str,
     pub message: String,
     pub entries: usize,
@@ -96,34 +96,20 @@ pub fn project(
         Subject::Valid(targets) => targets,
         Subject::Invalid(_) => &[],
     };
-    let wishes = targets
-        .iter()
-        .find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
-    let statuses: Vec<TargetStatus> = targets
-        .iter()
-        .map(|(id, _, outcome)| target(id, outcome.as_ref(), network))
-        .collect();
+    let wishes = targets.iter().find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
+    let statuses: Vec<TargetStatus> =
+        targets.iter().map(|(id, _, outcome)| target(id, outcome.as_ref(), network)).collect();
     // It moves only when all targets have seen this generation; until then the old one stays.
-    let seen_by_all = targets.iter().all(|(_, _, outcome)| outcome.is_some());
-    let observed_generation = if seen_by_all {
-        generation
-    } else {
-        old.map_or(0, |old| old.observed_generation)
-    };
+    let has_seen = |outcome: &Outcome| outcome.seen.get(network) == Some(&generation);
+    let seen_by_all = targets.iter().all(|(_, _, outcome)| outcome.as_ref().is_some_and(has_seen));
+    let observed_generation = if seen_by_all { generation } else { old.map_or(0, |old| old.observed_generation) };
     let verdict = verdict(subject, &statuses);
     let conditions = verdict
         .into_iter()
         .map(|(kind, status, reason, message)| {
             let before = old.and_then(|old| old.conditions.iter().find(|c| c.kind == kind && c.status == status));
             let since = before.map_or(now, |condition| condition.since);
-            Condition {
-                kind,
-                status,
-                reason,
-                message,
-                observed_generation: generation,
-                since,
-            }
+            Condition { kind, status, reason, message, observed_generation: generation, since }
         })
         .collect();
     NetworkStatus {
@@ -162,14 +148,7 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
             } else if let Some(target) = worst("Changes") {
                 (true, false, false, false, "ChangesHeld", with(target))
             } else {
-                (
-                    true,
-                    false,
-                    false,
-                    false,
-                    "InSync",
-                    format!("{} of {0} targets hold what they need", targets.len()),
-                )
+                (true, false, false, false, "InSync", format!("{} of {0} targets hold what they need", targets.len()))
             }
         }
     };
@@ -178,7 +157,7 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
         if says_why {
             (kind, status, reason.to_owned(), message.clone())
         } else {
-            (kind, status, "No".to_owned(), String::new())
+            (kind, status, "AsExpected".to_owned(), String::new())
         }
     };
     vec![
@@ -209,12 +188,7 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
     let plan = &outcome.plan;
     let counts = plan.counts();
     let (state, message) = state(outcome, network);
-    let conflicts = plan
-        .conflicts
-        .iter()
-        .take(LIST_CAP)
-        .map(|c| format!("{}: {}", c.address, c.why))
-        .collect();
+    let conflicts = plan.conflicts.iter().take(LIST_CAP).map(|c| format!("{}: {}", c.address, c.why)).collect();
     TargetStatus {
         id: id.clone(),
         state,
@@ -255,23 +229,14 @@ fn state(outcome: &Outcome, network: &ObjectKey) -> (&'static str, String) {
 }
 
 fn held(plan: &Plan) -> String {
-    let first = plan
-        .held
-        .first()
-        .map(|held| format!("{} ({})", held.reason.name(), held.why))
-        .unwrap_or_default();
+    let first = plan.held.first().map(|held| format!("{} ({})", held.reason.name(), held.why)).unwrap_or_default();
     format!("{} steps are held: {first}", plan.held.len())
 }
 
 fn waits_for_person(plan: &Plan) -> String {
     match (plan.conflicts.first(), plan.unresolved.first()) {
         (Some(conflict), _) => {
-            format!(
-                "{} in conflict; {}: {}",
-                plan.conflicts.len(),
-                conflict.address,
-                conflict.why
-            )
+            format!("{} in conflict; {}: {}", plan.conflicts.len(), conflict.address, conflict.why)
         }
         (None, Some((key, why))) => format!("the table is shared with {key}, whose needs are unknown: {why}"),
         (None, None) => held(plan),

@@ -40,9 +40,7 @@ pub struct Queue<K> {
 
 impl<K> Default for Queue<K> {
     fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-        }
+        Self { entries: BTreeMap::new() }
     }
 }
 
@@ -80,21 +78,13 @@ impl<K: Ord + Clone> Queue<K> {
             .min_by_key(|(due, _)| *due)?;
         let key = key.clone();
         let entry = self.entries.get_mut(&key)?;
-        *entry = Entry {
-            running: true,
-            failures: entry.failures,
-            ..Entry::default()
-        };
+        *entry = Entry { running: true, failures: entry.failures, ..Entry::default() };
         Some(key)
     }
 
     /// When `next` will have something, if nothing else happens.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.entries
-            .values()
-            .filter(|entry| !entry.running)
-            .filter_map(|entry| entry.due)
-            .min()
+        self.entries.values().filter(|entry| !entry.running).filter_map(|entry| entry.due).min()
     }
 
     /// A run ended. What was offered meanwhile stays due.
@@ -188,10 +178,7 @@ mod tests {
         queue.schedule("a", at(2));
         queue.schedule("c", at(0));
         queue.remove(&"c");
-        assert_eq!(
-            [queue.next(at(5)), queue.next(at(5)), queue.next(at(5))],
-            [Some("b"), Some("a"), None]
-        );
+        assert_eq!([queue.next(at(5)), queue.next(at(5)), queue.next(at(5))], [Some("b"), Some("a"), None]);
     }
 
     #[test]

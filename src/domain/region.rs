@@ -75,11 +75,7 @@ pub struct UnknownRegion {
 }
 
 fn suggestion(names: &[String]) -> String {
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!("; did you mean {}?", names.join(" or "))
-    }
+    if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(" or ")) }
 }
 
 #[derive(Deserialize)]
@@ -109,10 +105,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<S
 
 /// What all spellings of a region have in common: `East US 2`, `EastUS2` and `eastus2` become `eastus2`.
 fn key(text: &str) -> String {
-    text.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_lowercase())
-        .collect()
+    text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 impl Regions {
@@ -124,10 +117,7 @@ impl Regions {
     /// Reads a table in the form of `config/regions.yaml`.
     pub fn parse(yaml: &str) -> Result<Self, RegionsError> {
         let file: File = serde_yaml::from_str(yaml).map_err(|e| RegionsError::Syntax(e.to_string()))?;
-        let mut table = Self {
-            rows: Vec::new(),
-            by_key: BTreeMap::new(),
-        };
+        let mut table = Self { rows: Vec::new(), by_key: BTreeMap::new() };
         for row in file.regions {
             table.add(row)?;
         }
@@ -136,12 +126,7 @@ impl Regions {
     }
 
     fn add(&mut self, row: FileRow) -> Result<(), RegionsError> {
-        let refuse = |what: String| {
-            Err(RegionsError::Row {
-                region: row.name.clone(),
-                what,
-            })
-        };
+        let refuse = |what: String| Err(RegionsError::Row { region: row.name.clone(), what });
         if row.name.is_empty() || key(&row.name) != row.name {
             return refuse("name must be an ARM location name: lower-case letters and digits".into());
         }
@@ -173,12 +158,7 @@ impl Regions {
     fn check_pairs(&self) -> Result<(), RegionsError> {
         for row in &self.rows {
             let Pair::Documented(pair) = &row.pair else { continue };
-            let refuse = |what: String| {
-                Err(RegionsError::Row {
-                    region: row.name.to_string(),
-                    what,
-                })
-            };
+            let refuse = |what: String| Err(RegionsError::Row { region: row.name.to_string(), what });
             match self.rows.iter().find(|other| other.name == *pair) {
                 None => return refuse(format!("its pair {pair} is not in the table")),
                 Some(other) if other.cloud != row.cloud => {
@@ -197,10 +177,7 @@ impl Regions {
 
     /// All ARM names of a cloud, in the order of the table.
     pub fn names(&self, cloud: Cloud) -> impl Iterator<Item = &RegionName> {
-        self.rows
-            .iter()
-            .filter(move |row| row.cloud == cloud)
-            .map(|row| &row.name)
+        self.rows.iter().filter(move |row| row.cloud == cloud).map(|row| &row.name)
     }
 
     /// The documented pair of a region.
@@ -211,11 +188,7 @@ impl Regions {
     /// Finds a region in any of its spellings, in the table (of the document's cloud) or else in the document.
     pub fn find(&self, text: &str, document: &Document) -> Result<Region, UnknownRegion> {
         if let Some(row) = self.row(text).filter(|row| row.cloud == document.cloud) {
-            return Ok(Region {
-                name: row.name.clone(),
-                spellings: row.keys.clone(),
-                documented: true,
-            });
+            return Ok(Region { name: row.name.clone(), spellings: row.keys.clone(), documented: true });
         }
         let wanted = key(text);
         let of_document = document.tags().iter().find(|tag| {
@@ -226,16 +199,9 @@ impl Regions {
             Some(tag) if !wanted.is_empty() => {
                 let mut spellings = vec![wanted.clone(), key(&tag.region)];
                 spellings.dedup();
-                Ok(Region {
-                    name: RegionName(wanted.into()),
-                    spellings,
-                    documented: false,
-                })
+                Ok(Region { name: RegionName(wanted.into()), spellings, documented: false })
             }
-            _ => Err(UnknownRegion {
-                text: text.to_owned(),
-                nearest: self.nearest(&wanted, document),
-            }),
+            _ => Err(UnknownRegion { text: text.to_owned(), nearest: self.nearest(&wanted, document) }),
         }
     }
 
@@ -249,11 +215,7 @@ impl Regions {
         let known = self.rows.iter().filter(|row| row.cloud == document.cloud);
         let mut scored: Vec<(f64, String)> = known
             .map(|row| {
-                let best = row
-                    .keys
-                    .iter()
-                    .map(|k| strsim::jaro_winkler(k, wanted))
-                    .fold(0.0, f64::max);
+                let best = row.keys.iter().map(|k| strsim::jaro_winkler(k, wanted)).fold(0.0, f64::max);
                 (best, row.name.to_string())
             })
             .filter(|(score, _)| *score > 0.75)
@@ -304,22 +266,9 @@ mod tests {
 
     #[test]
     fn a_region_is_found_in_every_spelling() {
-        let (table, document) = (
-            Regions::built_in(),
-            document(&[("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"])]),
-        );
-        for text in [
-            "francecentral",
-            "France Central",
-            "FranceCentral",
-            "centralfrance",
-            "france-central",
-        ] {
-            assert_eq!(
-                table.find(text, &document).unwrap().name.as_str(),
-                "francecentral",
-                "{text}"
-            );
+        let (table, document) = (Regions::built_in(), document(&[("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"])]));
+        for text in ["francecentral", "France Central", "FranceCentral", "centralfrance", "france-central"] {
+            assert_eq!(table.find(text, &document).unwrap().name.as_str(), "francecentral", "{text}");
         }
     }
 
@@ -327,17 +276,9 @@ mod tests {
     fn a_misspelt_region_gets_the_nearest_names() {
         let document = document(&[("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"])]);
         let error = Regions::built_in().find("estus2", &document).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with(r#"region "estus2" is not known; did you mean eastus2 or "#),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with(r#"region "estus2" is not known; did you mean eastus2 or "#), "{error}");
         assert!(Regions::built_in().find("", &document).is_err());
-        assert!(
-            Regions::built_in().find("chinaeast2", &document).is_err(),
-            "another cloud's region"
-        );
+        assert!(Regions::built_in().find("chinaeast2", &document).is_err(), "another cloud's region");
     }
 
     #[test]
@@ -350,12 +291,7 @@ mod tests {
             let region = Regions::built_in().find(text, &document).unwrap();
             assert!(!region.documented && region.is_named("newe"), "{text}");
         }
-        assert!(
-            Regions::built_in()
-                .find("NewEast", &document)
-                .unwrap()
-                .is_named("NewEast")
-        );
+        assert!(Regions::built_in().find("NewEast", &document).unwrap().is_named("NewEast"));
     }
 
     #[test]
@@ -372,12 +308,7 @@ mod tests {
     #[test]
     fn a_bad_table_is_refused_with_the_row() {
         let row = |rest: &str| format!("regions:\n- {{name: a1, displayName: A 1, cloud: Public{rest}}}\n");
-        assert!(
-            Regions::parse(&row(", pair: b1"))
-                .unwrap_err()
-                .to_string()
-                .contains("region a1: its pair b1")
-        );
+        assert!(Regions::parse(&row(", pair: b1")).unwrap_err().to_string().contains("region a1: its pair b1"));
         assert!(Regions::parse(&row(", pair: a1")).is_err());
         assert!(Regions::parse(&row(", colour: red")).is_err());
         assert!(Regions::parse("regions: []\nregions: []").is_err());

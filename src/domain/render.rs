@@ -17,11 +17,7 @@ pub struct Printed<'a> {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Printed {
-            plan: self,
-            colour: false,
-        }
-        .fmt(f)
+        Printed { plan: self, colour: false }.fmt(f)
     }
 }
 
@@ -30,57 +26,35 @@ impl fmt::Display for Printed<'_> {
         let plan = self.plan;
         let limit = plan.limits.entries;
         writeln!(f, "{} {}", plan.id.kind, plan.id)?;
-        writeln!(
-            f,
-            "  {} -> {} of at most {limit} routes",
-            plan.entries_now,
-            plan.entries_after()
-        )?;
+        writeln!(f, "  {} -> {} of at most {limit} routes", plan.entries_now, plan.entries_after())?;
         for document in &plan.documents {
             let number = document.change_number;
-            writeln!(
-                f,
-                "  document {} change number {number}, {}",
-                document.cloud,
-                document.digest.short()
-            )?;
+            writeln!(f, "  document {} change number {number}, {}", document.cloud, document.digest.short())?;
         }
         if let Some(blocked) = &plan.blocked {
-            writeln!(
-                f,
-                "  {}: {}",
-                self.paint(RED, &format!("blocked, {}", blocked.reason.name())),
-                blocked.message
-            )?;
+            writeln!(f, "  {}: {}", self.paint(RED, &format!("blocked, {}", blocked.reason.name())), blocked.message)?;
         }
-        self.steps(f, &plan.steps)?;
+        self.steps(f, &plan.steps, "  ")?;
         self.held(f)?;
         self.section(
             f,
             "left alone",
-            plan.conflicts
-                .iter()
-                .map(|c| format!("! {:<22} {}", c.address.to_string(), c.why)),
+            // What to do about it gets a line of its own.
+            plan.conflicts.iter().map(|c| {
+                format!(
+                    "! {:<22} {}",
+                    c.address.to_string(),
+                    c.why.replacen("; ", "\n                             ", 1)
+                )
+            }),
         )?;
         self.section(
             f,
             "already there, not ours",
-            plan.satisfied_by_others
-                .iter()
-                .map(|(address, name)| format!("= {:<22} {name}", address.to_string())),
+            plan.satisfied_by_others.iter().map(|(address, name)| format!("= {:<22} {name}", address.to_string())),
         )?;
-        self.section(
-            f,
-            "unknown needs",
-            plan.unresolved.iter().map(|(key, why)| format!("? {key}: {why}")),
-        )?;
-        self.section(
-            f,
-            "warnings",
-            plan.warnings
-                .iter()
-                .map(|note| format!("* {}: {}", note.code, note.message)),
-        )?;
+        self.section(f, "unknown needs", plan.unresolved.iter().map(|(key, why)| format!("? {key}: {why}")))?;
+        self.section(f, "warnings", plan.warnings.iter().map(|note| format!("* {}: {}", note.code, note.message)))?;
         if plan.steps.is_empty() && plan.held.is_empty() && plan.blocked.is_none() && plan.conflicts.is_empty() {
             writeln!(f, "  nothing to do")?;
         }
@@ -94,26 +68,21 @@ const YELLOW: &str = "33";
 
 impl Printed<'_> {
     fn paint(&self, colour: &str, text: &str) -> String {
-        if self.colour {
-            format!("\u{1b}[{colour}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colour { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    fn steps(&self, f: &mut fmt::Formatter<'_>, steps: &[Step]) -> fmt::Result {
-        let mut groups: Vec<(String, Vec<&Step>)> = Vec::new();
+    fn steps(&self, f: &mut fmt::Formatter<'_>, steps: &[Step], indent: &str) -> fmt::Result {
+        // What the own region needs stands before what its pair needs; removals stand last.
+        let mut groups: BTreeMap<(bool, bool, String), Vec<&Step>> = BTreeMap::new();
         for step in steps {
-            let title = title(step);
-            match groups.iter_mut().find(|(known, _)| *known == title) {
-                Some((_, group)) => group.push(step),
-                None => groups.push((title, vec![step])),
-            }
+            let only_paired = step.purposes.iter().all(|p| matches!(p, Purpose::Service { paired: true, .. }));
+            let key = (step.action == Action::Remove, only_paired || step.is_default_route(), title(step));
+            groups.entry(key).or_default().push(step);
         }
-        for (title, group) in groups {
-            writeln!(f, "  {title}")?;
+        for ((.., title), group) in groups {
+            writeln!(f, "{indent}{title}")?;
             for step in group {
-                writeln!(f, "    {}", self.line(step))?;
+                writeln!(f, "{indent}  {}", self.line(step))?;
             }
         }
         Ok(())
@@ -137,14 +106,11 @@ impl Printed<'_> {
     fn held(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut groups: BTreeMap<(&str, &str), Vec<Step>> = BTreeMap::new();
         for held in &self.plan.held {
-            groups
-                .entry((held.reason.name(), &held.why))
-                .or_default()
-                .push(held.step.clone());
+            groups.entry((held.reason.name(), &held.why)).or_default().push(held.step.clone());
         }
         for ((reason, why), steps) in groups {
             writeln!(f, "  {}: {why}", self.paint(YELLOW, &format!("held, {reason}")))?;
-            self.steps(f, &steps)?;
+            self.steps(f, &steps, "    ")?;
         }
         Ok(())
     }
@@ -165,21 +131,15 @@ fn title(step: &Step) -> String {
     if step.action == Action::Remove {
         return "no longer wanted".to_owned();
     }
-    step.purposes
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    step.purposes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Service {
-                service,
-                region: Some(region),
-            } => write!(f, "{service} {region}"),
-            Self::Service { service, region: None } => write!(f, "{service} by service tag"),
+            Self::Service { service, region: Some(region), paired: false } => write!(f, "{service} {region}"),
+            Self::Service { service, region: Some(region), paired: true } => write!(f, "{service} {region} (paired)"),
+            Self::Service { service, region: None, .. } => write!(f, "{service} by service tag"),
             Self::DefaultRoute => f.write_str("default route"),
         }
     }
@@ -187,17 +147,14 @@ impl fmt::Display for Purpose {
 
 /// The counts of several plans together.
 pub fn total<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Counts {
-    plans
-        .into_iter()
-        .map(Plan::counts)
-        .fold(Counts::default(), |sum, counts| Counts {
-            add: sum.add + counts.add,
-            change: sum.change + counts.change,
-            remove: sum.remove + counts.remove,
-            held: sum.held + counts.held,
-            conflicts: sum.conflicts + counts.conflicts,
-            blocked: sum.blocked + counts.blocked,
-        })
+    plans.into_iter().map(Plan::counts).fold(Counts::default(), |sum, counts| Counts {
+        add: sum.add + counts.add,
+        change: sum.change + counts.change,
+        remove: sum.remove + counts.remove,
+        held: sum.held + counts.held,
+        conflicts: sum.conflicts + counts.conflicts,
+        blocked: sum.blocked + counts.blocked,
+    })
 }
 
 impl fmt::Display for Counts {

@@ -67,17 +67,9 @@ pub enum Unresolved {
         "service tag {service} has no prefixes for region {region} in change number {change_number}; \
          nothing is changed until it has, or until the spec no longer asks for it"
     )]
-    NothingFound {
-        service: String,
-        region: String,
-        change_number: u64,
-    },
+    NothingFound { service: String, region: String, change_number: u64 },
     #[error("there is no service tag {service} in change number {change_number} for cloud {cloud}")]
-    NoSuchTag {
-        service: String,
-        change_number: u64,
-        cloud: String,
-    },
+    NoSuchTag { service: String, change_number: u64, cloud: String },
     #[error("service tag {service} cannot stand in a route (its networkFeatures lack UDR); use addressing: Prefixes")]
     NotRoutable { service: String },
     #[error("no Service Tags document is in force for feed {feed}: {why}")]
@@ -102,17 +94,10 @@ pub fn region_pair(
     if !primary.documented {
         notes.insert(Note {
             code: "RegionNotDocumented",
-            message: format!(
-                "region {} is known to the document only, not to regions.yaml",
-                primary.name
-            ),
+            message: format!("region {} is known to the document only, not to regions.yaml", primary.name),
         });
     }
-    let find = |text: &str| {
-        regions
-            .find(text, document)
-            .map_err(|error| Unresolved::UnknownPair(error.to_string()))
-    };
+    let find = |text: &str| regions.find(text, document).map_err(|error| Unresolved::UnknownPair(error.to_string()));
     let secondary = match paired {
         PairedRegion::None => None,
         PairedRegion::Named(text) => Some((find(text)?, PairSource::Spec)),
@@ -143,10 +128,8 @@ pub fn regional(
     document: &Document,
     notes: &mut BTreeSet<Note>,
 ) -> Result<Vec<Prefix>, Unresolved> {
-    let tags: Vec<&Tag> = document
-        .children(service)
-        .filter(|tag| tag.suffix().is_some_and(|suffix| region.is_named(suffix)))
-        .collect();
+    let tags: Vec<&Tag> =
+        document.children(service).filter(|tag| tag.suffix().is_some_and(|suffix| region.is_named(suffix))).collect();
     let mut found: BTreeSet<Prefix> = tags.iter().flat_map(|tag| tag.prefixes.iter().copied()).collect();
     if obeys_identity(service) {
         widen_by_identity(service, region, document, !tags.is_empty(), &mut found, notes);
@@ -175,11 +158,8 @@ fn widen_by_identity(
 ) {
     let cloud = cloud_prefixes(document, region);
     let global = document.tag(service).map(|tag| &*tag.prefixes).unwrap_or_default();
-    let by_identity: BTreeSet<Prefix> = global
-        .iter()
-        .filter(|prefix| cloud.iter().any(|wide| wide.contains(prefix)))
-        .copied()
-        .collect();
+    let by_identity: BTreeSet<Prefix> =
+        global.iter().filter(|prefix| cloud.iter().any(|wide| wide.contains(prefix))).copied().collect();
     if by_identity == *found {
         return;
     }
@@ -197,14 +177,7 @@ fn widen_by_identity(
             by_identity.len()
         )
     };
-    notes.insert(Note {
-        code: if tag_exists {
-            "RegionalTagDiffers"
-        } else {
-            "RegionalTagMissing"
-        },
-        message,
-    });
+    notes.insert(Note { code: if tag_exists { "RegionalTagDiffers" } else { "RegionalTagMissing" }, message });
     found.extend(by_identity);
 }
 
@@ -218,11 +191,7 @@ fn without_regions(
     if !obeys_identity(service) {
         notes.insert(Note {
             code: "TagWithoutRegions",
-            message: format!(
-                "{} has no regional tags; all its {} prefixes are used",
-                tag.name,
-                tag.prefixes.len()
-            ),
+            message: format!("{} has no regional tags; all its {} prefixes are used", tag.name, tag.prefixes.len()),
         });
         return Ok(tag.prefixes.iter().copied().collect());
     }
@@ -235,9 +204,7 @@ pub fn routable_tag<'a>(service: &str, document: &'a Document) -> Result<&'a Tag
     if tag.supports(NetworkFeature::Udr) {
         Ok(tag)
     } else {
-        Err(Unresolved::NotRoutable {
-            service: tag.name.to_string(),
-        })
+        Err(Unresolved::NotRoutable { service: tag.name.to_string() })
     }
 }
 

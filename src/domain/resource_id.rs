@@ -55,28 +55,10 @@ pub struct ResourceIdError {
 impl ResourceId {
     /// Reads an id of this kind.
     pub fn parse(text: &str, kind: TargetKind) -> Result<Self, ResourceIdError> {
-        let refuse = |what: String| ResourceIdError {
-            text: text.chars().take(300).collect(),
-            kind,
-            what,
-        };
+        let refuse = |what: String| ResourceIdError { text: text.chars().take(300).collect(), kind, what };
         let parts: Vec<&str> = text.split('/').collect();
-        let [
-            "",
-            subscriptions,
-            subscription,
-            groups,
-            group,
-            providers,
-            provider,
-            of_type,
-            name,
-        ] = parts[..]
-        else {
-            return Err(refuse(format!(
-                "it has {} parts instead of 8",
-                parts.len().saturating_sub(1)
-            )));
+        let ["", subscriptions, subscription, groups, group, providers, provider, of_type, name] = parts[..] else {
+            return Err(refuse(format!("it has {} parts instead of 8", parts.len().saturating_sub(1))));
         };
         let words = [
             (subscriptions, "subscriptions"),
@@ -85,10 +67,7 @@ impl ResourceId {
             (provider, PROVIDER),
             (of_type, kind.resource_type()),
         ];
-        if let Some((found, wanted)) = words
-            .into_iter()
-            .find(|(found, wanted)| !found.eq_ignore_ascii_case(wanted))
-        {
+        if let Some((found, wanted)) = words.into_iter().find(|(found, wanted)| !found.eq_ignore_ascii_case(wanted)) {
             return Err(refuse(format!("{found:?} stands where {wanted:?} belongs")));
         }
         if !is_guid(subscription) {
@@ -239,14 +218,7 @@ mod tests {
 
     #[test]
     fn the_error_says_what_to_write() {
-        let error = GOOD
-            .replace("rt-ml", "rt%2fml")
-            .parse::<ResourceId>()
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains(r#""rt%2fml" is not the name of a route table; write /subscriptions/"#),
-            "{error}"
-        );
+        let error = GOOD.replace("rt-ml", "rt%2fml").parse::<ResourceId>().unwrap_err().to_string();
+        assert!(error.contains(r#""rt%2fml" is not the name of a route table; write /subscriptions/"#), "{error}");
     }
 }

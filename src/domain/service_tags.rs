@@ -255,10 +255,7 @@ impl Document {
             return Err(DocumentError::Html);
         }
         let raw: RawDocument<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
-            serde_json::error::Category::Eof => DocumentError::Truncated {
-                line: error.line(),
-                column: error.column(),
-            },
+            serde_json::error::Category::Eof => DocumentError::Truncated { line: error.line(), column: error.column() },
             _ => DocumentError::NotJson(error.to_string()),
         })?;
         Self::from_raw(raw)
@@ -278,16 +275,8 @@ impl Document {
             }
         }
         match (cloud, problems.list.is_empty()) {
-            (Some(cloud), true) => Ok(Self {
-                cloud,
-                change_number: raw.change_number,
-                digest: digest(&tags),
-                tags,
-            }),
-            _ => Err(DocumentError::Invalid {
-                problems: problems.list,
-                more: problems.more,
-            }),
+            (Some(cloud), true) => Ok(Self { cloud, change_number: raw.change_number, digest: digest(&tags), tags }),
+            _ => Err(DocumentError::Invalid { problems: problems.list, more: problems.more }),
         }
     }
 
@@ -299,9 +288,7 @@ impl Document {
     /// The tag of this name, compared without case.
     pub fn tag(&self, name: &str) -> Option<&Tag> {
         let key = fold(name);
-        let found = self
-            .tags
-            .binary_search_by(|tag| tag.name.bytes().map(|b| b.to_ascii_lowercase()).cmp(key.bytes()));
+        let found = self.tags.binary_search_by(|tag| tag.name.bytes().map(|b| b.to_ascii_lowercase()).cmp(key.bytes()));
         found.ok().map(|index| &self.tags[index])
     }
 
@@ -309,9 +296,7 @@ impl Document {
     pub fn children(&self, service: &str) -> impl Iterator<Item = &Tag> {
         let start = fold(service) + ".";
         let first = self.tags.partition_point(|tag| fold(&tag.name) < start);
-        self.tags[first..]
-            .iter()
-            .take_while(move |tag| fold(&tag.name).starts_with(&start))
+        self.tags[first..].iter().take_while(move |tag| fold(&tag.name).starts_with(&start))
     }
 
     /// The number of prefixes of all tags together, each tag counted for itself.
@@ -346,32 +331,18 @@ fn read_tag(raw: RawTag<'_>, problems: &mut Problems) -> Tag {
     for RawText(text) in &raw.properties.address_prefixes {
         match text.parse::<Prefix>() {
             Ok(prefix) if prefix.is_global_unicast() => prefixes.push(prefix),
-            Ok(prefix) => problems.add(Problem::NotGlobal {
-                tag: name.to_string(),
-                prefix,
-            }),
-            Err(error) => problems.add(Problem::BadPrefix {
-                tag: name.to_string(),
-                error,
-            }),
+            Ok(prefix) => problems.add(Problem::NotGlobal { tag: name.to_string(), prefix }),
+            Err(error) => problems.add(Problem::BadPrefix { tag: name.to_string(), error }),
         }
     }
     prefixes.sort_unstable();
     for pair in prefixes.windows(2) {
         if pair[0] == pair[1] {
-            problems.add(Problem::DuplicatePrefix {
-                tag: name.to_string(),
-                prefix: pair[0],
-            });
+            problems.add(Problem::DuplicatePrefix { tag: name.to_string(), prefix: pair[0] });
         }
     }
-    let features: BTreeSet<Box<str>> = raw
-        .properties
-        .network_features
-        .unwrap_or_default()
-        .into_iter()
-        .map(|RawText(t)| t.into())
-        .collect();
+    let features: BTreeSet<Box<str>> =
+        raw.properties.network_features.unwrap_or_default().into_iter().map(|RawText(t)| t.into()).collect();
     Tag {
         name: name.into(),
         region: raw.properties.region.unwrap_or_default().into(),
@@ -426,10 +397,7 @@ pub enum TagChange {
 /// Compares content tag by tag; `changeNumber`s are not looked at. Sorted by name without case.
 pub fn diff(old: &Document, new: &Document) -> Vec<TagDiff> {
     let names: BTreeSet<String> = old.tags.iter().chain(&new.tags).map(|tag| fold(&tag.name)).collect();
-    names
-        .iter()
-        .filter_map(|name| diff_tag(old.tag(name), new.tag(name)))
-        .collect()
+    names.iter().filter_map(|name| diff_tag(old.tag(name), new.tag(name))).collect()
 }
 
 fn diff_tag(old: Option<&Tag>, new: Option<&Tag>) -> Option<TagDiff> {
@@ -437,10 +405,7 @@ fn diff_tag(old: Option<&Tag>, new: Option<&Tag>) -> Option<TagDiff> {
     let features = |tag: &Tag| tag.network_features.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (before, after) = (prefixes(old), prefixes(new));
     let only_in = |list: &[Prefix], other: &[Prefix]| -> Vec<Prefix> {
-        list.iter()
-            .filter(|prefix| other.binary_search(prefix).is_err())
-            .copied()
-            .collect()
+        list.iter().filter(|prefix| other.binary_search(prefix).is_err()).copied().collect()
     };
     let change = match (old, new) {
         (None, _) => TagChange::Added,

@@ -42,23 +42,13 @@ fn line_ends_spaces_and_a_byte_order_mark_do_not_matter() {
 fn what_is_no_document_is_refused_with_its_kind() {
     let small = small();
     let cut = |at: usize| small.as_bytes()[..at].to_vec();
-    let not_utf8 = small
-        .replace("eastus2", "\u{e9}astus2")
-        .replace('\u{e9}', "\u{1}")
-        .into_bytes();
-    let not_utf8: Vec<u8> = not_utf8
-        .into_iter()
-        .map(|byte| if byte == 1 { 0xe9 } else { byte })
-        .collect();
+    let not_utf8 = small.replace("eastus2", "\u{e9}astus2").replace('\u{e9}', "\u{1}").into_bytes();
+    let not_utf8: Vec<u8> = not_utf8.into_iter().map(|byte| if byte == 1 { 0xe9 } else { byte }).collect();
     for (bytes, category, says) in [
         (cut(small.len() - 2), "Truncated", "the file ends too early (line "),
         (cut(small.len() / 2), "Truncated", "it was not downloaded completely"),
         (cut(0), "Truncated", "line 1"),
-        (
-            b"<!DOCTYPE html><html><body>Service Tags</body></html>".to_vec(),
-            "Html",
-            "HTML page",
-        ),
+        (b"<!DOCTYPE html><html><body>Service Tags</body></html>".to_vec(), "Html", "HTML page"),
         (b"\xef\xbb\xbf \r\n<html/>".to_vec(), "Html", "download the .json file"),
         (not_utf8, "NotUtf8", "not UTF-8 (at byte "),
         (b"\x1f\x8b\x08\x00".to_vec(), "NotUtf8", "at byte 1"),
@@ -78,9 +68,7 @@ fn what_is_no_document_is_refused_with_its_kind() {
 fn a_truncated_document_names_the_line_where_it_ends() {
     let text = small();
     let cut: String = text.lines().take(9).collect::<Vec<_>>().join("\n");
-    let Err(DocumentError::Truncated { line, .. }) = Document::parse(cut.as_bytes()) else {
-        panic!()
-    };
+    let Err(DocumentError::Truncated { line, .. }) = Document::parse(cut.as_bytes()) else { panic!() };
     assert_eq!(line, 9);
 }
 
@@ -118,9 +106,7 @@ fn wrong_types_and_missing_fields_are_refused() {
     for field in ["changeNumber", "cloud", "values"] {
         let mut document = json_value(100, &SMALL);
         document.as_object_mut().unwrap().remove(field);
-        let error = Document::parse(document.to_string().as_bytes())
-            .unwrap_err()
-            .to_string();
+        let error = Document::parse(document.to_string().as_bytes()).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
     }
 }
@@ -134,61 +120,24 @@ fn unknown_fields_are_ignored_and_nulls_mean_none() {
     value["values"][1]["properties"]["networkFeatures"] = Value::Null;
     let document = Document::parse(value.to_string().as_bytes()).unwrap();
     let tag = document.tag("AzureMachineLearning").unwrap();
-    assert_eq!(
-        (
-            &*tag.region,
-            tag.network_features.len(),
-            tag.supports(NetworkFeature::Udr)
-        ),
-        ("", 0, false)
-    );
+    assert_eq!((&*tag.region, tag.network_features.len(), tag.supports(NetworkFeature::Udr)), ("", 0, false));
 }
 
 #[test]
 fn what_is_wrong_inside_is_named_with_its_tag() {
     let prefixes = |list: Value| move |tag: &mut Value| tag["properties"]["addressPrefixes"] = list.clone();
     for (problem, says) in [
-        (
-            problem_after(prefixes(json!(["20.1.0.1/26"]))),
-            "host bits set; for this length the prefix is 20.1.0.0/26",
-        ),
-        (
-            problem_after(prefixes(json!(["20.1.0.0"]))),
-            "not a prefix in CIDR notation",
-        ),
-        (
-            problem_after(prefixes(json!(["20.1.0.0/33"]))),
-            "not a prefix in CIDR notation",
-        ),
-        (
-            problem_after(prefixes(json!(["Internet"]))),
-            "not a prefix in CIDR notation",
-        ),
-        (
-            problem_after(prefixes(json!(["0.0.0.0/1"]))),
-            "0.0.0.0/1 is not a global unicast prefix",
-        ),
-        (
-            problem_after(prefixes(json!(["0.0.0.0/0"]))),
-            "0.0.0.0/0 is not a global unicast prefix",
-        ),
-        (
-            problem_after(prefixes(json!(["10.1.0.0/16"]))),
-            "10.1.0.0/16 is not a global unicast prefix",
-        ),
-        (
-            problem_after(prefixes(json!(["fe80::/64"]))),
-            "fe80::/64 is not a global unicast prefix",
-        ),
-        (
-            problem_after(prefixes(json!(["20.1.0.0/26", "20.1.0.0/26"]))),
-            "20.1.0.0/26 stands twice",
-        ),
+        (problem_after(prefixes(json!(["20.1.0.1/26"]))), "host bits set; for this length the prefix is 20.1.0.0/26"),
+        (problem_after(prefixes(json!(["20.1.0.0"]))), "not a prefix in CIDR notation"),
+        (problem_after(prefixes(json!(["20.1.0.0/33"]))), "not a prefix in CIDR notation"),
+        (problem_after(prefixes(json!(["Internet"]))), "not a prefix in CIDR notation"),
+        (problem_after(prefixes(json!(["0.0.0.0/1"]))), "0.0.0.0/1 is not a global unicast prefix"),
+        (problem_after(prefixes(json!(["0.0.0.0/0"]))), "0.0.0.0/0 is not a global unicast prefix"),
+        (problem_after(prefixes(json!(["10.1.0.0/16"]))), "10.1.0.0/16 is not a global unicast prefix"),
+        (problem_after(prefixes(json!(["fe80::/64"]))), "fe80::/64 is not a global unicast prefix"),
+        (problem_after(prefixes(json!(["20.1.0.0/26", "20.1.0.0/26"]))), "20.1.0.0/26 stands twice"),
     ] {
-        assert!(
-            problem.starts_with("tag AzureMachineLearning: ") && problem.contains(says),
-            "{problem}"
-        );
+        assert!(problem.starts_with("tag AzureMachineLearning: ") && problem.contains(says), "{problem}");
     }
 }
 
@@ -196,10 +145,7 @@ fn what_is_wrong_inside_is_named_with_its_tag() {
 fn a_regional_tag_with_half_of_the_internet_is_refused() {
     let tags: [TagRow<'_>; 1] = [("AzureMachineLearning.EastUS2", "eastus2", &["0.0.0.0/1"])];
     let error = Document::parse(testing::json(100, &tags).as_bytes()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "tag AzureMachineLearning.EastUS2: 0.0.0.0/1 is not a global unicast prefix"
-    );
+    assert_eq!(error.to_string(), "tag AzureMachineLearning.EastUS2: 0.0.0.0/1 is not a global unicast prefix");
 }
 
 #[test]
@@ -218,12 +164,7 @@ fn bad_tag_names_are_refused() {
 fn the_same_tag_twice_is_refused_also_in_other_letter_case() {
     for name in ["AzureCloud.eastus2", "azurecloud.EASTUS2"] {
         let problem = problem_after(|tag| tag["name"] = json!(name));
-        assert!(
-            problem
-                .to_lowercase()
-                .starts_with("tag azurecloud.eastus2 stands twice"),
-            "{problem}"
-        );
+        assert!(problem.to_lowercase().starts_with("tag azurecloud.eastus2 stands twice"), "{problem}");
     }
 }
 
@@ -233,10 +174,7 @@ fn an_unknown_cloud_is_refused() {
         let mut value = json_value(100, &SMALL);
         value["cloud"] = json!(cloud);
         let error = Document::parse(value.to_string().as_bytes()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("cloud is {cloud:?}; known are Public, AzureGovernment and China")
-        );
+        assert_eq!(error.to_string(), format!("cloud is {cloud:?}; known are Public, AzureGovernment and China"));
     }
 }
 
@@ -245,9 +183,7 @@ fn many_problems_are_cut_and_counted() {
     let mut value = json_value(100, &SMALL);
     value["values"][1]["properties"]["addressPrefixes"] = (0..1000).map(|n| format!("bad{n}")).collect();
     let error = Document::parse(value.to_string().as_bytes()).unwrap_err();
-    let DocumentError::Invalid { problems, more } = &error else {
-        panic!()
-    };
+    let DocumentError::Invalid { problems, more } = &error else { panic!() };
     assert_eq!((problems.len(), *more), (20, 980));
     assert!(error.to_string().ends_with("; and 980 more"), "{error}");
 }
@@ -255,19 +191,10 @@ fn many_problems_are_cut_and_counted() {
 #[test]
 fn tags_are_found_without_case() {
     let document = document(&SMALL);
-    for name in [
-        "AzureMachineLearning.EastUS2",
-        "azuremachinelearning.eastus2",
-        "AZUREMACHINELEARNING.EASTUS2",
-    ] {
+    for name in ["AzureMachineLearning.EastUS2", "azuremachinelearning.eastus2", "AZUREMACHINELEARNING.EASTUS2"] {
         assert_eq!(&*document.tag(name).unwrap().name, "AzureMachineLearning.EastUS2");
     }
-    for name in [
-        "",
-        "AzureMachineLearning.",
-        "AzureMachineLearning.EastUS",
-        "AzureMachineLearnin",
-    ] {
+    for name in ["", "AzureMachineLearning.", "AzureMachineLearning.EastUS", "AzureMachineLearnin"] {
         assert!(document.tag(name).is_none(), "{name}");
     }
 }
@@ -296,10 +223,7 @@ fn service_and_suffix_are_the_parts_around_the_first_dot() {
         ("AzureMonitor.Core.X", "AzureMonitor", Some("Core.X")),
     ] {
         let document = document(&[(name, "", &["20.0.0.0/26"])]);
-        assert_eq!(
-            (document.tags()[0].service(), document.tags()[0].suffix()),
-            (service, suffix)
-        );
+        assert_eq!((document.tags()[0].service(), document.tags()[0].suffix()), (service, suffix));
     }
 }
 
@@ -311,28 +235,17 @@ fn the_digest_is_of_the_content_alone() {
         ("AzureMachineLearning", "", &["20.2.0.0/26", "20.1.0.0/26"]),
     ];
     let digest = document(&SMALL).digest;
-    assert_eq!(
-        document_numbered(7, &same).digest,
-        digest,
-        "order, letter case and change number do not count"
-    );
+    assert_eq!(document_numbered(7, &same).digest, digest, "order, letter case and change number do not count");
     for (path, value) in [
         ("/values/1/properties/networkFeatures", json!(["API"])),
         ("/values/1/properties/addressPrefixes", json!(["20.1.0.0/26"])),
-        (
-            "/values/1/properties/addressPrefixes",
-            json!(["20.1.0.0/26", "20.2.0.0/27"]),
-        ),
+        ("/values/1/properties/addressPrefixes", json!(["20.1.0.0/26", "20.2.0.0/27"])),
         ("/values/1/name", json!("AzureMachineLearning2")),
         ("/values/1/properties/addressPrefixes", json!([])),
     ] {
         let mut changed = json_value(100, &SMALL);
         *changed.pointer_mut(path).unwrap() = value;
-        assert_ne!(
-            Document::parse(changed.to_string().as_bytes()).unwrap().digest,
-            digest,
-            "{path}"
-        );
+        assert_ne!(Document::parse(changed.to_string().as_bytes()).unwrap().digest, digest, "{path}");
     }
 }
 
@@ -346,10 +259,7 @@ fn a_prefix_that_moves_to_the_next_tag_changes_the_digest() {
 #[test]
 fn digests_print_as_sha256_and_shortly() {
     let digest = Digest::of(b"");
-    assert_eq!(
-        digest.to_string(),
-        "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    );
+    assert_eq!(digest.to_string(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     assert_eq!(digest.short(), "e3b0c44298fc");
 }
 
@@ -374,41 +284,22 @@ fn a_diff_goes_tag_by_tag() {
     let new = Document::parse(value.to_string().as_bytes()).unwrap();
     let lines: Vec<String> = diff(&old, &new)
         .iter()
-        .map(|d| {
-            format!(
-                "{} {:?} +{:?} -{:?} {}",
-                d.name,
-                d.change,
-                d.added,
-                d.removed,
-                d.features.is_some()
-            )
-        })
+        .map(|d| format!("{} {:?} +{:?} -{:?} {}", d.name, d.change, d.added, d.removed, d.features.is_some()))
         .collect();
     assert_eq!(lines.len(), 4, "{lines:#?}");
     assert!(lines[0].starts_with("Features Changed +[] -[] true"), "{}", lines[0]);
-    assert!(
-        lines[1].starts_with("Gone Removed +[] -[") && lines[1].ends_with("false"),
-        "{}",
-        lines[1]
-    );
+    assert!(lines[1].starts_with("Gone Removed +[] -[") && lines[1].ends_with("false"), "{}", lines[1]);
     assert!(lines[2].starts_with("New Added +["), "{}", lines[2]);
     assert!(lines[3].starts_with("swaps Changed"), "{}", lines[3]);
     let swaps = &diff(&old, &new)[3];
     assert_eq!(
         (&*swaps.added, &*swaps.removed),
-        (
-            &[testing::prefix("20.0.2.0/26")][..],
-            &[testing::prefix("20.0.0.0/26")][..]
-        )
+        (&[testing::prefix("20.0.2.0/26")][..], &[testing::prefix("20.0.0.0/26")][..])
     );
     let (before, after) = diff(&old, &new)[0].features.clone().unwrap();
     assert_eq!(
         (before, after),
-        (
-            ["API", "FW", "NSG", "UDR"].map(str::to_owned).to_vec(),
-            ["API", "NSG"].map(str::to_owned).to_vec(),
-        )
+        (["API", "FW", "NSG", "UDR"].map(str::to_owned).to_vec(), ["API", "NSG"].map(str::to_owned).to_vec(),)
     );
     assert!(diff(&old, &old).is_empty());
 }
@@ -421,17 +312,10 @@ fn equal_digests_and_an_empty_diff_mean_the_same() {
 
 #[test]
 fn clouds_are_read_without_case() {
-    for (text, cloud) in [
-        ("public", Cloud::Public),
-        ("AZUREGOVERNMENT", Cloud::AzureGovernment),
-        ("China", Cloud::China),
-    ] {
+    for (text, cloud) in
+        [("public", Cloud::Public), ("AZUREGOVERNMENT", Cloud::AzureGovernment), ("China", Cloud::China)]
+    {
         assert_eq!(text.parse::<Cloud>().unwrap(), cloud);
     }
-    assert!(
-        "Germany"
-            .parse::<Cloud>()
-            .unwrap_err()
-            .contains("write Public, AzureGovernment or China")
-    );
+    assert!("Germany".parse::<Cloud>().unwrap_err().contains("write Public, AzureGovernment or China"));
 }

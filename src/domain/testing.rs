@@ -49,25 +49,19 @@ pub(crate) fn prefix(text: &str) -> Prefix {
 
 /// A prefix where it is one, else a service tag.
 pub(crate) fn address(text: &str) -> Address {
-    text.parse()
-        .map_or_else(|_| Address::Tag(text.to_owned()), Address::Prefix)
+    text.parse().map_or_else(|_| Address::Tag(text.to_owned()), Address::Prefix)
 }
 
 /// `Internet`, the address of an appliance, or anything else that may stand in a table.
 pub(crate) fn hop(text: &str) -> NextHop {
     match text {
         "Internet" => NextHop::Internet,
-        _ => text
-            .parse()
-            .map_or_else(|_| NextHop::Other(text.to_owned()), NextHop::VirtualAppliance),
+        _ => text.parse().map_or_else(|_| NextHop::Other(text.to_owned()), NextHop::VirtualAppliance),
     }
 }
 
 pub(crate) fn key(name: &str) -> ObjectKey {
-    ObjectKey {
-        namespace: "ns".to_owned(),
-        name: name.to_owned(),
-    }
+    ObjectKey { namespace: "ns".to_owned(), name: name.to_owned() }
 }
 
 /// The installation of all tests, `prod`.
@@ -88,10 +82,7 @@ pub(crate) fn intent() -> Intent {
         paired_region: PairedRegion::None,
         mode: Mode::Sync,
         families: BTreeSet::from([Family::V4]),
-        removal: Removal {
-            hold_seconds: 0,
-            approval: Approval::Never,
-        },
+        removal: Removal { hold_seconds: 0, approval: Approval::Never },
         services: vec!["AzureMachineLearning".to_owned()],
         route_tables: vec![table()],
     }
@@ -111,55 +102,28 @@ pub(crate) fn contribution(name: &str, wanted: &[(&str, &str)]) -> Contribution 
     let entries = wanted.iter().map(|(at, to)| {
         let purpose = match *at {
             "0.0.0.0/0" => Purpose::DefaultRoute,
-            _ => Purpose::Service {
-                service: "AzureMachineLearning".to_owned(),
-                region: None,
-            },
+            _ => Purpose::Service { service: "AzureMachineLearning".to_owned(), region: None, paired: false },
         };
-        (
-            address(at),
-            Wish {
-                next_hop: hop(to),
-                purposes: BTreeSet::from([purpose]),
-            },
-        )
+        (address(at), Wish { next_hop: hop(to), purposes: BTreeSet::from([purpose]) })
     });
     Contribution {
         network: key(name),
         generation: 1,
         mode: Mode::Sync,
-        removal: Removal {
-            hold_seconds: 0,
-            approval: Approval::Never,
-        },
-        outcome: Ok(Wishes {
-            entries: entries.collect(),
-            ..no_wishes()
-        }),
+        removal: Removal { hold_seconds: 0, approval: Approval::Never },
+        outcome: Ok(Wishes { entries: entries.collect(), ..no_wishes() }),
     }
 }
 
 /// The wishes of `intent` without its services, from a document without tags.
 fn no_wishes() -> Wishes {
     let tags: [TagRow<'_>; 1] = [("AzureCloud.eastus2", "eastus2", &[])];
-    desired::wishes(
-        &Intent {
-            services: vec![],
-            ..intent()
-        },
-        &table(),
-        &document(&tags),
-        &Regions::built_in(),
-    )
-    .unwrap()
+    desired::wishes(&Intent { services: vec![], ..intent() }, &table(), &document(&tags), &Regions::built_in()).unwrap()
 }
 
 /// A contribution whose wishes are unknown.
 pub(crate) fn unresolved(name: &str) -> Contribution {
-    Contribution {
-        outcome: Err(Unresolved::UnknownRegion("no such region".to_owned())),
-        ..contribution(name, &[])
-    }
+    Contribution { outcome: Err(Unresolved::UnknownRegion("no such region".to_owned())), ..contribution(name, &[]) }
 }
 
 /// What a table on one subnet holds: name, address, next hop.
@@ -170,21 +134,11 @@ pub(crate) fn observed(routes: &[(&str, &str, &str)]) -> Observed {
         next_hop: hop(to),
         failed: false,
     });
-    Observed {
-        location: "eastus2".to_owned(),
-        entries: entries.collect(),
-        subnets: 1,
-        updating: false,
-    }
+    Observed { location: "eastus2".to_owned(), entries: entries.collect(), subnets: 1, updating: false }
 }
 
 pub(crate) fn input(contributions: Vec<Contribution>) -> TargetInput {
-    TargetInput {
-        id: table_id("rt"),
-        installation: installation(),
-        contributions,
-        removals_frozen: None,
-    }
+    TargetInput { id: table_id("rt"), installation: installation(), contributions, removals_frozen: None }
 }
 
 /// The plan before the guards saw it, with the default limits.

@@ -85,9 +85,7 @@ mod tests {
 
     fn check(mirror: Option<&str>, url: &str) -> bool {
         let mirror = mirror.map(|text| Url::parse(text).unwrap());
-        Allowed::new(mirror.as_ref(), &[])
-            .check(&Url::parse(url).unwrap())
-            .is_ok()
+        Allowed::new(mirror.as_ref(), &[]).check(&Url::parse(url).unwrap()).is_ok()
     }
 
     #[test]
@@ -111,19 +109,10 @@ mod tests {
 
     #[test]
     fn a_mirror_adds_its_host_and_nothing_else() {
-        assert!(check(
-            Some("https://10.0.0.8:8443/page"),
-            "https://10.0.0.8:8443/file.json"
-        ));
-        assert!(check(
-            Some("https://mirror.example/"),
-            "https://download.microsoft.com/file.json"
-        ));
+        assert!(check(Some("https://10.0.0.8:8443/page"), "https://10.0.0.8:8443/file.json"));
+        assert!(check(Some("https://mirror.example/"), "https://download.microsoft.com/file.json"));
         assert!(!check(Some("https://mirror.example/"), "https://10.0.0.8/file.json"));
-        assert!(!check(
-            Some("https://mirror.example/"),
-            "http://mirror.example/file.json"
-        ));
+        assert!(!check(Some("https://mirror.example/"), "http://mirror.example/file.json"));
     }
 
     #[test]

@@ -7,29 +7,18 @@ use crate::domain::service_tags::{Document, DocumentError, MAX_DOCUMENT_BYTES};
 /// The text behind bytes that may be compressed. Stops at the limit, whatever a gzip header promises.
 pub fn text(bytes: Vec<u8>) -> Result<Vec<u8>, DocumentError> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return if bytes.len() > MAX_DOCUMENT_BYTES {
-            Err(DocumentError::TooLarge)
-        } else {
-            Ok(bytes)
-        };
+        return if bytes.len() > MAX_DOCUMENT_BYTES { Err(DocumentError::TooLarge) } else { Ok(bytes) };
     }
     let mut text = Vec::with_capacity(bytes.len().saturating_mul(8).min(8 << 20));
     let limit = MAX_DOCUMENT_BYTES as u64 + 1;
-    flate2::read::MultiGzDecoder::new(&*bytes)
-        .take(limit)
-        .read_to_end(&mut text)
-        .map_err(|error| {
-            if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                DocumentError::Truncated { line: 0, column: 0 }
-            } else {
-                DocumentError::NotJson(format!("the gzip data is damaged: {error}"))
-            }
-        })?;
-    if text.len() > MAX_DOCUMENT_BYTES {
-        Err(DocumentError::TooLarge)
-    } else {
-        Ok(text)
-    }
+    flate2::read::MultiGzDecoder::new(&*bytes).take(limit).read_to_end(&mut text).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            DocumentError::Truncated { line: 0, column: 0 }
+        } else {
+            DocumentError::NotJson(format!("the gzip data is damaged: {error}"))
+        }
+    })?;
+    if text.len() > MAX_DOCUMENT_BYTES { Err(DocumentError::TooLarge) } else { Ok(text) }
 }
 
 /// Reads a document from bytes that may be compressed, and keeps its text.
@@ -79,10 +68,7 @@ mod tests {
     #[test]
     fn a_cut_or_damaged_gzip_is_said_to_be_so() {
         let whole = gzip(&[b'x'; 10_000]);
-        assert!(matches!(
-            text(whole[..whole.len() - 9].to_vec()),
-            Err(DocumentError::Truncated { .. })
-        ));
+        assert!(matches!(text(whole[..whole.len() - 9].to_vec()), Err(DocumentError::Truncated { .. })));
         let mut damaged = whole;
         let middle = damaged.len() / 2;
         damaged[middle] ^= 0xff;
@@ -93,16 +79,9 @@ mod tests {
     fn the_date_stands_in_the_published_name() {
         let date = |name: &str| published_date(name).map(|date| date.to_string());
         assert_eq!(date("ServiceTags_Public_20251020.json").as_deref(), Some("2025-10-20"));
-        assert_eq!(
-            date("ServiceTags_China_20250512.json.gz").as_deref(),
-            Some("2025-05-12")
-        );
-        for none in [
-            "a.json",
-            "ServiceTags_Public_20251320.json",
-            "ServiceTags_Public_2025102.json",
-            "x_20251020.txt",
-        ] {
+        assert_eq!(date("ServiceTags_China_20250512.json.gz").as_deref(), Some("2025-05-12"));
+        for none in ["a.json", "ServiceTags_Public_20251320.json", "ServiceTags_Public_2025102.json", "x_20251020.txt"]
+        {
             assert_eq!(date(none), None, "{none}");
         }
     }

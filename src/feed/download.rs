@@ -64,12 +64,7 @@ impl Download {
             // Asked a few times a day: a kept connection would only be found dead.
             .pool_max_idle_per_host(0);
         let client = trust(builder)?.build().map_err(|error| error.to_string())?;
-        Ok(Self {
-            cloud,
-            start,
-            allowed,
-            client,
-        })
+        Ok(Self { cloud, start, allowed, client })
     }
 
     /// Finds the file's address by way of the page, and says how.
@@ -92,24 +87,15 @@ impl Download {
             }
             url = next;
         }
-        Err(SourceError::NoLink {
-            place: page_url.to_string(),
-            cloud: self.cloud.to_string(),
-        })
+        Err(SourceError::NoLink { place: page_url.to_string(), cloud: self.cloud.to_string() })
     }
 
     /// GETs a URL, following redirects by hand so that each is checked.
     async fn get(&self, url: &Url, limit: usize, known: Option<&Validators>) -> Result<Body, SourceError> {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let forbidden = |what| SourceError::Forbidden {
-                place: url.to_string(),
-                what,
-            };
-            let unreachable = |what| SourceError::Unreachable {
-                place: url.to_string(),
-                what,
-            };
+            let forbidden = |what| SourceError::Forbidden { place: url.to_string(), what };
+            let unreachable = |what| SourceError::Unreachable { place: url.to_string(), what };
             self.allowed.check(&url).map_err(forbidden)?;
             let mut request = self.client.get(url.clone());
             for (name, value) in conditions(known, &url) {
@@ -117,26 +103,15 @@ impl Download {
             }
             let mut answer = request.send().await.map_err(|error| unreachable(causes(&error)))?;
             let status = answer.status();
-            let text = |name: header::HeaderName| {
-                answer
-                    .headers()
-                    .get(name)
-                    .and_then(|v| v.to_str().ok())
-                    .map(str::to_owned)
-            };
+            let text =
+                |name: header::HeaderName| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
             if status == reqwest::StatusCode::NOT_MODIFIED {
-                return Ok(Body {
-                    url,
-                    bytes: Vec::new(),
-                    not_modified: true,
-                    validators: None,
-                });
+                return Ok(Body { url, bytes: Vec::new(), not_modified: true, validators: None });
             }
             if status.is_redirection() {
                 let target = text(header::LOCATION).ok_or_else(|| unreachable(format!("{status} without Location")))?;
-                let target = url
-                    .join(&target)
-                    .map_err(|error| unreachable(format!("{status} to {target:?}: {error}")))?;
+                let target =
+                    url.join(&target).map_err(|error| unreachable(format!("{status} to {target:?}: {error}")))?;
                 url = target;
                 continue;
             }
@@ -151,24 +126,13 @@ impl Download {
             let mut bytes = Vec::new();
             while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(causes(&error)))? {
                 if bytes.len() + chunk.len() > limit {
-                    return Err(SourceError::Document {
-                        place: url.to_string(),
-                        error: DocumentError::TooLarge,
-                    });
+                    return Err(SourceError::Document { place: url.to_string(), error: DocumentError::TooLarge });
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            return Ok(Body {
-                url,
-                bytes,
-                not_modified: false,
-                validators: Some(validators),
-            });
+            return Ok(Body { url, bytes, not_modified: false, validators: Some(validators) });
         }
-        Err(SourceError::Forbidden {
-            place: url.to_string(),
-            what: format!("more than {MAX_REDIRECTS} redirects"),
-        })
+        Err(SourceError::Forbidden { place: url.to_string(), what: format!("more than {MAX_REDIRECTS} redirects") })
     }
 }
 
@@ -185,10 +149,7 @@ fn conditions(known: Option<&Validators>, url: &Url) -> Vec<(header::HeaderName,
         return Vec::new();
     };
     let etag = known.etag.clone().map(|value| (header::IF_NONE_MATCH, value));
-    let date = known
-        .last_modified
-        .clone()
-        .map(|value| (header::IF_MODIFIED_SINCE, value));
+    let date = known.last_modified.clone().map(|value| (header::IF_MODIFIED_SINCE, value));
     etag.into_iter().chain(date).collect()
 }
 
@@ -217,20 +178,10 @@ impl Source for Download {
         if body.not_modified {
             return Ok(Fetched::NotModified);
         }
-        let published = url
-            .path_segments()
-            .and_then(|mut segments| segments.next_back())
-            .and_then(decode::published_date);
-        let (document, text) = decode::document(body.bytes).map_err(|error| SourceError::Document {
-            place: url.to_string(),
-            error,
-        })?;
-        Ok(Fetched::Document(Box::new(Candidate {
-            document,
-            text,
-            published,
-            strategy,
-            validators: body.validators,
-        })))
+        let published =
+            url.path_segments().and_then(|mut segments| segments.next_back()).and_then(decode::published_date);
+        let (document, text) =
+            decode::document(body.bytes).map_err(|error| SourceError::Document { place: url.to_string(), error })?;
+        Ok(Fetched::Document(Box::new(Candidate { document, text, published, strategy, validators: body.validators })))
     }
 }

@@ -13,34 +13,18 @@ pub struct File(pub PathBuf);
 /// Reads a document from a path.
 pub fn read(path: &Path) -> Result<Candidate, SourceError> {
     let place = path.display().to_string();
-    let unreachable = |error: std::io::Error| SourceError::Unreachable {
-        place: place.clone(),
-        what: error.to_string(),
-    };
+    let unreachable =
+        |error: std::io::Error| SourceError::Unreachable { place: place.clone(), what: error.to_string() };
     let length = std::fs::metadata(path).map_err(unreachable)?.len();
     if length > MAX_DOCUMENT_BYTES as u64 {
-        return Err(SourceError::Document {
-            place,
-            error: DocumentError::TooLarge,
-        });
+        return Err(SourceError::Document { place, error: DocumentError::TooLarge });
     }
     let bytes = std::fs::read(path).map_err(unreachable)?;
-    let (document, text) = decode::document(bytes).map_err(|error| SourceError::Document {
-        place: place.clone(),
-        error,
-    })?;
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let (document, text) =
+        decode::document(bytes).map_err(|error| SourceError::Document { place: place.clone(), error })?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let published = decode::published_date(&name);
-    Ok(Candidate {
-        document,
-        text,
-        published,
-        strategy: "file".to_owned(),
-        validators: None,
-    })
+    Ok(Candidate { document, text, published, strategy: "file".to_owned(), validators: None })
 }
 
 #[async_trait]

@@ -22,10 +22,7 @@ pub fn page_id(cloud: Cloud) -> u32 {
 
 /// Microsoft's page for a cloud.
 pub fn page_url(cloud: Cloud) -> Url {
-    let url = format!(
-        "https://www.microsoft.com/en-us/download/details.aspx?id={}",
-        page_id(cloud)
-    );
+    let url = format!("https://www.microsoft.com/en-us/download/details.aspx?id={}", page_id(cloud));
     Url::parse(&url).expect("a constant with a number is a URL")
 }
 
@@ -55,23 +52,16 @@ pub struct Link {
 
 /// The link with the highest date: the first match is often an old file.
 pub fn newest_link(html: &str, base: &Url, cloud: Cloud) -> Option<Link> {
-    let anchors = attribute_values(html, "href")
-        .into_iter()
-        .map(|text| (text, Found::Anchor));
+    let anchors = attribute_values(html, "href").into_iter().map(|text| (text, Found::Anchor));
     let embedded = embedded_urls(html).into_iter().map(|text| (text, Found::Embedded));
-    anchors
-        .chain(embedded)
-        .filter_map(|(text, found)| link(&text, base, cloud, found))
-        .max_by_key(|link| link.date)
+    anchors.chain(embedded).filter_map(|(text, found)| link(&text, base, cloud, found)).max_by_key(|link| link.date)
 }
 
 fn link(text: &str, base: &Url, cloud: Cloud, found: Found) -> Option<Link> {
     let url = base.join(text).ok()?;
     let name = url.path_segments()?.next_back()?.to_owned();
     let wanted = format!("ServiceTags_{cloud}_");
-    let starts = name
-        .get(..wanted.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(&wanted));
+    let starts = name.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(&wanted));
     let date = published_date(&name).filter(|_| starts)?;
     Some(Link { url, date, found })
 }
@@ -82,18 +72,13 @@ pub fn next_page(html: &str, base: &Url) -> Option<(Url, &'static str)> {
         let (seconds, target) = content.split_once(';')?;
         seconds.trim().parse::<u32>().ok()?;
         let target = target.trim();
-        let target = target
-            .get(..4)
-            .filter(|start| start.eq_ignore_ascii_case("url="))
-            .map(|_| &target[4..])?;
+        let target = target.get(..4).filter(|start| start.eq_ignore_ascii_case("url=")).map(|_| &target[4..])?;
         base.join(target.trim_matches(['\'', '"', ' '])).ok()
     });
     if let Some(url) = refresh {
         return Some((url, "meta refresh"));
     }
-    let confirmation = attribute_values(html, "href")
-        .into_iter()
-        .find(|text| text.contains("confirmation.aspx"))?;
+    let confirmation = attribute_values(html, "href").into_iter().find(|text| text.contains("confirmation.aspx"))?;
     base.join(&confirmation).ok().map(|url| (url, "confirmation page"))
 }
 
@@ -128,10 +113,7 @@ fn embedded_urls(html: &str) -> Vec<String> {
         let Some(Ok(value)) = serde_json::Deserializer::from_str(json).into_iter::<Value>().next() else {
             continue;
         };
-        let files = value["dlcDetailsView"]["downloadFile"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let files = value["dlcDetailsView"]["downloadFile"].as_array().cloned().unwrap_or_default();
         urls.extend(files.iter().filter_map(|file| file["url"].as_str().map(str::to_owned)));
     }
     urls
@@ -177,28 +159,17 @@ mod tests {
 
     #[test]
     fn relative_links_and_escapes_are_undone() {
-        let found = newest("<a href='/download/a/ServiceTags_Public_20251020.json?a=1&amp;b=2'>")
-            .unwrap()
-            .0;
-        assert_eq!(
-            found,
-            "https://www.microsoft.com/download/a/ServiceTags_Public_20251020.json?a=1&b=2"
-        );
+        let found = newest("<a href='/download/a/ServiceTags_Public_20251020.json?a=1&amp;b=2'>").unwrap().0;
+        assert_eq!(found, "https://www.microsoft.com/download/a/ServiceTags_Public_20251020.json?a=1&b=2");
     }
 
     #[test]
     fn the_old_confirmation_page_and_a_meta_refresh_lead_on() {
         let next = |html: &str| next_page(html, &page_url(Cloud::Public)).map(|(url, how)| (url.to_string(), how));
         let confirmation = "https://www.microsoft.com/en-us/download/confirmation.aspx?id=56519".to_owned();
-        assert_eq!(
-            next("<a href='confirmation.aspx?id=56519'>"),
-            Some((confirmation, "confirmation page"))
-        );
+        assert_eq!(next("<a href='confirmation.aspx?id=56519'>"), Some((confirmation, "confirmation page")));
         let refresh = next("<meta http-equiv=\"refresh\" content=\"0;url=https://download.microsoft.com/x.json\">");
-        assert_eq!(
-            refresh,
-            Some(("https://download.microsoft.com/x.json".to_owned(), "meta refresh"))
-        );
+        assert_eq!(refresh, Some(("https://download.microsoft.com/x.json".to_owned(), "meta refresh")));
         assert_eq!(next("<meta name='description' content='a;b'>"), None);
     }
 }

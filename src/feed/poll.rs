@@ -64,23 +64,17 @@ pub struct Judge<'a> {
 
 impl State {
     /// Starts from what the archive kept, so that a start without internet has a document.
-    pub fn restore(archive: Option<&dyn Archive>) -> Self {
+    /// A stored document of another cloud is left where it is, and judges nothing: the feed was changed.
+    pub fn restore(archive: Option<&dyn Archive>, cloud: Cloud) -> Self {
         let Some(archive) = archive else { return Self::default() };
         match archive.load() {
-            Ok((current, stored)) => Self {
-                current,
-                stored,
-                report: Report::default(),
-            },
+            Ok((current, stored)) => {
+                let current = current.filter(|current| current.document.cloud == cloud);
+                Self { current, stored, report: Report::default() }
+            }
             Err(error) => {
-                let report = Report {
-                    not_stored: Some(error.to_string()),
-                    ..Report::default()
-                };
-                Self {
-                    report,
-                    ..Self::default()
-                }
+                let report = Report { not_stored: Some(error.to_string()), ..Report::default() };
+                Self { report, ..Self::default() }
             }
         }
     }
@@ -90,10 +84,7 @@ impl State {
     pub async fn poll(mut self, sources: &[Box<dyn Source>], archive: Option<&dyn Archive>, judge: Judge<'_>) -> Self {
         self.report = Report::default();
         for source in sources {
-            let validators = self
-                .current
-                .as_ref()
-                .and_then(|current| current.record.validators.clone());
+            let validators = self.current.as_ref().and_then(|current| current.record.validators.clone());
             let line = match source.fetch(validators.as_ref()).await {
                 Err(error) => Line {
                     source: source.name(),
@@ -123,32 +114,19 @@ impl State {
         archive: Option<&dyn Archive>,
         judge: Judge<'_>,
     ) -> Line {
-        let date = candidate
-            .published
-            .unwrap_or_else(|| judge.now.to_zoned(TimeZone::UTC).date());
-        let in_force = self.current.as_ref().map(|c| InForce {
-            document: &c.document,
-            file_date: c.record.file_date,
-        });
+        let date = candidate.published.unwrap_or_else(|| judge.now.to_zoned(TimeZone::UTC).date());
+        let in_force = self.current.as_ref().map(|c| InForce { document: &c.document, file_date: c.record.file_date });
         let verdict = accept::judge(&candidate.document, date, judge.cloud, in_force, judge.regions);
         let number = candidate.document.change_number;
-        let line = |result, message| Line {
-            source,
-            result,
-            message,
-        };
+        let line = |result, message| Line { source, result, message };
         match verdict {
             Verdict::Unchanged => {
                 self.store_again(archive, &candidate);
-                line(
-                    LineResult::Unchanged,
-                    format!("change number {number} is in force already"),
-                )
+                line(LineResult::Unchanged, format!("change number {number} is in force already"))
             }
-            Verdict::Held(reason) => line(
-                LineResult::Held("Shrunk"),
-                format!("change number {number} is held: {reason}"),
-            ),
+            Verdict::Held(reason) => {
+                line(LineResult::Held("Shrunk"), format!("change number {number} is held: {reason}"))
+            }
             Verdict::Rejected(rejection) => line(
                 LineResult::Rejected(rejection.category()),
                 format!("change number {number} is rejected: {rejection}"),
@@ -168,10 +146,7 @@ impl State {
                 };
                 self.store(archive, &record, &candidate.text);
                 let message = format!("change number {number} of {date} is accepted ({})", candidate.strategy);
-                self.current = Some(Accepted {
-                    document: Arc::new(document),
-                    record,
-                });
+                self.current = Some(Accepted { document: Arc::new(document), record });
                 line(LineResult::Accepted, message)
             }
         }

@@ -40,9 +40,7 @@ pub struct Controller<S> {
 
 impl<S> std::fmt::Debug for Controller<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Controller")
-            .field("setting", &self.setting)
-            .finish_non_exhaustive()
+        f.debug_struct("Controller").field("setting", &self.setting).finish_non_exhaustive()
     }
 }
 
@@ -114,16 +112,14 @@ impl<S: Store> Controller<S> {
         }
         memory.inputs = inputs;
         self.write_statuses(memory, &status::networks(&memory.world));
+        self.forget_statuses(memory);
     }
 
     fn start(&self, memory: &Memory, id: ResourceId, fence: Fence) -> Option<Worker> {
         let input = memory.inputs.get(&id).cloned()?;
         let arm = self.arm.clone();
         let work = async move {
-            let intention = Intention::Apply {
-                progress: &Logged,
-                shown: None,
-            };
+            let intention = Intention::Apply { progress: &Logged, shown: None };
             let outcome = target::reconcile(&input, &arm, &fence, intention).await;
             (id, outcome)
         };
@@ -135,9 +131,9 @@ impl<S: Store> Controller<S> {
         log(&id, &outcome, memory.outcomes.get(&id));
         let done = match &outcome.end {
             End::Planned | End::Applied => Done::Finished,
-            End::Waiting { seconds, .. } => Done::After(SignedDuration::from_secs(
-                i64::try_from(seconds.unwrap_or(10)).unwrap_or(10),
-            )),
+            End::Waiting { seconds, .. } => {
+                Done::After(SignedDuration::from_secs(i64::try_from(seconds.unwrap_or(10)).unwrap_or(10)))
+            }
             End::Blocked { .. } => Done::After(BLOCKED_AGAIN),
             End::Failed(_) => Done::Failed,
         };
@@ -149,30 +145,31 @@ impl<S: Store> Controller<S> {
         if done == Done::Finished {
             memory.queue.schedule(id.clone(), next_resync(&id, self.resync, now));
         }
-        let networks: Vec<ObjectKey> = memory.inputs[&id]
-            .contributions
-            .iter()
-            .map(|contribution| contribution.network.clone())
-            .collect();
+        let networks: Vec<ObjectKey> =
+            memory.inputs[&id].contributions.iter().map(|contribution| contribution.network.clone()).collect();
         memory.outcomes.insert(id, outcome);
         self.write_statuses(memory, &networks);
     }
 
+    /// Drops the statuses of Networks that are gone. Not while an object cannot be read: it may be one of them.
+    fn forget_statuses(&self, memory: &mut Memory) {
+        if !memory.world.undecodable.is_empty() {
+            return;
+        }
+        for key in self.store.known_networks() {
+            if !memory.world.networks.contains_key(&key) {
+                memory.statuses.remove(&key);
+                if let Err(error) = self.store.remove_status(&key) {
+                    tracing::error!(network = %key, %error, "the status of a network that is gone cannot be removed");
+                }
+            }
+        }
+    }
+
     fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {
-        let Memory {
-            world,
-            documents,
-            outcomes,
-            statuses,
-            ..
-        } = memory;
-        statuses.retain(|key, _| world.networks.contains_key(key) || networks.contains(key));
+        let Memory { world, documents, outcomes, statuses, .. } = memory;
         for key in networks {
-            let written = || {
-                self.store
-                    .read_status(key)
-                    .map(|written| status::restore(&self.setting, &written))
-            };
+            let written = || self.store.read_status(key).map(|written| status::restore(&self.setting, &written));
             let old = statuses.get(key).cloned().or_else(written);
             let now = Timestamp::now();
             let new = status::of_network(key, world, documents, outcomes, &self.setting, old.as_ref(), now);
@@ -206,8 +203,7 @@ fn next_resync(id: &ResourceId, resync: Duration, now: Timestamp) -> Timestamp {
     let millis = i64::try_from(resync.as_millis()).unwrap_or(i64::MAX / 4);
     let spread = (millis / 5).max(1);
     let offset = i64::try_from(hasher.finish() % u64::try_from(spread).unwrap_or(1)).unwrap_or(0);
-    now.checked_add(SignedDuration::from_millis(millis - spread / 2 + offset))
-        .unwrap_or(Timestamp::MAX)
+    now.checked_add(SignedDuration::from_millis(millis - spread / 2 + offset)).unwrap_or(Timestamp::MAX)
 }
 
 async fn sleep_until(due: Option<Timestamp>) {
@@ -222,8 +218,9 @@ async fn sleep_until(due: Option<Timestamp>) {
 
 /// One line for each reconcile that did something or ended otherwise than the last.
 fn log(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>) {
+    let left = outcome.plan.counts().to_string();
     if !outcome.applied.is_empty() {
-        tracing::info!(target_id = %id, writes = outcome.applied.len(), left = %outcome.plan.counts(), "reconciled");
+        tracing::info!(target_id = %id, writes = outcome.applied.len(), left, "reconciled");
     }
     if before.is_some_and(|before| before.end == outcome.end && before.plan == outcome.plan) {
         return;
@@ -233,7 +230,8 @@ fn log(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>) {
             Some(blocked) => {
                 tracing::warn!(target_id = %id, reason = blocked.reason.name(), message = blocked.message, "blocked");
             }
-            None => tracing::info!(target_id = %id, left = %outcome.plan.counts(), "nothing more to do"),
+            None if outcome.applied.is_empty() => tracing::info!(target_id = %id, left, "nothing to write"),
+            None => {}
         },
         End::Waiting { why, .. } => tracing::info!(target_id = %id, why, "waits"),
         End::Blocked { reason, failure } => {

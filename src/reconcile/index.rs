@@ -29,10 +29,7 @@ impl Documents {
         }
         match self.by_feed.get(feed) {
             Some(Ok(document)) => Ok(document),
-            Some(Err(why)) => Err(Unresolved::NoDocument {
-                feed: feed.to_owned(),
-                why: why.clone(),
-            }),
+            Some(Err(why)) => Err(Unresolved::NoDocument { feed: feed.to_owned(), why: why.clone() }),
             None => Err(Unresolved::NoDocument {
                 feed: feed.to_owned(),
                 why: "there is no ServiceTagFeed of this name (FeedMissing)".to_owned(),
@@ -47,7 +44,7 @@ pub struct Setting {
     pub installation: Installation,
     pub regions: Arc<Regions>,
     /// Why nothing is ever removed, if so: `plan` and `apply` without `--state` have no memory.
-    pub never_remove: Option<&'static str>,
+    pub never_remove: Option<String>,
 }
 
 /// The input of every target that some Network names.
@@ -62,9 +59,7 @@ pub fn index(world: &World, documents: &Documents, setting: &Setting) -> BTreeMa
                 contributions: Vec::new(),
                 removals_frozen: frozen.clone(),
             });
-            input
-                .contributions
-                .push(contribution(held, table, documents, &setting.regions));
+            input.contributions.push(contribution(held, table, documents, &setting.regions));
         }
     }
     targets
@@ -91,8 +86,8 @@ pub fn contribution(
 }
 
 fn removals_frozen(world: &World, setting: &Setting) -> Option<String> {
-    if let Some(why) = setting.never_remove {
-        return Some(why.to_owned());
+    if let Some(why) = &setting.never_remove {
+        return Some(why.clone());
     }
     let first = world.undecodable.first()?;
     Some(format!("an object cannot be read, and might need it ({first})"))

@@ -11,36 +11,20 @@ const BASE: &str =
 fn world(networks: &[(&str, &str)]) -> World {
     let mut world = World::default();
     for (name, tables) in networks {
-        let tables: Vec<String> = tables
-            .split(' ')
-            .map(|table| format!("{{id: \"{BASE}/{table}\"}}"))
-            .collect();
+        let tables: Vec<String> = tables.split(' ').map(|table| format!("{{id: \"{BASE}/{table}\"}}")).collect();
         let text = format!(
             "apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata: {{name: {name}}}\n\
              spec: {{region: eastus2, pairedRegion: None, mode: Sync, routes: {{routeTables: [{}]}}}}\n",
             tables.join(", ")
         );
-        let Object::Network(network) = read::read(&text).unwrap().remove(0).unwrap() else {
-            panic!("no network")
-        };
-        world.networks.insert(
-            network.key.clone(),
-            Held {
-                object: *network,
-                origin: "a.yaml".into(),
-                broken: None,
-            },
-        );
+        let Object::Network(network) = read::read(&text).unwrap().remove(0).unwrap() else { panic!("no network") };
+        world.networks.insert(network.key.clone(), Held { object: *network, origin: "a.yaml".into(), broken: None });
     }
     world
 }
 
 fn setting() -> Setting {
-    Setting {
-        installation: "prod".parse().unwrap(),
-        regions: Arc::new(Regions::built_in()),
-        never_remove: None,
-    }
+    Setting { installation: "prod".parse().unwrap(), regions: Arc::new(Regions::built_in()), never_remove: None }
 }
 
 fn documents() -> Documents {
@@ -49,23 +33,15 @@ fn documents() -> Documents {
         ("AzureMachineLearning.EastUS2", "eastus2", &["20.1.0.0/26"]),
         ("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"]),
     ]);
-    Documents {
-        by_feed: [("public".to_owned(), Ok(Arc::new(document)))].into(),
-        instead: None,
-    }
+    Documents { by_feed: [("public".to_owned(), Ok(Arc::new(document)))].into(), instead: None }
 }
 
 #[test]
 fn a_table_that_several_networks_name_is_one_target_whatever_the_case_of_its_id() {
     let targets = index(&world(&[("a", "rt one"), ("b", "RT")]), &documents(), &setting());
-    let contributors: Vec<Vec<String>> = targets
-        .values()
-        .map(|input| input.contributions.iter().map(|c| c.network.name.clone()).collect())
-        .collect();
-    assert_eq!(
-        contributors,
-        [vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]]
-    );
+    let contributors: Vec<Vec<String>> =
+        targets.values().map(|input| input.contributions.iter().map(|c| c.network.name.clone()).collect()).collect();
+    assert_eq!(contributors, [vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]]);
 }
 
 #[test]
@@ -73,18 +49,12 @@ fn without_a_document_a_contribution_says_why_and_wishes_nothing() {
     for (documents, wanted) in [
         (Documents::default(), "FeedMissing"),
         (
-            Documents {
-                by_feed: [("public".to_owned(), Err("the page is gone".to_owned()))].into(),
-                instead: None,
-            },
+            Documents { by_feed: [("public".to_owned(), Err("the page is gone".to_owned()))].into(), instead: None },
             "the page is gone",
         ),
     ] {
         let targets = index(&world(&[("a", "rt")]), &documents, &setting());
-        let error = targets.values().next().unwrap().contributions[0]
-            .outcome
-            .clone()
-            .unwrap_err();
+        let error = targets.values().next().unwrap().contributions[0].outcome.clone().unwrap_err();
         assert!(error.to_string().contains(wanted), "{error}");
     }
 }
@@ -93,17 +63,10 @@ fn without_a_document_a_contribution_says_why_and_wishes_nothing() {
 fn an_object_that_cannot_be_read_freezes_removals_everywhere() {
     let mut world = world(&[("a", "rt"), ("b", "other")]);
     let frozen = |world: &World| -> BTreeSet<bool> {
-        index(world, &documents(), &setting())
-            .values()
-            .map(|input| input.removals_frozen.is_some())
-            .collect()
+        index(world, &documents(), &setting()).values().map(|input| input.removals_frozen.is_some()).collect()
     };
     assert_eq!(frozen(&world), [false].into());
-    let broken = Undecodable {
-        place: "c.yaml".into(),
-        network: None,
-        message: "not YAML".into(),
-    };
+    let broken = Undecodable { place: "c.yaml".into(), network: None, message: "not YAML".into() };
     world.undecodable.push(broken);
     assert_eq!(frozen(&world), [true].into());
 }
@@ -117,10 +80,7 @@ fn two_installations_have_targets_of_their_own_names_only() {
 #[test]
 fn one_document_may_stand_for_every_feed() {
     let only = documents().by_feed.remove("public").unwrap().unwrap();
-    let documents = Documents {
-        instead: Some(only),
-        ..Documents::default()
-    };
+    let documents = Documents { instead: Some(only), ..Documents::default() };
     let targets = index(&world(&[("a", "rt")]), &documents, &setting());
     assert!(targets.values().next().unwrap().contributions[0].outcome.is_ok());
 }

@@ -59,20 +59,10 @@ async fn apply_one(
         let mut outcome = target::reconcile(input, arm, fence, Intention::Apply { progress, shown }).await;
         applied.append(&mut outcome.applied);
         let wait = match &outcome.end {
-            End::Waiting {
-                seconds: Some(seconds), ..
-            } if tries < TRIES => *seconds,
+            End::Waiting { seconds: Some(seconds), .. } if tries < TRIES => *seconds,
             _ => {
-                let end = if outcome.end == End::Planned && !applied.is_empty() {
-                    End::Applied
-                } else {
-                    outcome.end
-                };
-                return Outcome {
-                    applied,
-                    end,
-                    ..outcome
-                };
+                let end = if outcome.end == End::Planned && !applied.is_empty() { End::Applied } else { outcome.end };
+                return Outcome { applied, end, ..outcome };
             }
         };
         tokio::select! {

@@ -41,21 +41,11 @@ pub fn of_network(
             (held.object.generation, subject)
         }
         None => {
-            let broken = world
-                .undecodable
-                .iter()
-                .find(|object| object.network.as_ref() == Some(key))?;
+            let broken = world.undecodable.iter().find(|object| object.network.as_ref() == Some(key))?;
             (0, Subject::Invalid(broken.to_string()))
         }
     };
-    Some(project::project(
-        &setting.installation,
-        key,
-        generation,
-        &subject,
-        old,
-        now,
-    ))
+    Some(project::project(&setting.installation, key, generation, &subject, old, now))
 }
 
 /// The Networks of a world, also those that cannot be read.
@@ -70,9 +60,7 @@ pub fn networks(world: &World) -> Vec<ObjectKey> {
 /// What of a written status the next projection rests on: the times of its conditions.
 pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
     let conditions = written.conditions.iter().filter_map(|condition| {
-        let kind = project::ConditionType::ALL
-            .into_iter()
-            .find(|kind| kind.name() == condition.type_)?;
+        let kind = project::ConditionType::ALL.into_iter().find(|kind| kind.name() == condition.type_)?;
         Some(project::Condition {
             kind,
             status: condition.status == "True",

@@ -2,11 +2,14 @@
 //!
 //! All I/O is in the calls on `arm`. A crash between any two of them leaves a state that the next run finishes.
 
+use std::collections::BTreeMap;
+
 use crate::azure::arm::{Arm, ArmError, Fence};
 use crate::azure::error::{Class, Refusal};
 use crate::azure::kind::{self, Kind};
 use crate::domain::effect;
 use crate::domain::guard::{self, Situation};
+use crate::domain::intent::ObjectKey;
 use crate::domain::outcome::{Applied, End, Failure, Outcome};
 use crate::domain::plan::{Action, BlockedReason, Limits, Observed, Plan, Step, TargetInput, entries};
 use crate::domain::resolve::Note;
@@ -37,11 +40,7 @@ pub async fn reconcile(input: &TargetInput, arm: &Arm, fence: &Fence, intention:
         Err(error) => return stopped_at_once(input, error),
     };
     let plan = decide(input, &gathered);
-    let planned = Outcome {
-        plan,
-        applied: Vec::new(),
-        end: End::Planned,
-    };
+    let planned = Outcome { plan, applied: Vec::new(), end: End::Planned, seen: seen(input) };
     let Intention::Apply { progress, shown } = intention else {
         return planned;
     };
@@ -50,28 +49,18 @@ pub async fn reconcile(input: &TargetInput, arm: &Arm, fence: &Fence, intention:
     }
     if shown.is_some_and(|shown| planned.plan.steps.iter().any(|step| !shown.contains(step))) {
         let why = "the table or the document changed since the plan was shown; look at it again".to_owned();
-        return Outcome {
-            end: End::Waiting { why, seconds: None },
-            ..planned
-        };
+        return Outcome { end: End::Waiting { why, seconds: None }, ..planned };
     }
     if gathered.observed.updating {
         let why = "another operation on the target is under way".to_owned();
-        return Outcome {
-            end: End::Waiting { why, seconds: Some(10) },
-            ..planned
-        };
+        return Outcome { end: End::Waiting { why, seconds: Some(10) }, ..planned };
     }
     progress.started(&input.id, planned.plan.steps.len());
     let mut applied = Vec::new();
     let taken = take_steps(&planned.plan, input, arm, fence, kind, progress, &mut applied).await;
     if let Err(stop) = taken {
         let steps = planned.plan.steps[applied.len()..].to_vec();
-        return Outcome {
-            plan: Plan { steps, ..planned.plan },
-            applied,
-            end: stop.into(),
-        };
+        return Outcome { plan: Plan { steps, ..planned.plan }, applied, end: stop.into(), seen: seen(input) };
     }
     read_back(input, arm, fence, kind, applied, planned.plan).await
 }
@@ -87,40 +76,24 @@ async fn gather(input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) 
     let observed = observe(input, arm, fence, kind).await?;
     let limits = arm.limits(&input.id.subscription, &observed.location).await;
     let mut notes = Vec::new();
-    for wishes in input
-        .contributions
-        .iter()
-        .filter_map(|c| c.outcome.as_ref().ok())
-        .filter(|w| w.pair_is_automatic)
-    {
+    for wishes in input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).filter(|w| w.pair_is_automatic) {
         if let Some(by_arm) = arm.paired_region(&input.id.subscription, wishes.region.as_str()).await {
             notes.extend(effect::pair_differs(wishes, &by_arm));
         }
     }
-    Ok(Gathered {
-        observed,
-        limits,
-        notes,
-    })
+    Ok(Gathered { observed, limits, notes })
 }
 
 async fn observe(input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) -> Result<Observed, Stop> {
     let body = arm.read(&input.id, fence).await?;
-    kind.observe(&input.id, &body)
-        .map_err(|error| Stop::Unreadable(error.to_string()))
+    kind.observe(&input.id, &body).map_err(|error| Stop::Unreadable(error.to_string()))
 }
 
 /// The guarded plan. Pure.
 fn decide(input: &TargetInput, gathered: &Gathered) -> Plan {
     let mut plan = entries::plan(input, &gathered.observed, gathered.limits);
     plan.warnings.extend(gathered.notes.iter().cloned());
-    guard::guard(
-        plan,
-        Situation {
-            input,
-            observed: &gathered.observed,
-        },
-    )
+    guard::guard(plan, Situation { input, observed: &gathered.observed })
 }
 
 async fn take_steps(
@@ -143,18 +116,9 @@ async fn take_steps(
         }
         let operation = arm.send(&kind.request(&input.id, step), fence).await?;
         arm.settle(&operation, fence).await?;
-        audit(
-            plan,
-            input,
-            step,
-            &hash.to_string(),
-            operation.correlation_id.as_deref(),
-        );
+        audit(plan, input, step, &hash.to_string(), operation.correlation_id.as_deref());
         progress.taken(&input.id, step);
-        applied.push(Applied {
-            step: step.clone(),
-            correlation_id: operation.correlation_id,
-        });
+        applied.push(Applied { step: step.clone(), correlation_id: operation.correlation_id });
         if index == 0 && plan.steps.len() > 1 {
             // The canary: what the first step did not do, the others will not do either.
             verify(std::slice::from_ref(step), input, arm, fence, kind).await?;
@@ -173,10 +137,7 @@ async fn verify(steps: &[Step], input: &TargetInput, arm: &Arm, fence: &Fence, k
 }
 
 fn in_effect(step: &Step, observed: &Observed) -> bool {
-    let entry = observed
-        .entries
-        .iter()
-        .find(|entry| entry.name.eq_ignore_ascii_case(&step.entry));
+    let entry = observed.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(&step.entry));
     match (&step.next_hop, entry) {
         (Some(hop), Some(entry)) => entry.address == step.address && entry.next_hop == *hop && !entry.failed,
         (None, None) => true,
@@ -197,18 +158,9 @@ async fn still_as_planned(
     };
     // A child route has the shape of an element of its table's list.
     let table = serde_json::json!({"location": "", "properties": {"routes": [route]}});
-    let observed = kind
-        .observe(&input.id, &table)
-        .map_err(|error| Stop::Unreadable(error.to_string()))?;
-    let now = observed
-        .entries
-        .first()
-        .map(|entry| (entry.address.clone(), entry.next_hop.clone()));
-    if now == step.before {
-        Ok(())
-    } else {
-        Err(Stop::Changed(step.entry.clone()))
-    }
+    let observed = kind.observe(&input.id, &table).map_err(|error| Stop::Unreadable(error.to_string()))?;
+    let now = observed.entries.first().map(|entry| (entry.address.clone(), entry.next_hop.clone()));
+    if now == step.before { Ok(()) } else { Err(Stop::Changed(step.entry.clone())) }
 }
 
 /// Reads the target once more: what is left to do is what counts, not what was sent.
@@ -227,16 +179,11 @@ async fn read_back(
                 None => End::Applied,
                 Some(step) => Stop::NotInEffect(step.entry.clone()).into(),
             };
-            Outcome { plan, applied, end }
+            Outcome { plan, applied, end, seen: seen(input) }
         }
-        Err(stop) => Outcome {
-            plan: Plan {
-                steps: Vec::new(),
-                ..before
-            },
-            applied,
-            end: stop.into(),
-        },
+        Err(stop) => {
+            Outcome { plan: Plan { steps: Vec::new(), ..before }, applied, end: stop.into(), seen: seen(input) }
+        }
     }
 }
 
@@ -306,42 +253,25 @@ fn end_of(refusal: &Refusal) -> End {
     let wait = refusal.retry_after.map(|wait| wait.as_secs().max(1));
     match refusal.class() {
         Class::Blocked(reason) => End::Blocked { reason, failure },
-        Class::NotFound => End::Blocked {
-            reason: BlockedReason::NotFound,
-            failure,
-        },
-        Class::Refused => End::Blocked {
-            reason: BlockedReason::Refused,
-            failure,
-        },
-        Class::Busy => End::Waiting {
-            why: failure.to_string(),
-            seconds: wait.or(Some(30)),
-        },
-        Class::Throttled => End::Waiting {
-            why: failure.to_string(),
-            seconds: wait.or(Some(60)),
-        },
-        Class::Stale => End::Waiting {
-            why: failure.to_string(),
-            seconds: Some(2),
-        },
+        Class::NotFound => End::Blocked { reason: BlockedReason::NotFound, failure },
+        Class::Refused => End::Blocked { reason: BlockedReason::Refused, failure },
+        Class::Busy => End::Waiting { why: failure.to_string(), seconds: wait.or(Some(30)) },
+        Class::Throttled => End::Waiting { why: failure.to_string(), seconds: wait.or(Some(60)) },
+        Class::Stale => End::Waiting { why: failure.to_string(), seconds: Some(2) },
         Class::Transient | Class::Unauthenticated => End::Failed(failure),
     }
 }
 
+/// The target could not be looked at.
 fn stopped_at_once(input: &TargetInput, stop: Stop) -> Outcome {
     let end: End = stop.into();
     let plan = match &end {
         End::Blocked { reason, failure } => Plan::blocked(input, *reason, failure.to_string()),
-        _ => Plan {
-            blocked: None,
-            ..Plan::blocked(input, BlockedReason::Unresolved, String::new())
-        },
+        _ => Plan::unknown(input),
     };
-    Outcome {
-        plan,
-        applied: Vec::new(),
-        end,
-    }
+    Outcome { plan, applied: Vec::new(), end, seen: seen(input) }
+}
+
+fn seen(input: &TargetInput) -> BTreeMap<ObjectKey, i64> {
+    input.contributions.iter().map(|contribution| (contribution.network.clone(), contribution.generation)).collect()
 }

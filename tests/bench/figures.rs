@@ -98,10 +98,7 @@ fn measure(command: impl Fn() -> Command) -> Measured {
         peak_kib = peak_kib.max(ended.rusage.maxrss / 1024);
     }
     walls.sort();
-    Measured {
-        wall: walls[RUNS / 2],
-        peak_kib,
-    }
+    Measured { wall: walls[RUNS / 2], peak_kib }
 }
 
 fn tags_check(document: &Path) {
@@ -152,25 +149,13 @@ const TABLE: &str =
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt";
 
 fn idle_memory(folder: &Path, document: &Path) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let world = armsim::model::World::default()
-        .with_time_scale(0.001)
-        .with_route_table(TABLE, "eastus2", &[]);
-    let simulator = runtime
-        .block_on(armsim::server::start(world, armsim::server::Options::default()))
-        .expect("armsim");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let world = armsim::model::World::default().with_time_scale(0.001).with_route_table(TABLE, "eastus2", &[]);
+    let simulator = runtime.block_on(armsim::server::start(world, armsim::server::Options::default())).expect("armsim");
     let published = format!(r#"{{"file": "{}"}}"#, document.display());
     let response = runtime.block_on(async {
         let url = format!("{}/publish", simulator.endpoints.control);
-        reqwest::Client::new()
-            .post(url)
-            .header("content-type", "application/json")
-            .body(published)
-            .send()
-            .await
+        reqwest::Client::new().post(url).header("content-type", "application/json").body(published).send().await
     });
     assert!(response.expect("the control interface").status().is_success());
     let (objects, state) = (folder.join("objects"), folder.join("state"));
@@ -189,13 +174,7 @@ fn idle_memory(folder: &Path, document: &Path) {
         .arg(&objects)
         .arg("--state")
         .arg(&state)
-        .args([
-            "--arm-endpoint",
-            &simulator.endpoints.arm,
-            "--authority-host",
-            &simulator.endpoints.login,
-            "--ca-file",
-        ])
+        .args(["--arm-endpoint", &simulator.endpoints.arm, "--authority-host", &simulator.endpoints.login, "--ca-file"])
         .arg(&simulator.endpoints.ca_file)
         .env("AZURE_TENANT_ID", &credentials.tenant_id)
         .env("AZURE_CLIENT_ID", &credentials.client_id)
@@ -212,10 +191,7 @@ fn idle_memory(folder: &Path, document: &Path) {
     let memory = |name: &str| -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", child.0.id())).expect("its memory");
         let line = text.lines().find(|line| line.starts_with(name)).expect("the line");
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|number| number.parse().ok())
-            .expect("a number")
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
     };
     let (now, peak) = (memory("VmRSS"), memory("VmHWM"));
     println!(

@@ -1,1 +1,22 @@
-//! The binary against the simulator.
+//! The real binary against the simulator, over real HTTPS: what a user sees, what Azure sees, and what became of the
+//! table at every moment in between.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+#![allow(clippy::needless_pass_by_value, reason = "json!({…}) reads better than &json!({…}) at every call")]
+
+mod commands;
+mod costs;
+mod documents;
+mod documents_by_http;
+mod download;
+mod exit_codes;
+mod faults;
+mod follow;
+mod harness;
+mod lifecycle;
+mod removals;
+mod secrets;
+mod sharing;
+mod specs;
+mod tables;
+mod tags;

@@ -21,10 +21,7 @@ fn plan_after(document: &Document, removal: Removal) -> (Plan, Observed) {
         id: support::table_id("rt"),
         installation: "prod".parse().unwrap(),
         contributions: vec![Contribution {
-            network: ObjectKey {
-                namespace: "ns".to_owned(),
-                name: "ml".to_owned(),
-            },
+            network: ObjectKey { namespace: "ns".to_owned(), name: "ml".to_owned() },
             generation: 1,
             mode: Mode::Sync,
             removal,
@@ -32,12 +29,7 @@ fn plan_after(document: &Document, removal: Removal) -> (Plan, Observed) {
         }],
         removals_frozen: None,
     };
-    let mut observed = Observed {
-        location: "eastus2".to_owned(),
-        entries: vec![],
-        subnets: 1,
-        updating: false,
-    };
+    let mut observed = Observed { location: "eastus2".to_owned(), entries: vec![], subnets: 1, updating: false };
     for step in guarded(&input(&BASE), &observed, Limits::DEFAULT).steps {
         apply(&step, &mut observed).unwrap();
     }

@@ -107,16 +107,8 @@ impl Network {
     }
 
     fn contribution(&self, document: &Document) -> Contribution {
-        let families = if self.ipv6 {
-            BTreeSet::from([Family::V4, Family::V6])
-        } else {
-            BTreeSet::from([Family::V4])
-        };
-        let approval = if self.approval {
-            Approval::Always
-        } else {
-            Approval::Never
-        };
+        let families = if self.ipv6 { BTreeSet::from([Family::V4, Family::V6]) } else { BTreeSet::from([Family::V4]) };
+        let approval = if self.approval { Approval::Always } else { Approval::Never };
         let intent = Intent {
             feed: "public".to_owned(),
             region: self.region.clone(),
@@ -127,36 +119,23 @@ impl Network {
             },
             mode: self.mode(),
             families,
-            removal: Removal {
-                hold_seconds: self.hold_seconds,
-                approval,
-            },
+            removal: Removal { hold_seconds: self.hold_seconds, approval },
             services: self.services.clone(),
             route_tables: vec![],
         };
         let table = RouteTableIntent {
             id: support::table_id("rt-ml"),
             next_hop: hop(&self.next_hop),
-            addressing: if self.by_tag {
-                Addressing::ServiceTag
-            } else {
-                Addressing::Prefixes
-            },
+            addressing: if self.by_tag { Addressing::ServiceTag } else { Addressing::Prefixes },
             default_route: self.default_route.as_ref().map(|text| text.parse().unwrap()),
         };
         let outcome = if self.no_document {
-            Err(Unresolved::NoDocument {
-                feed: "public".to_owned(),
-                why: "none was accepted yet".to_owned(),
-            })
+            Err(Unresolved::NoDocument { feed: "public".to_owned(), why: "none was accepted yet".to_owned() })
         } else {
             desired::wishes(&intent, &table, document, &Regions::built_in())
         };
         Contribution {
-            network: ObjectKey {
-                namespace: "team".to_owned(),
-                name: self.name.clone(),
-            },
+            network: ObjectKey { namespace: "team".to_owned(), name: self.name.clone() },
             generation: 1,
             mode: intent.mode,
             removal: intent.removal,
@@ -179,21 +158,10 @@ impl Case {
     fn observed(&self) -> Observed {
         let written = self.routes.iter().map(|(name, text)| {
             let (address, rest) = text.split_once(' ').unwrap();
-            entry(
-                name,
-                address,
-                rest.trim_end_matches(" failed"),
-                rest.ends_with(" failed"),
-            )
+            entry(name, address, rest.trim_end_matches(" failed"), rest.ends_with(" failed"))
         });
-        let others = (0..self.others).map(|n| {
-            entry(
-                &format!("other-{n}"),
-                &format!("172.16.{}.{}/32", n / 256, n % 256),
-                "VnetLocal",
-                false,
-            )
-        });
+        let others = (0..self.others)
+            .map(|n| entry(&format!("other-{n}"), &format!("172.16.{}.{}/32", n / 256, n % 256), "VnetLocal", false));
         let by_tag = (0..self.others_by_tag)
             .map(|n| entry(&format!("other-tag-{n}"), &format!("Service{n}"), "Internet", false));
         Observed {
@@ -206,11 +174,7 @@ impl Case {
 
     fn text(&self) -> String {
         let document = self.document();
-        let mut contributions: Vec<_> = self
-            .networks
-            .iter()
-            .map(|network| network.contribution(&document))
-            .collect();
+        let mut contributions: Vec<_> = self.networks.iter().map(|network| network.contribution(&document)).collect();
         contributions.sort_by(|a, b| a.network.cmp(&b.network));
         let input = TargetInput {
             id: support::table_id("rt-ml"),
@@ -218,10 +182,7 @@ impl Case {
             contributions,
             removals_frozen: self.removals_frozen.clone(),
         };
-        let limits = Limits {
-            entries: self.limit,
-            ..Limits::DEFAULT
-        };
+        let limits = Limits { entries: self.limit, ..Limits::DEFAULT };
         let plan = guarded(&input, &self.observed(), limits);
         let exit = match plan.standing() {
             Standing::Done => 0,
@@ -233,18 +194,12 @@ impl Case {
 }
 
 fn entry(name: &str, address: &str, next_hop: &str, failed: bool) -> ObservedEntry {
-    ObservedEntry {
-        name: name.to_owned(),
-        address: support::address(address),
-        next_hop: hop(next_hop),
-        failed,
-    }
+    ObservedEntry { name: name.to_owned(), address: support::address(address), next_hop: hop(next_hop), failed }
 }
 
 fn files(folder: &Path, extension: &str) -> BTreeSet<PathBuf> {
     let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    all.filter(|path| path.extension().is_some_and(|found| found == extension))
-        .collect()
+    all.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }
 
 #[test]
@@ -264,15 +219,7 @@ fn golden_plans_are_as_written() {
             different.push(format!("{} should be\n{text}", golden.display()));
         }
     }
-    assert!(
-        different.is_empty(),
-        "{}\nAMLNET_UPDATE_GOLDEN=1 writes them anew",
-        different.join("\n")
-    );
+    assert!(different.is_empty(), "{}\nAMLNET_UPDATE_GOLDEN=1 writes them anew", different.join("\n"));
     let texts: BTreeSet<PathBuf> = files(&folder, "txt");
-    assert_eq!(
-        texts,
-        cases.iter().map(|path| path.with_extension("txt")).collect(),
-        "each text belongs to a case"
-    );
+    assert_eq!(texts, cases.iter().map(|path| path.with_extension("txt")).collect(), "each text belongs to a case");
 }

@@ -55,13 +55,7 @@ pub(crate) fn scan(source: &str, module: &[String]) -> Scan {
     let mut modules: Vec<(String, usize)> = Vec::new();
     let (mut at, mut depth) = (0, 0);
     while at < tokens.len() {
-        let here = || {
-            module
-                .iter()
-                .cloned()
-                .chain(modules.iter().map(|(name, _)| name.clone()))
-                .collect()
-        };
+        let here = || module.iter().cloned().chain(modules.iter().map(|(name, _)| name.clone())).collect();
         match &tokens[at] {
             Token::Sign('{') => depth += 1,
             Token::Sign('}') => {
@@ -83,12 +77,7 @@ pub(crate) fn scan(source: &str, module: &[String]) -> Scan {
                 at += 1;
                 let mut paths = Vec::new();
                 use_tree(&tokens, &mut at, &[], &mut paths);
-                let reference = |segments| Reference {
-                    module: here(),
-                    segments,
-                    in_use: true,
-                    followed_by: None,
-                };
+                let reference = |segments| Reference { module: here(), segments, in_use: true, followed_by: None };
                 scan.references.extend(paths.into_iter().map(reference));
             }
             Token::Word(_) => {
@@ -97,12 +86,7 @@ pub(crate) fn scan(source: &str, module: &[String]) -> Scan {
                     Some(Token::Sign(sign)) => Some(*sign),
                     _ => None,
                 };
-                scan.references.push(Reference {
-                    module: here(),
-                    segments,
-                    in_use: false,
-                    followed_by,
-                });
+                scan.references.push(Reference { module: here(), segments, in_use: false, followed_by });
                 continue;
             }
             Token::Separator | Token::Sign(_) => {}
@@ -169,9 +153,7 @@ fn without_tests(tokens: &[Token], module: &[String], test_modules: &mut Vec<Vec
         Token::Sign(sign) => sign.to_string(),
     };
     let starts = |at: usize, with: &[&str]| {
-        with.iter()
-            .enumerate()
-            .all(|(n, expected)| tokens.get(at + n).is_some_and(|token| text(token) == *expected))
+        with.iter().enumerate().all(|(n, expected)| tokens.get(at + n).is_some_and(|token| text(token) == *expected))
     };
     if starts(0, &["#", "!", "[", "cfg", "(", "test", ")", "]"]) {
         return Vec::new();

@@ -8,34 +8,16 @@ use crate::support::manifest_dir;
 
 /// From the top down; a module may import those of later rows, never one of its own row. A new module of the crate
 /// gets its place here.
-const ORDER: [&[&str]; 8] = [
-    &["main"],
-    &["commands"],
-    &["app"],
-    &["reconcile"],
-    &["azure", "store"],
-    &["feed"],
-    &["api"],
-    &["domain"],
-];
+const ORDER: [&[&str]; 8] =
+    [&["main"], &["commands"], &["app"], &["reconcile"], &["azure", "store"], &["feed"], &["api"], &["domain"]];
 
 /// Import nothing of this crate. All may use them but the two lowest rows.
 const LEAVES: [&str; 2] = ["telemetry", "metrics"];
 const WITHOUT_LEAVES: [&str; 2] = ["api", "domain"];
 
 /// What `domain` may import beside itself: libraries that compute and nothing else.
-const PURE_CRATES: [&str; 10] = [
-    "std",
-    "core",
-    "alloc",
-    "ipnet",
-    "jiff",
-    "serde",
-    "serde_json",
-    "serde_yaml",
-    "sha2",
-    "strsim",
-];
+const PURE_CRATES: [&str; 10] =
+    ["std", "core", "alloc", "ipnet", "jiff", "serde", "serde_json", "serde_yaml", "sha2", "strsim"];
 const PURE_MACRO_CRATES: [&str; 1] = ["thiserror"];
 
 /// The beginnings of paths that `domain` must not name.
@@ -70,22 +52,11 @@ const IMPURE: [&str; 28] = [
     "std::random",
 ];
 /// Of these modules only what is named here is pure: time spans, and addresses without sockets.
-const PARTLY_PURE: [(&str, &[&str]); 2] = [
-    ("std::time", &["Duration"]),
-    ("std::net", &["IpAddr", "Ipv4Addr", "Ipv6Addr", "AddrParseError"]),
-];
+const PARTLY_PURE: [(&str, &[&str]); 2] =
+    [("std::time", &["Duration"]), ("std::net", &["IpAddr", "Ipv4Addr", "Ipv6Addr", "AddrParseError"])];
 /// Words that read a clock, make randomness, or depend on it, wherever they come from.
-const IMPURE_WORDS: [&str; 9] = [
-    "SystemTime",
-    "Instant",
-    "Uuid",
-    "HashMap",
-    "HashSet",
-    "RandomState",
-    "TcpStream",
-    "TcpListener",
-    "UdpSocket",
-];
+const IMPURE_WORDS: [&str; 9] =
+    ["SystemTime", "Instant", "Uuid", "HashMap", "HashSet", "RandomState", "TcpStream", "TcpListener", "UdpSocket"];
 const IMPURE_MACROS: [&str; 5] = ["println", "eprintln", "print", "eprint", "dbg"];
 
 fn row(module: &str) -> Option<usize> {
@@ -170,10 +141,7 @@ fn impurity(reference: &Reference, declared: &[String]) -> Option<String> {
 /// `src/domain/plan/mod.rs` is the module `domain::plan`.
 fn module_of(file: &str) -> Vec<String> {
     let path = file.trim_start_matches("src/").trim_end_matches(".rs");
-    path.split('/')
-        .filter(|part| *part != "mod" && *part != "lib")
-        .map(str::to_owned)
-        .collect()
+    path.split('/').filter(|part| *part != "mod" && *part != "lib").map(str::to_owned).collect()
 }
 
 fn sources(folder: &Path, name: &str, found: &mut Vec<(String, String)>) {
@@ -190,28 +158,20 @@ fn sources(folder: &Path, name: &str, found: &mut Vec<(String, String)>) {
 
 /// All violations in these sources: name and text of each file.
 fn check(files: &[(String, String)]) -> BTreeSet<String> {
-    let scans: Vec<(&str, Vec<String>, Scan)> = files
-        .iter()
-        .map(|(file, text)| (file.as_str(), module_of(file), scan(text, &module_of(file))))
-        .collect();
+    let scans: Vec<(&str, Vec<String>, Scan)> =
+        files.iter().map(|(file, text)| (file.as_str(), module_of(file), scan(text, &module_of(file)))).collect();
     let for_tests: BTreeSet<&Vec<String>> = scans.iter().flat_map(|(_, _, scanned)| &scanned.test_modules).collect();
     let is_for_tests = |module: &[String]| (1..=module.len()).any(|n| for_tests.contains(&module[..n].to_vec()));
     let checked = scans.iter().filter(|(_, module, _)| !is_for_tests(module));
     // The crate's root only declares.
-    checked
-        .filter_map(|(file, module, scanned)| Some(violations(file, scanned, module.first()?)))
-        .flatten()
-        .collect()
+    checked.filter_map(|(file, module, scanned)| Some(violations(file, scanned, module.first()?))).flatten().collect()
 }
 
 #[test]
 fn imports_go_one_way_and_the_domain_is_pure() {
     let mut files = Vec::new();
     sources(&manifest_dir().join("src"), "src", &mut files);
-    assert!(
-        files.iter().any(|(name, _)| name == "src/domain/plan/entries.rs"),
-        "the sources were not found"
-    );
+    assert!(files.iter().any(|(name, _)| name == "src/domain/plan/entries.rs"), "the sources were not found");
     let found = check(&files);
     assert!(found.is_empty(), "{}", found.into_iter().collect::<Vec<_>>().join("\n"));
 }
@@ -225,97 +185,29 @@ fn said_of(file: &str, text: &str) -> String {
 #[test]
 fn the_checker_finds_imports_against_the_order() {
     for (file, text, says) in [
-        (
-            "src/domain/plan/entries.rs",
-            "use crate::azure::Arm;",
-            "domain imports azure",
-        ),
-        (
-            "src/domain/plan/entries.rs",
-            "fn f() { crate::feed::poll() }",
-            "domain imports feed",
-        ),
-        (
-            "src/domain/plan/entries.rs",
-            "use super::super::super::api::Spec;",
-            "domain imports api",
-        ),
-        (
-            "src/domain/plan/mod.rs",
-            "fn f() -> super::super::store::World { g() }",
-            "domain imports store",
-        ),
-        (
-            "src/domain/prefix.rs",
-            "use crate::{domain::plan, telemetry::{self, span}};",
-            "domain imports telemetry",
-        ),
+        ("src/domain/plan/entries.rs", "use crate::azure::Arm;", "domain imports azure"),
+        ("src/domain/plan/entries.rs", "fn f() { crate::feed::poll() }", "domain imports feed"),
+        ("src/domain/plan/entries.rs", "use super::super::super::api::Spec;", "domain imports api"),
+        ("src/domain/plan/mod.rs", "fn f() -> super::super::store::World { g() }", "domain imports store"),
+        ("src/domain/prefix.rs", "use crate::{domain::plan, telemetry::{self, span}};", "domain imports telemetry"),
         ("src/api/mod.rs", "use crate::metrics::Counter;", "api imports metrics"),
         ("src/api/mod.rs", "use crate::feed as other;", "api imports feed"),
-        (
-            "src/azure/mod.rs",
-            "use crate::{api, store::{World}};",
-            "azure imports store",
-        ),
-        (
-            "src/store/files/mod.rs",
-            "use super::super::azure;",
-            "store imports azure",
-        ),
-        (
-            "src/feed/page.rs",
-            "mod inner { use super::super::super::azure; }",
-            "feed imports azure",
-        ),
-        (
-            "src/reconcile/target.rs",
-            "impl From<crate::commands::Plan> for X {}",
-            "reconcile imports commands",
-        ),
+        ("src/azure/mod.rs", "use crate::{api, store::{World}};", "azure imports store"),
+        ("src/store/files/mod.rs", "use super::super::azure;", "store imports azure"),
+        ("src/feed/page.rs", "mod inner { use super::super::super::azure; }", "feed imports azure"),
+        ("src/reconcile/target.rs", "impl From<crate::commands::Plan> for X {}", "reconcile imports commands"),
         ("src/app.rs", "pub use amlnet::commands::run;", "app imports commands"),
-        (
-            "src/commands/plan.rs",
-            "fn f() { let x = crate::main::Args { a: 1 }; }",
-            "commands imports main",
-        ),
-        (
-            "src/telemetry.rs",
-            "use crate::domain::prefix::Prefix;",
-            "the leaf telemetry imports domain",
-        ),
+        ("src/commands/plan.rs", "fn f() { let x = crate::main::Args { a: 1 }; }", "commands imports main"),
+        ("src/telemetry.rs", "use crate::domain::prefix::Prefix;", "the leaf telemetry imports domain"),
         ("src/feed/mod.rs", "use crate::*;", "the crate as a whole is imported"),
         ("src/feed/mod.rs", "use super::*;", "the crate as a whole is imported"),
-        (
-            "src/gadgets.rs",
-            "use crate::domain::prefix;",
-            "gadgets has no place in the order",
-        ),
-        (
-            "src/app.rs",
-            "use crate::gadgets::x;",
-            "gadgets has no place in the order",
-        ),
-        (
-            "src/domain/x.rs",
-            "#[cfg(test)]\nmod tests { use crate::azure; }\nuse crate::store;",
-            "domain imports store",
-        ),
-        (
-            "src/domain/x.rs",
-            "macro_rules! m { () => { $crate::azure::x() } }",
-            "domain imports azure",
-        ),
-        (
-            "src/domain/x.rs",
-            "fn f<'a>(x: &'a str) -> char { crate::azure::x(); 'a' }",
-            "domain imports azure",
-        ),
+        ("src/gadgets.rs", "use crate::domain::prefix;", "gadgets has no place in the order"),
+        ("src/app.rs", "use crate::gadgets::x;", "gadgets has no place in the order"),
+        ("src/domain/x.rs", "#[cfg(test)]\nmod tests { use crate::azure; }\nuse crate::store;", "domain imports store"),
+        ("src/domain/x.rs", "macro_rules! m { () => { $crate::azure::x() } }", "domain imports azure"),
+        ("src/domain/x.rs", "fn f<'a>(x: &'a str) -> char { crate::azure::x(); 'a' }", "domain imports azure"),
     ] {
-        assert!(
-            said_of(file, text).contains(says),
-            "{file}: {text}: {:?}",
-            said_of(file, text)
-        );
+        assert!(said_of(file, text).contains(says), "{file}: {text}: {:?}", said_of(file, text));
     }
 }
 
@@ -345,11 +237,7 @@ fn the_checker_finds_what_is_impure() {
         ("fn f() { std::thread::sleep(d); }", "it names std::thread"),
         ("use rand::Rng;", "it names rand"),
     ] {
-        assert!(
-            said_of("src/domain/x.rs", text).contains(says),
-            "{text}: {:?}",
-            said_of("src/domain/x.rs", text)
-        );
+        assert!(said_of("src/domain/x.rs", text).contains(says), "{text}: {:?}", said_of("src/domain/x.rs", text));
     }
 }
 
@@ -357,54 +245,27 @@ fn the_checker_finds_what_is_impure() {
 fn the_checker_lets_pass_what_is_allowed() {
     for (file, text) in [
         ("src/main.rs", "use amlnet::{commands, telemetry, app::App};"),
-        (
-            "src/commands/plan.rs",
-            "use crate::{app, azure::Arm, domain::plan, feed, metrics, reconcile, store};",
-        ),
-        (
-            "src/azure/kind/mod.rs",
-            "use crate::api; use super::super::azure::error; use super::{self as x, error::*};",
-        ),
-        (
-            "src/feed/mod.rs",
-            "use crate::domain::*; mod page; use page::Link; pub(crate) fn f() {}",
-        ),
-        (
-            "src/domain/x.rs",
-            "// use crate::azure;\n/* crate::store /* nested */ tokio::spawn */ //! std::fs\n",
-        ),
+        ("src/commands/plan.rs", "use crate::{app, azure::Arm, domain::plan, feed, metrics, reconcile, store};"),
+        ("src/azure/kind/mod.rs", "use crate::api; use super::super::azure::error; use super::{self as x, error::*};"),
+        ("src/feed/mod.rs", "use crate::domain::*; mod page; use page::Link; pub(crate) fn f() {}"),
+        ("src/domain/x.rs", "// use crate::azure;\n/* crate::store /* nested */ tokio::spawn */ //! std::fs\n"),
         (
             "src/domain/x.rs",
             "const A: &str = \"crate::azure\"; const B: &str = r#\"a \" tokio::spawn\"#; const C: char = '\"';",
         ),
-        (
-            "src/domain/x.rs",
-            "#[cfg(test)]\n#[path = \"x_tests.rs\"]\nmod tests;\nuse std::net::{IpAddr, Ipv4Addr};",
-        ),
-        (
-            "src/domain/x.rs",
-            "#[cfg(test)]\nmod tests { use crate::azure; fn f() { std::fs::read(\"}\"); } }",
-        ),
-        (
-            "src/domain/x.rs",
-            "#[cfg(test)]\nuse std::fs; use std::collections::BTreeMap;",
-        ),
+        ("src/domain/x.rs", "#[cfg(test)]\n#[path = \"x_tests.rs\"]\nmod tests;\nuse std::net::{IpAddr, Ipv4Addr};"),
+        ("src/domain/x.rs", "#[cfg(test)]\nmod tests { use crate::azure; fn f() { std::fs::read(\"}\"); } }"),
+        ("src/domain/x.rs", "#[cfg(test)]\nuse std::fs; use std::collections::BTreeMap;"),
         (
             "src/domain/x.rs",
             "use std::time::Duration; use jiff::Timestamp; fn f(now: Timestamp) { g(now); queue.next(now) }",
         ),
-        (
-            "src/domain/x.rs",
-            "use super::plan::{Step, entries}; use crate::domain::prefix::Prefix; use Mode::Sync;",
-        ),
+        ("src/domain/x.rs", "use super::plan::{Step, entries}; use crate::domain::prefix::Prefix; use Mode::Sync;"),
         (
             "src/domain/x.rs",
             "#[derive(thiserror::Error, serde::Serialize)] pub(super) struct E; pub(in crate::domain) fn f() {}",
         ),
-        (
-            "src/domain/x.rs",
-            "fn f<'a>(x: &'a str) -> impl Iterator<Item = char> + use<'a> { x.chars() }",
-        ),
+        ("src/domain/x.rs", "fn f<'a>(x: &'a str) -> impl Iterator<Item = char> + use<'a> { x.chars() }"),
         ("src/lib.rs", "pub mod domain; pub mod azure;"),
     ] {
         assert_eq!(said_of(file, text), "", "{text}");
@@ -414,10 +275,7 @@ fn the_checker_lets_pass_what_is_allowed() {
 #[test]
 fn a_file_that_is_compiled_for_tests_only_is_not_checked() {
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-    let testing = file(
-        "src/domain/testing.rs",
-        "use crate::azure; fn f() { std::fs::read(x); }",
-    );
+    let testing = file("src/domain/testing.rs", "use crate::azure; fn f() { std::fs::read(x); }");
     let with = |declaration: &str| check(&[testing.clone(), file("src/domain/mod.rs", declaration)]);
     assert_eq!(with("#[cfg(test)]\npub(crate) mod testing;"), BTreeSet::new());
     assert_eq!(with("pub(crate) mod testing;").len(), 2);

@@ -53,23 +53,11 @@ fn wishes(entries: Vec<(&str, &str)>) -> Wishes {
     let wish = |(at, to): (&str, &str)| {
         let purpose = match at {
             "0.0.0.0/0" => Purpose::DefaultRoute,
-            _ => Purpose::Service {
-                service: "S".to_owned(),
-                region: None,
-            },
+            _ => Purpose::Service { service: "S".to_owned(), region: None, paired: false },
         };
-        (
-            address(at),
-            Wish {
-                next_hop: hop(to),
-                purposes: BTreeSet::from([purpose]),
-            },
-        )
+        (address(at), Wish { next_hop: hop(to), purposes: BTreeSet::from([purpose]) })
     };
-    Wishes {
-        entries: entries.into_iter().map(wish).collect(),
-        ..NO_WISHES.clone()
-    }
+    Wishes { entries: entries.into_iter().map(wish).collect(), ..NO_WISHES.clone() }
 }
 
 fn contribution(name: String) -> impl Strategy<Value = Contribution> {
@@ -85,10 +73,7 @@ fn contribution(name: String) -> impl Strategy<Value = Contribution> {
         1 => Just(CAREFUL),
     ];
     (outcome, mode, removal).prop_map(move |(outcome, mode, removal)| Contribution {
-        network: ObjectKey {
-            namespace: "ns".to_owned(),
-            name: name.clone(),
-        },
+        network: ObjectKey { namespace: "ns".to_owned(), name: name.clone() },
         generation: 1,
         mode,
         removal,
@@ -105,23 +90,14 @@ fn contributions() -> impl Strategy<Value = Vec<Contribution>> {
 fn route(at: &'static str) -> impl Strategy<Value = Option<ObservedEntry>> {
     let owner = select(&["prod", "prod", "prod", "prod", "test", ""][..]);
     let named_for = prop_oneof![3 => Just(at), 1 => select(&ADDRESSES[..])];
-    let shape = (
-        any::<bool>(),
-        prop::bool::weighted(0.2),
-        prop::bool::weighted(0.2),
-        prop::bool::weighted(0.2),
-    );
+    let shape = (any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
     (owner, named_for, select(&HOPS[..]), shape).prop_map(
         move |(owner, named_for, to, (there, upper, upper_tag, failed))| {
             let name = match owner {
                 "" => format!("theirs-{}", at.replace(['/', ':'], "-")),
                 owner => entry_name(&owner.parse().unwrap(), named_for),
             };
-            let at = if upper_tag && !at.contains('/') {
-                at.to_uppercase()
-            } else {
-                at.to_owned()
-            };
+            let at = if upper_tag && !at.contains('/') { at.to_uppercase() } else { at.to_owned() };
             there.then(|| ObservedEntry {
                 name: if upper { name.to_uppercase() } else { name },
                 address: address(&at),
@@ -136,17 +112,8 @@ fn observed() -> impl Strategy<Value = Observed> {
     ADDRESSES.map(route).prop_map(|routes| {
         // Azure holds one route per name.
         let mut names = BTreeSet::new();
-        let entries = routes
-            .into_iter()
-            .flatten()
-            .filter(|entry| names.insert(entry.name.to_lowercase()))
-            .collect();
-        Observed {
-            location: "eastus2".to_owned(),
-            entries,
-            subnets: 1,
-            updating: false,
-        }
+        let entries = routes.into_iter().flatten().filter(|entry| names.insert(entry.name.to_lowercase())).collect();
+        Observed { location: "eastus2".to_owned(), entries, subnets: 1, updating: false }
     })
 }
 
@@ -167,19 +134,11 @@ fn world() -> impl Strategy<Value = World> {
 
 fn at<'a>(observed: &'a Observed, address: &Address) -> Option<&'a ObservedEntry> {
     let text = address.to_string();
-    observed
-        .entries
-        .iter()
-        .find(|entry| entry.address.to_string().eq_ignore_ascii_case(&text))
+    observed.entries.iter().find(|entry| entry.address.to_string().eq_ignore_ascii_case(&text))
 }
 
 fn foreign(world: &World, observed: &Observed) -> Vec<ObservedEntry> {
-    observed
-        .entries
-        .iter()
-        .filter(|entry| !entry.is_ours(&world.input.installation))
-        .cloned()
-        .collect()
+    observed.entries.iter().filter(|entry| !entry.is_ours(&world.input.installation)).cloned().collect()
 }
 
 proptest! {
@@ -196,7 +155,9 @@ proptest! {
     #[test]
     fn after_an_unguarded_plan_the_table_holds_what_is_wanted(world in world()) {
         let plan = world.raw_plan();
-        prop_assume!(plan.blocked.is_none());
+        if plan.blocked.is_some() {
+            return Ok(());
+        }
         let last = states(&plan.steps, &world.observed)?.pop().unwrap();
         for (address, entry) in Desired::union(&world.input.contributions).entries {
             let holds = at(&last, &address).is_some_and(|found| found.next_hop == entry.next_hop);

@@ -33,18 +33,13 @@ pub(crate) fn document_json(change_number: u64, tags: &Tags) -> Value {
         if let Some((service, _)) = regional
             && !tags.contains_key(service)
         {
-            all.entry(service.to_owned())
-                .or_default()
-                .extend(prefixes.iter().cloned());
+            all.entry(service.to_owned()).or_default().extend(prefixes.iter().cloned());
         }
     }
     let values: Vec<Value> = all
         .iter()
         .map(|(name, prefixes)| {
-            let region = name
-                .split_once('.')
-                .map(|(_, region)| region.to_lowercase())
-                .unwrap_or_default();
+            let region = name.split_once('.').map(|(_, region)| region.to_lowercase()).unwrap_or_default();
             let features = (region.is_empty()).then_some(["API", "NSG", "UDR", "FW"]);
             json!({"name": name, "id": name, "properties": {"changeNumber": 1, "region": region, "regionId": 0,
                 "platform": "Azure", "systemService": "", "addressPrefixes": prefixes, "networkFeatures": features}})
@@ -60,17 +55,14 @@ pub(crate) fn table_id(name: &str) -> ResourceId {
 
 /// A prefix where it is one, else a service tag.
 pub(crate) fn address(text: &str) -> Address {
-    text.parse()
-        .map_or_else(|_| Address::Tag(text.to_owned()), Address::Prefix)
+    text.parse().map_or_else(|_| Address::Tag(text.to_owned()), Address::Prefix)
 }
 
 /// `Internet`, the address of an appliance, or any other that may stand in a table.
 pub(crate) fn hop(text: &str) -> NextHop {
     match text {
         "Internet" => NextHop::Internet,
-        _ => text
-            .parse()
-            .map_or_else(|_| NextHop::Other(text.to_owned()), NextHop::VirtualAppliance),
+        _ => text.parse().map_or_else(|_| NextHop::Other(text.to_owned()), NextHop::VirtualAppliance),
     }
 }
 
@@ -86,40 +78,20 @@ pub(crate) fn executable(plan: &Plan) -> &[Step] {
 /// What Azure does with one step. Fails on what Azure would refuse, and on what is not as the step says it is.
 pub(crate) fn apply(step: &Step, observed: &mut Observed) -> Result<(), TestCaseError> {
     let same_address = |a: &Address, b: &Address| a.to_string().eq_ignore_ascii_case(&b.to_string());
-    let position = observed
-        .entries
-        .iter()
-        .position(|entry| entry.name.eq_ignore_ascii_case(&step.entry));
-    prop_assert_eq!(
-        position.is_some(),
-        step.action != Action::Add,
-        "by its name, {:?}",
-        step
-    );
-    let before = position
-        .map(|at| observed.entries.remove(at))
-        .map(|entry| (entry.address, entry.next_hop));
+    let position = observed.entries.iter().position(|entry| entry.name.eq_ignore_ascii_case(&step.entry));
+    prop_assert_eq!(position.is_some(), step.action != Action::Add, "by its name, {:?}", step);
+    let before = position.map(|at| observed.entries.remove(at)).map(|entry| (entry.address, entry.next_hop));
     prop_assert_eq!(&before, &step.before, "{:?} does not know what it replaces", step);
     prop_assert_eq!(step.next_hop.is_none(), step.action == Action::Remove);
     let Some(next_hop) = step.next_hop.clone() else {
         return Ok(());
     };
     prop_assert!(
-        !observed
-            .entries
-            .iter()
-            .any(|entry| same_address(&entry.address, &step.address)),
+        !observed.entries.iter().any(|entry| same_address(&entry.address, &step.address)),
         "collides: {step:?}"
     );
-    let entry = ObservedEntry {
-        name: step.entry.clone(),
-        address: step.address.clone(),
-        next_hop,
-        failed: false,
-    };
-    observed
-        .entries
-        .insert(position.unwrap_or(observed.entries.len()), entry);
+    let entry = ObservedEntry { name: step.entry.clone(), address: step.address.clone(), next_hop, failed: false };
+    observed.entries.insert(position.unwrap_or(observed.entries.len()), entry);
     Ok(())
 }
 
@@ -146,14 +118,8 @@ pub(crate) fn table() -> RouteTableIntent {
     }
 }
 
-pub(crate) const AT_ONCE: Removal = Removal {
-    hold_seconds: 0,
-    approval: Approval::Never,
-};
-pub(crate) const CAREFUL: Removal = Removal {
-    hold_seconds: 42 * 86400,
-    approval: Approval::Always,
-};
+pub(crate) const AT_ONCE: Removal = Removal { hold_seconds: 0, approval: Approval::Never };
+pub(crate) const CAREFUL: Removal = Removal { hold_seconds: 42 * 86400, approval: Approval::Always };
 
 /// The tags of a small document in which the identity holds.
 pub(crate) fn base_tags() -> Tags {
@@ -161,28 +127,14 @@ pub(crate) fn base_tags() -> Tags {
         ("AzureCloud.eastus2", &["20.0.0.0/8", "2603:1030::/32"]),
         ("AzureCloud.centralus", &["40.0.0.0/8"]),
         ("AzureCloud.westus3", &["50.0.0.0/8"]),
-        (
-            "AzureMachineLearning",
-            &[
-                "20.1.0.0/26",
-                "20.1.0.64/26",
-                "2603:1030:1::/122",
-                "40.1.0.0/26",
-                "50.1.0.0/26",
-            ],
-        ),
-        (
-            "AzureMachineLearning.EastUS2",
-            &["20.1.0.0/26", "20.1.0.64/26", "2603:1030:1::/122"],
-        ),
+        ("AzureMachineLearning", &["20.1.0.0/26", "20.1.0.64/26", "2603:1030:1::/122", "40.1.0.0/26", "50.1.0.0/26"]),
+        ("AzureMachineLearning.EastUS2", &["20.1.0.0/26", "20.1.0.64/26", "2603:1030:1::/122"]),
         ("AzureMachineLearning.CentralUS", &["40.1.0.0/26"]),
         ("AzureMachineLearning.WestUS3", &["50.1.0.0/26"]),
         ("Storage", &["20.3.0.0/16"]),
         ("Storage.EastUS2", &["20.3.0.0/16"]),
     ];
-    rows.iter()
-        .map(|(name, list)| ((*name).to_owned(), list.iter().map(ToString::to_string).collect()))
-        .collect()
+    rows.iter().map(|(name, list)| ((*name).to_owned(), list.iter().map(ToString::to_string).collect())).collect()
 }
 
 pub(crate) static BASE: LazyLock<Document> =

@@ -13,15 +13,17 @@ use crate::domain::resource_id::{ResourceId, TargetKind};
 /// A request that changes exactly one thing that is wholly ours.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
-    PutRoute {
-        table: ResourceId,
-        name: String,
-        route: Box<models::Route>,
-    },
-    DeleteRoute {
-        table: ResourceId,
-        name: String,
-    },
+    PutRoute { table: ResourceId, name: String, route: Box<models::Route> },
+    DeleteRoute { table: ResourceId, name: String },
+}
+
+impl Write {
+    /// Whose budget of requests it counts against.
+    pub fn subscription(&self) -> &str {
+        match self {
+            Self::PutRoute { table, .. } | Self::DeleteRoute { table, .. } => &table.subscription,
+        }
+    }
 }
 
 /// An ARM object that is not what its kind looks like.

@@ -19,30 +19,16 @@ pub struct RouteTable;
 
 impl Kind for RouteTable {
     fn observe(&self, id: &ResourceId, body: &Value) -> Result<Observed, UnreadableResource> {
-        let refuse = |what: &str| UnreadableResource {
-            id: id.clone(),
-            what: what.to_owned(),
-        };
-        let properties = body["properties"]
-            .as_object()
-            .ok_or_else(|| refuse("it has no properties"))?;
+        let refuse = |what: &str| UnreadableResource { id: id.clone(), what: what.to_owned() };
+        let properties = body["properties"].as_object().ok_or_else(|| refuse("it has no properties"))?;
         // A table without routes has an empty list. No list at all is an answer we do not understand, and an empty
         // table would be filled, so it must not be taken for one.
-        let routes = properties
-            .get("routes")
-            .and_then(Value::as_array)
-            .ok_or_else(|| refuse("it has no routes"))?;
+        let routes = properties.get("routes").and_then(Value::as_array).ok_or_else(|| refuse("it has no routes"))?;
         let location = body["location"].as_str().ok_or_else(|| refuse("it has no location"))?;
-        let entries = routes
-            .iter()
-            .map(|route| entry(route).ok_or_else(|| refuse("a route has no name or address")));
+        let entries = routes.iter().map(|route| entry(route).ok_or_else(|| refuse("a route has no name or address")));
         let entries: Vec<ObservedEntry> = entries.collect::<Result<_, _>>()?;
-        let updating = |value: &Value| {
-            matches!(
-                value["properties"]["provisioningState"].as_str(),
-                Some("Updating" | "Deleting")
-            )
-        };
+        let updating =
+            |value: &Value| matches!(value["properties"]["provisioningState"].as_str(), Some("Updating" | "Deleting"));
         Ok(Observed {
             location: location.to_owned(),
             entries,
@@ -66,16 +52,8 @@ impl Kind for RouteTable {
             next_hop_ip_address: address,
             ..models::RoutePropertiesFormat::new(kind)
         };
-        let route = models::Route {
-            properties: Some(properties),
-            name: Some(name.clone()),
-            ..Default::default()
-        };
-        Write::PutRoute {
-            table,
-            name,
-            route: Box::new(route),
-        }
+        let route = models::Route { properties: Some(properties), name: Some(name.clone()), ..Default::default() };
+        Write::PutRoute { table, name, route: Box::new(route) }
     }
 }
 
@@ -84,9 +62,7 @@ fn entry(route: &Value) -> Option<ObservedEntry> {
     let address = properties["addressPrefix"].as_str()?;
     Some(ObservedEntry {
         name: route["name"].as_str()?.to_owned(),
-        address: address
-            .parse()
-            .map_or_else(|_| Address::Tag(address.to_owned()), Address::Prefix),
+        address: address.parse().map_or_else(|_| Address::Tag(address.to_owned()), Address::Prefix),
         next_hop: next_hop(properties),
         failed: properties["provisioningState"].as_str() == Some("Failed"),
     })
@@ -98,13 +74,7 @@ fn next_hop(properties: &Value) -> NextHop {
     match (kind, address.map(str::parse::<IpAddr>)) {
         ("Internet", None) => NextHop::Internet,
         ("VirtualAppliance", Some(Ok(address))) => NextHop::VirtualAppliance(address),
-        _ => NextHop::Other(
-            [Some(kind), address]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" "),
-        ),
+        _ => NextHop::Other([Some(kind), address].into_iter().flatten().collect::<Vec<_>>().join(" ")),
     }
 }
 
@@ -130,16 +100,8 @@ mod tests {
     #[test]
     fn next_hops_and_addresses_are_read_as_azure_spells_them() {
         for (value, address, hop) in [
-            (
-                route("13.66.87.128/26", "Internet", None),
-                "13.66.87.128/26",
-                NextHop::Internet,
-            ),
-            (
-                route("Storage.EastUS", "Internet", Some("")),
-                "Storage.EastUS",
-                NextHop::Internet,
-            ),
+            (route("13.66.87.128/26", "Internet", None), "13.66.87.128/26", NextHop::Internet),
+            (route("Storage.EastUS", "Internet", Some("")), "Storage.EastUS", NextHop::Internet),
             (
                 route("cab:cab::/96", "VirtualAppliance", Some("ace:cab:deca:f00d::1")),
                 "cab:cab::/96",
@@ -150,18 +112,11 @@ mod tests {
                 "10.0.0.0/8",
                 NextHop::Other("VirtualNetworkGateway".into()),
             ),
-            (
-                route("10.0.0.0/8", "None", None),
-                "10.0.0.0/8",
-                NextHop::Other("None".into()),
-            ),
+            (route("10.0.0.0/8", "None", None), "10.0.0.0/8", NextHop::Other("None".into())),
         ] {
             let observed = RouteTable.observe(&id(), &table(&json!([value]))).unwrap();
             assert_eq!(
-                (
-                    observed.entries[0].address.to_string().as_str(),
-                    &observed.entries[0].next_hop
-                ),
+                (observed.entries[0].address.to_string().as_str(), &observed.entries[0].next_hop),
                 (address, &hop)
             );
         }

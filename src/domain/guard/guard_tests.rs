@@ -13,10 +13,7 @@ const NET: &str = "Internet";
 
 fn network(name: &str, mode: Mode, wanted: &[&str]) -> Contribution {
     let wanted: Vec<(&str, &str)> = wanted.iter().map(|at| (*at, NET)).collect();
-    Contribution {
-        mode,
-        ..contribution(name, &wanted)
-    }
+    Contribution { mode, ..contribution(name, &wanted) }
 }
 
 /// A table with A right, B wrong, C no longer wanted; nothing for the rest.
@@ -30,13 +27,7 @@ fn table() -> Observed {
 
 fn guarded_input(input: &TargetInput) -> Plan {
     let observed = table();
-    guard(
-        entries::plan(input, &observed, Limits::DEFAULT),
-        Situation {
-            input,
-            observed: &observed,
-        },
-    )
+    guard(entries::plan(input, &observed, Limits::DEFAULT), Situation { input, observed: &observed })
 }
 
 fn guarded(contributions: Vec<Contribution>) -> Plan {
@@ -46,24 +37,15 @@ fn guarded(contributions: Vec<Contribution>) -> Plan {
 /// What is taken, then what is held and why.
 fn summary(plan: &Plan) -> (Vec<String>, Vec<String>) {
     (
-        plan.steps
-            .iter()
-            .map(|step| format!("{:?} {}", step.action, step.address))
-            .collect(),
-        plan.held
-            .iter()
-            .map(|h| format!("{:?} {} {}", h.step.action, h.step.address, h.reason.name()))
-            .collect(),
+        plan.steps.iter().map(|step| format!("{:?} {}", step.action, step.address)).collect(),
+        plan.held.iter().map(|h| format!("{:?} {} {}", h.step.action, h.step.address, h.reason.name())).collect(),
     )
 }
 
 #[track_caller]
 fn check(contributions: Vec<Contribution>, taken: &[&str], held: &[&str]) {
     let plan = guarded(contributions);
-    let expected = (
-        taken.iter().map(ToString::to_string).collect(),
-        held.iter().map(ToString::to_string).collect(),
-    );
+    let expected = (taken.iter().map(ToString::to_string).collect(), held.iter().map(ToString::to_string).collect());
     assert_eq!(summary(&plan), expected);
 }
 
@@ -77,15 +59,7 @@ fn each_mode_goes_as_far_as_it_says() {
     let of = |mode| vec![network("ml", mode, &[NEW, A, B])];
     check(of(Mode::Sync), &[ADD, CHANGE, REMOVE], &[]);
     check(of(Mode::UpsertOnly), &[ADD, CHANGE], &["Remove 20.3.0.0/26 Mode"]);
-    check(
-        of(Mode::Observe),
-        &[],
-        &[
-            "Add 20.0.0.0/26 Mode",
-            "Change 20.2.0.0/26 Mode",
-            "Remove 20.3.0.0/26 Mode",
-        ],
-    );
+    check(of(Mode::Observe), &[], &["Add 20.0.0.0/26 Mode", "Change 20.2.0.0/26 Mode", "Remove 20.3.0.0/26 Mode"]);
 }
 
 #[test]
@@ -106,19 +80,12 @@ fn an_addition_needs_one_that_wants_and_may_and_a_removal_needs_all() {
         &[ADD, CHANGE],
         &["Remove 20.3.0.0/26 Mode"],
     );
-    check(
-        vec![network("a", Sync, &[NEW]), network("b", Sync, &[A, B])],
-        &[ADD, CHANGE, REMOVE],
-        &[],
-    );
+    check(vec![network("a", Sync, &[NEW]), network("b", Sync, &[A, B])], &[ADD, CHANGE, REMOVE], &[]);
 }
 
 #[test]
 fn a_hold_by_mode_says_whose() {
-    let plan = guarded(vec![
-        network("a", Mode::Observe, &[A, B]),
-        network("b", Mode::Sync, &[A, B]),
-    ]);
+    let plan = guarded(vec![network("a", Mode::Observe, &[A, B]), network("b", Mode::Sync, &[A, B])]);
     assert_eq!(plan.held[0].why, "ns/a is in mode Observe");
     let plan = guarded(vec![network("a", Mode::UpsertOnly, &[A, B])]);
     assert_eq!(plan.held[0].why, "ns/a is in mode UpsertOnly, which removes nothing");
@@ -138,48 +105,27 @@ fn removals_pass_only_without_hold_and_without_approval() {
         contributions[1].outcome = contributions[0].outcome.clone();
         let observed = observed(&[("amlnet.prod.20.1.0.0_26", A, NET), ("amlnet.prod.20.3.0.0_26", C, NET)]);
         let input = input(contributions);
-        let plan = guard(
-            entries::plan(&input, &observed, Limits::DEFAULT),
-            Situation {
-                input: &input,
-                observed: &observed,
-            },
-        );
+        let plan =
+            guard(entries::plan(&input, &observed, Limits::DEFAULT), Situation { input: &input, observed: &observed });
         assert_eq!(plan.held.first().map(|held| held.reason), reason, "{strict:?}");
-        assert_eq!(
-            (plan.steps.len(), plan.standing()),
-            (usize::from(reason.is_none()), standing),
-            "{strict:?}"
-        );
+        assert_eq!((plan.steps.len(), plan.standing()), (usize::from(reason.is_none()), standing), "{strict:?}");
     }
 }
 
 #[test]
 fn nothing_is_removed_while_a_need_is_unknown() {
     let plan = guarded(vec![network("a", Mode::Sync, &[A, B]), unresolved("z")]);
-    assert_eq!(
-        summary(&plan),
-        (vec![CHANGE.to_owned()], vec!["Remove 20.3.0.0/26 Hold".to_owned()])
-    );
-    assert_eq!(
-        plan.held[0].why,
-        "it is not known what ns/z needs, so nothing is removed"
-    );
+    assert_eq!(summary(&plan), (vec![CHANGE.to_owned()], vec!["Remove 20.3.0.0/26 Hold".to_owned()]));
+    assert_eq!(plan.held[0].why, "it is not known what ns/z needs, so nothing is removed");
     assert_eq!(plan.standing(), Standing::NeedsPerson);
 }
 
 #[test]
 fn nothing_is_removed_while_removals_are_frozen() {
     let frozen = "ns/broken cannot be read".to_owned();
-    let input = TargetInput {
-        removals_frozen: Some(frozen.clone()),
-        ..input(vec![network("a", Mode::Sync, &[A, B])])
-    };
+    let input = TargetInput { removals_frozen: Some(frozen.clone()), ..input(vec![network("a", Mode::Sync, &[A, B])]) };
     let plan = guarded_input(&input);
-    assert_eq!(
-        summary(&plan),
-        (vec![CHANGE.to_owned()], vec!["Remove 20.3.0.0/26 Hold".to_owned()])
-    );
+    assert_eq!(summary(&plan), (vec![CHANGE.to_owned()], vec!["Remove 20.3.0.0/26 Hold".to_owned()]));
     assert_eq!(plan.held[0].why, frozen);
 }
 
@@ -191,18 +137,10 @@ fn an_address_that_an_unknown_need_may_have_is_not_taken_away_by_a_change() {
     let frozen = Some("ns/broken cannot be read".to_owned());
     for input in [
         input(vec![resolved.clone(), unresolved("z")]),
-        TargetInput {
-            removals_frozen: frozen,
-            ..input(vec![resolved])
-        },
+        TargetInput { removals_frozen: frozen, ..input(vec![resolved]) },
     ] {
-        let plan = guard(
-            entries::plan(&input, &observed, Limits::DEFAULT),
-            Situation {
-                input: &input,
-                observed: &observed,
-            },
-        );
+        let plan =
+            guard(entries::plan(&input, &observed, Limits::DEFAULT), Situation { input: &input, observed: &observed });
         assert_eq!(summary(&plan), (vec![], vec!["Change 20.1.0.0/26 Hold".to_owned()]));
     }
 }
@@ -211,24 +149,9 @@ fn an_address_that_an_unknown_need_may_have_is_not_taken_away_by_a_change() {
 fn a_full_table_is_blocked_as_a_whole_also_when_additions_are_only_observed() {
     for mode in [Mode::Sync, Mode::Observe] {
         let input = input(vec![network("a", mode, &[NEW, A, B])]);
-        let (observed, limits) = (
-            table(),
-            Limits {
-                entries: 3,
-                tag_entries: 0,
-            },
-        );
-        let plan = guard(
-            entries::plan(&input, &observed, limits),
-            Situation {
-                input: &input,
-                observed: &observed,
-            },
-        );
-        assert_eq!(
-            plan.blocked.as_ref().map(|blocked| blocked.reason.name()),
-            Some("Capacity")
-        );
+        let (observed, limits) = (table(), Limits { entries: 3, tag_entries: 0 });
+        let plan = guard(entries::plan(&input, &observed, limits), Situation { input: &input, observed: &observed });
+        assert_eq!(plan.blocked.as_ref().map(|blocked| blocked.reason.name()), Some("Capacity"));
         assert_eq!(plan.standing(), Standing::NeedsPerson);
     }
 }
@@ -238,14 +161,5 @@ fn a_blocked_plan_passes_unchanged() {
     let input = input(vec![unresolved("a")]);
     let observed = table();
     let blocked = entries::plan(&input, &observed, Limits::DEFAULT);
-    assert_eq!(
-        guard(
-            blocked.clone(),
-            Situation {
-                input: &input,
-                observed: &observed
-            }
-        ),
-        blocked
-    );
+    assert_eq!(guard(blocked.clone(), Situation { input: &input, observed: &observed }), blocked);
 }

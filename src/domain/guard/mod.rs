@@ -17,7 +17,7 @@ pub struct Situation<'a> {
 
 type Guard = fn(Plan, Situation<'_>) -> Plan;
 
-/// In order: what the mode forbids is not asked about further; capacity counts only what is left to do.
+/// In order: what the mode forbids is not asked about further; capacity comes last, when it is known what is left.
 const CHAIN: [Guard; 3] = [mode::guard, removal::guard, capacity];
 
 /// Runs the whole chain.

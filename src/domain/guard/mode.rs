@@ -14,11 +14,7 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
             Action::Add | Action::Change => {
                 let mut wanting = contributions.iter().filter(|c| step.wanted_by.contains(&c.network));
                 let first = wanting.clone().next();
-                if wanting.any(|c| c.mode >= Mode::UpsertOnly) {
-                    None
-                } else {
-                    first
-                }
+                if wanting.any(|c| c.mode >= Mode::UpsertOnly) { None } else { first }
             }
             Action::Remove => contributions.iter().find(|c| c.mode < Mode::Sync),
         }?;

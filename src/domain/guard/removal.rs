@@ -13,7 +13,9 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     plan.hold(|step: &Step| match step.action {
         Action::Remove => unknown.clone().or_else(|| conditions.clone()),
         // A route of ours that somebody gave another address: taking it back takes that address away.
-        Action::Change if step.before.as_ref().is_some_and(|(before, _)| *before != step.address) => unknown.clone(),
+        Action::Change if step.before.as_ref().is_some_and(|(before, _)| before.folded() != step.address.folded()) => {
+            unknown.clone()
+        }
         Action::Add | Action::Change => None,
     })
 }
@@ -23,10 +25,7 @@ fn unknown_needs(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, S
         return Some((HeldReason::Hold, why.clone()));
     }
     let (network, _) = plan.unresolved.first()?;
-    Some((
-        HeldReason::Hold,
-        format!("it is not known what {network} needs, so nothing is removed"),
-    ))
+    Some((HeldReason::Hold, format!("it is not known what {network} needs, so nothing is removed")))
 }
 
 fn conditions(situation: Situation<'_>) -> Option<(HeldReason, String)> {

@@ -17,11 +17,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     if unresolved.len() == input.contributions.len() {
         let reasons: BTreeSet<String> = unresolved.iter().map(|(key, why)| format!("{key}: {why}")).collect();
         let message = reasons.into_iter().collect::<Vec<_>>().join("; ");
-        let ours = observed
-            .entries
-            .iter()
-            .filter(|entry| entry.is_ours(&input.installation))
-            .count();
+        let ours = observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)).count();
         return Plan {
             entries_now: observed.entries.len(),
             owned_now: ours,
@@ -38,12 +34,8 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     for (address, entry) in &desired.entries {
         findings.compare(address, entry, &table);
     }
-    let mut warnings: BTreeSet<_> = input
-        .contributions
-        .iter()
-        .filter_map(|c| c.outcome.as_ref().ok())
-        .flat_map(|w| w.notes.clone())
-        .collect();
+    let mut warnings: BTreeSet<_> =
+        input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| w.notes.clone()).collect();
     warnings.extend(effect::warnings(&desired, observed, &input.installation));
     findings.conflicts.sort();
     Plan {
@@ -52,7 +44,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         limits,
         entries_now: observed.entries.len(),
         owned_now: table.ours.len(),
-        steps: findings.take_steps(removals(&table, &desired)),
+        steps: findings.ordered_steps(removals(&table, &desired)),
         held: Vec::new(),
         conflicts: findings.conflicts,
         satisfied_by_others: findings.satisfied,
@@ -65,51 +57,28 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
 /// What the table holds, by owner and address.
 struct Table<'a> {
     input: &'a TargetInput,
-    ours: BTreeMap<Key, &'a ObservedEntry>,
-    foreign: BTreeMap<Key, &'a ObservedEntry>,
+    ours: BTreeMap<Address, &'a ObservedEntry>,
+    foreign: BTreeMap<Address, &'a ObservedEntry>,
     /// Every address that some contributor wants, also where they contradict each other.
-    wanted: BTreeSet<Key>,
-}
-
-/// An address as Azure compares it: tags without case.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Key(Address);
-
-impl From<&Address> for Key {
-    fn from(address: &Address) -> Self {
-        Self(match address {
-            Address::Prefix(prefix) => Address::Prefix(*prefix),
-            Address::Tag(tag) => Address::Tag(tag.to_ascii_lowercase()),
-        })
-    }
+    wanted: BTreeSet<Address>,
 }
 
 impl<'a> Table<'a> {
     fn new(input: &'a TargetInput, observed: &'a Observed, desired: &Desired) -> Self {
-        let (ours, foreign): (Vec<_>, Vec<_>) = observed
-            .entries
-            .iter()
-            .partition(|entry| entry.is_ours(&input.installation));
-        let by_address = |list: Vec<&'a ObservedEntry>| list.into_iter().map(|e| ((&e.address).into(), e)).collect();
+        let (ours, foreign): (Vec<_>, Vec<_>) =
+            observed.entries.iter().partition(|entry| entry.is_ours(&input.installation));
+        let by_address = |list: Vec<&'a ObservedEntry>| list.into_iter().map(|e| (e.address.folded(), e)).collect();
         Self {
             input,
             ours: by_address(ours),
             foreign: by_address(foreign),
-            wanted: desired
-                .entries
-                .keys()
-                .chain(desired.contradictions.keys())
-                .map(Key::from)
-                .collect(),
+            wanted: desired.entries.keys().chain(desired.contradictions.keys()).map(Address::folded).collect(),
         }
     }
 
     /// The entry of ours that bears this name, whatever its address is.
     fn named(&self, name: &str) -> Option<&'a ObservedEntry> {
-        self.ours
-            .values()
-            .find(|entry| entry.name.eq_ignore_ascii_case(name))
-            .copied()
+        self.ours.values().find(|entry| entry.name.eq_ignore_ascii_case(name)).copied()
     }
 }
 
@@ -131,12 +100,11 @@ impl Findings {
     /// | nothing, our name free           | add                                             |
     /// | nothing, our name elsewhere      | change back, or conflict where that one is wanted |
     fn compare(&mut self, address: &Address, entry: &DesiredEntry, table: &Table<'_>) {
-        if let Some(ours) = table.ours.get(&address.into()) {
+        if let Some(ours) = table.ours.get(&address.folded()) {
             if ours.next_hop != entry.next_hop || ours.failed {
-                self.changes
-                    .push(step(Action::Change, ours.name.clone(), address, entry, Some(ours)));
+                self.changes.push(step(Action::Change, ours.name.clone(), address, entry, Some(ours)));
             }
-        } else if let Some(foreign) = table.foreign.get(&address.into()) {
+        } else if let Some(foreign) = table.foreign.get(&address.folded()) {
             if foreign.next_hop == entry.next_hop {
                 self.satisfied.push((address.clone(), foreign.name.clone()));
             } else {
@@ -154,9 +122,8 @@ impl Findings {
             let name = entry_name(&table.input.installation, &address.to_string());
             match table.named(&name) {
                 None => self.additions.push(step(Action::Add, name, address, entry, None)),
-                Some(other) if !table.wanted.contains(&Key::from(&other.address)) => {
-                    self.changes
-                        .push(step(Action::Change, other.name.clone(), address, entry, Some(other)));
+                Some(other) if !table.wanted.contains(&other.address.folded()) => {
+                    self.changes.push(step(Action::Change, other.name.clone(), address, entry, Some(other)));
                 }
                 Some(other) => self.conflicts.push(Conflict {
                     address: address.clone(),
@@ -172,7 +139,7 @@ impl Findings {
     }
 
     /// Additions, changes, the default route, removals; sorted within.
-    fn take_steps(&mut self, removals: Vec<Step>) -> Vec<Step> {
+    fn ordered_steps(&mut self, removals: Vec<Step>) -> Vec<Step> {
         let mut steps: Vec<Step> = self.additions.drain(..).chain(self.changes.drain(..)).collect();
         steps.sort_by(|a, b| {
             let key = |step: &Step| (step.is_default_route(), step.action);
@@ -200,15 +167,12 @@ fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
     let taken_over = |entry: &ObservedEntry| {
         let is_its_name = |address: &Address| entry_name(&table.input.installation, &address.to_string());
         desired.entries.keys().any(|address| {
-            !table.ours.contains_key(&address.into())
-                && !table.foreign.contains_key(&address.into())
+            !table.ours.contains_key(&address.folded())
+                && !table.foreign.contains_key(&address.folded())
                 && is_its_name(address).eq_ignore_ascii_case(&entry.name)
         })
     };
-    let unwanted = table
-        .ours
-        .iter()
-        .filter(|(key, entry)| !table.wanted.contains(key) && !taken_over(entry));
+    let unwanted = table.ours.iter().filter(|(key, entry)| !table.wanted.contains(key) && !taken_over(entry));
     unwanted
         .map(|(_, entry)| Step {
             action: Action::Remove,
@@ -223,52 +187,44 @@ fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
 }
 
 fn contradiction(address: &Address, hops: &BTreeSet<(NextHop, ObjectKey)>) -> Conflict {
-    let wants: Vec<String> = hops
-        .iter()
-        .map(|(hop, network)| format!("{network} wants {hop}"))
-        .collect();
+    let wants: Vec<String> = hops.iter().map(|(hop, network)| format!("{network} wants {hop}")).collect();
     Conflict {
         address: address.clone(),
         foreign_entry: None,
-        why: format!(
-            "{}; a prefix can have one next hop, so nothing is done to it. Make them agree",
-            wants.join(", ")
-        ),
+        why: format!("{}; a prefix can have one next hop, so nothing is done to it. Make them agree", wants.join(", ")),
     }
 }
 
-/// Blocks the plan as a whole where the peak (what stands now and all additions, held ones too) would not fit; warns
-/// at 80 %. Held additions count so that mode Observe shows what would happen.
+/// Blocks the plan as a whole where the peak (what stands now and all additions) would not fit; warns at 80 %.
+///
+/// Where every addition is held, the held ones count, so that mode Observe shows what would happen; otherwise they do
+/// not, so that one Network's Observe cannot stop another's additions to a shared table.
 pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
     let is_tag = |address: &Address| matches!(address, Address::Tag(_));
-    let steps = plan.steps.iter().chain(plan.held.iter().map(|held| &held.step));
-    let additions: Vec<&Step> = steps.filter(|step| step.action == Action::Add).collect();
+    let is_addition = |step: &&Step| step.action == Action::Add;
+    let mut additions: Vec<&Step> = plan.steps.iter().filter(is_addition).collect();
+    if additions.is_empty() {
+        additions = plan.held.iter().map(|held| &held.step).filter(is_addition).collect();
+    }
     let routes = (observed.entries.len(), additions.len());
     let tags = (
         observed.entries.iter().filter(|entry| is_tag(&entry.address)).count(),
         additions.iter().filter(|step| is_tag(&step.address)).count(),
     );
     let limits = plan.limits;
-    for ((now, more), limit, what) in [
-        (routes, limits.entries, "routes"),
-        (tags, limits.tag_entries, "routes by service tag"),
-    ] {
+    for ((now, more), limit, what) in
+        [(routes, limits.entries, "routes"), (tags, limits.tag_entries, "routes by service tag")]
+    {
         let peak = now + more;
         if peak > limit && more > 0 {
             let message = format!(
                 "the table would hold {peak} {what}, its limit is {limit}; nothing is written. \
                  Remove routes of others, or have the limit raised"
             );
-            plan.blocked.get_or_insert(Blocked {
-                reason: BlockedReason::Capacity,
-                message,
-            });
+            plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
         } else if peak * 5 >= limit * 4 {
             let message = format!("the table will hold {peak} {what} of at most {limit}");
-            plan.warnings.insert(Note {
-                code: "CapacityHigh",
-                message,
-            });
+            plan.warnings.insert(Note { code: "CapacityHigh", message });
         }
     }
     plan

@@ -19,21 +19,10 @@ fn wants(list: &[(&str, &str)]) -> Vec<Contribution> {
 
 /// Everything that a plan says about addresses, one a line.
 fn findings(plan: &Plan) -> Vec<String> {
-    let hop = |step: &Step| {
-        step.next_hop
-            .as_ref()
-            .map(|hop| format!(" -> {hop}"))
-            .unwrap_or_default()
-    };
-    let steps = plan
-        .steps
-        .iter()
-        .map(|s| format!("{:?} {} {}{}", s.action, s.entry, s.address, hop(s)));
+    let hop = |step: &Step| step.next_hop.as_ref().map(|hop| format!(" -> {hop}")).unwrap_or_default();
+    let steps = plan.steps.iter().map(|s| format!("{:?} {} {}{}", s.action, s.entry, s.address, hop(s)));
     let conflicts = plan.conflicts.iter().map(|c| format!("conflict {}", c.address));
-    let satisfied = plan
-        .satisfied_by_others
-        .iter()
-        .map(|(address, name)| format!("satisfied {address} by {name}"));
+    let satisfied = plan.satisfied_by_others.iter().map(|(address, name)| format!("satisfied {address} by {name}"));
     steps.chain(conflicts).chain(satisfied).collect()
 }
 
@@ -46,35 +35,17 @@ fn check(contributions: Vec<Contribution>, routes: &[Route<'_>], expected: &[&st
 fn every_row_of_the_table_above_compare() {
     let cases: [(&[Route<'_>], &[&str]); 12] = [
         (&[(OURS_A, A, NET)], &[]),
-        (
-            &[(OURS_A, A, "10.0.0.4")],
-            &["Change amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"],
-        ),
-        (
-            &[(OURS_A, A, "None")],
-            &["Change amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"],
-        ),
+        (&[(OURS_A, A, "10.0.0.4")], &["Change amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"]),
+        (&[(OURS_A, A, "None")], &["Change amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"]),
         (&[("theirs", A, NET)], &["satisfied 20.1.0.0/26 by theirs"]),
         (&[("theirs", A, "10.0.0.4")], &["conflict 20.1.0.0/26"]),
         (&[], &["Add amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"]),
-        (
-            &[("theirs", B, "None")],
-            &["Add amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"],
-        ),
-        (
-            &[(OURS_A, B, NET)],
-            &["Change amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"],
-        ),
+        (&[("theirs", B, "None")], &["Add amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"]),
+        (&[(OURS_A, B, NET)], &["Change amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"]),
         (&[("amlnet.prod.whatever", A, NET)], &[]),
-        (
-            &[("amlnet.test.20.1.0.0_26", A, NET)],
-            &["satisfied 20.1.0.0/26 by amlnet.test.20.1.0.0_26"],
-        ),
+        (&[("amlnet.test.20.1.0.0_26", A, NET)], &["satisfied 20.1.0.0/26 by amlnet.test.20.1.0.0_26"]),
         (&[("amlnet.test.20.1.0.0_26", A, "None")], &["conflict 20.1.0.0/26"]),
-        (
-            &[("amlnet.prod2.20.1.0.0_26", B, NET)],
-            &["Add amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"],
-        ),
+        (&[("amlnet.prod2.20.1.0.0_26", B, NET)], &["Add amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet"]),
     ];
     for (routes, expected) in cases {
         check(wants(&[(A, NET)]), routes, expected);
@@ -88,10 +59,7 @@ fn a_failed_route_of_ours_is_written_again_and_a_foreign_one_is_not() {
     let plan = unguarded(wants(&[(A, NET), (B, NET)]), &table);
     assert_eq!(
         findings(&plan),
-        [
-            "Change amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet",
-            "satisfied 20.2.0.0/26 by theirs",
-        ]
+        ["Change amlnet.prod.20.1.0.0_26 20.1.0.0/26 -> Internet", "satisfied 20.2.0.0/26 by theirs",]
     );
 }
 
@@ -108,11 +76,7 @@ fn names_are_compared_without_case_and_written_as_they_stand() {
         &[("AMLNET.Prod.20.1.0.0_26", B, NET)],
         &["Change AMLNET.Prod.20.1.0.0_26 20.1.0.0/26 -> Internet"],
     );
-    check(
-        wants(&[]),
-        &[("AMLNET.Prod.20.1.0.0_26", A, NET)],
-        &["Remove AMLNET.Prod.20.1.0.0_26 20.1.0.0/26"],
-    );
+    check(wants(&[]), &[("AMLNET.Prod.20.1.0.0_26", A, NET)], &["Remove AMLNET.Prod.20.1.0.0_26 20.1.0.0/26"]);
 }
 
 #[test]
@@ -132,31 +96,19 @@ fn only_what_bears_our_name_is_removed() {
 #[test]
 fn tags_are_one_address_whatever_their_letter_case() {
     let tag = "AzureMachineLearning";
-    check(
-        wants(&[(tag, NET)]),
-        &[("amlnet.prod.AzureMachineLearning", "azuremachinelearning", NET)],
-        &[],
-    );
+    check(wants(&[(tag, NET)]), &[("amlnet.prod.AzureMachineLearning", "azuremachinelearning", NET)], &[]);
     check(
         wants(&[(tag, NET)]),
         &[("theirs", "AZUREMACHINELEARNING", NET)],
         &["satisfied AzureMachineLearning by theirs"],
     );
-    check(
-        wants(&[(tag, NET)]),
-        &[],
-        &["Add amlnet.prod.AzureMachineLearning AzureMachineLearning -> Internet"],
-    );
+    check(wants(&[(tag, NET)]), &[], &["Add amlnet.prod.AzureMachineLearning AzureMachineLearning -> Internet"]);
 }
 
 #[test]
 fn an_address_given_to_the_wrong_route_is_left_where_it_is_needed() {
     // Somebody gave our route for A the address B.
-    check(
-        wants(&[(A, NET), (B, NET)]),
-        &[(OURS_A, B, NET)],
-        &["conflict 20.1.0.0/26"],
-    );
+    check(wants(&[(A, NET), (B, NET)]), &[(OURS_A, B, NET)], &["conflict 20.1.0.0/26"]);
     check(wants(&[(A, NET), (B, NET)]), &[(OURS_A, B, NET), (OURS_B, A, NET)], &[]);
     check(
         wants(&[(A, NET), (B, NET)]),
@@ -168,24 +120,13 @@ fn an_address_given_to_the_wrong_route_is_left_where_it_is_needed() {
 #[test]
 fn a_needed_tag_is_not_taken_away_because_it_is_spelt_in_other_letter_case() {
     let moved: &[Route<'_>] = &[(OURS_A, "azuremachinelearning", NET)];
-    check(
-        wants(&[(A, NET), ("AzureMachineLearning", NET)]),
-        moved,
-        &["conflict 20.1.0.0/26"],
-    );
+    check(wants(&[(A, NET), ("AzureMachineLearning", NET)]), moved, &["conflict 20.1.0.0/26"]);
 }
 
 #[test]
 fn an_address_in_contradiction_is_not_taken_away_by_a_change() {
-    let contributors = vec![
-        contribution("a", &[(A, NET), (B, NET)]),
-        contribution("b", &[(B, "10.0.0.4")]),
-    ];
-    check(
-        contributors,
-        &[(OURS_A, B, NET)],
-        &["conflict 20.1.0.0/26", "conflict 20.2.0.0/26"],
-    );
+    let contributors = vec![contribution("a", &[(A, NET), (B, NET)]), contribution("b", &[(B, "10.0.0.4")])];
+    check(contributors, &[(OURS_A, B, NET)], &["conflict 20.1.0.0/26", "conflict 20.2.0.0/26"]);
 }
 
 #[test]
@@ -254,23 +195,14 @@ fn a_step_says_what_was_before_and_who_wants_it() {
         step.before.as_ref().map(|(at, hop)| format!("{at} {hop}")).unwrap(),
         "20.1.0.0/26 VirtualAppliance 10.0.0.4"
     );
-    assert_eq!(
-        step.wanted_by.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["ns/a", "ns/b"]
-    );
+    assert_eq!(step.wanted_by.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ns/a", "ns/b"]);
 }
 
 #[test]
 fn nothing_is_planned_when_no_contributor_is_resolved() {
     for contributions in [vec![], vec![unresolved("a")], vec![unresolved("a"), unresolved("b")]] {
-        let plan = unguarded(
-            contributions.clone(),
-            &observed(&[(OURS_A, A, NET), ("theirs", B, NET)]),
-        );
-        assert_eq!(
-            plan.blocked.as_ref().map(|blocked| blocked.reason),
-            Some(BlockedReason::Unresolved)
-        );
+        let plan = unguarded(contributions.clone(), &observed(&[(OURS_A, A, NET), ("theirs", B, NET)]));
+        assert_eq!(plan.blocked.as_ref().map(|blocked| blocked.reason), Some(BlockedReason::Unresolved));
         assert_eq!((plan.steps.len(), plan.entries_now, plan.owned_now), (0, 2, 1));
         assert_eq!(plan.unresolved.len(), contributions.len());
     }
@@ -281,15 +213,8 @@ fn the_hash_is_of_target_documents_and_steps() {
     let routes = observed(&[(OURS_A, A, "None")]);
     let hash = unguarded(wants(&[(A, NET), (B, NET)]), &routes).hash();
     assert_eq!(unguarded(wants(&[(B, NET), (A, NET)]), &routes).hash(), hash);
-    let renamed = crate::domain::plan::TargetInput {
-        id: table_id("RT"),
-        ..input(wants(&[(A, NET), (B, NET)]))
-    };
-    assert_eq!(
-        plan(&renamed, &routes, Limits::DEFAULT).hash(),
-        hash,
-        "ids are compared without case"
-    );
+    let renamed = crate::domain::plan::TargetInput { id: table_id("RT"), ..input(wants(&[(A, NET), (B, NET)])) };
+    assert_eq!(plan(&renamed, &routes, Limits::DEFAULT).hash(), hash, "ids are compared without case");
     for (contributions, routes) in [
         (wants(&[(A, NET)]), routes.clone()),
         (wants(&[(A, NET), (B, "10.0.0.4")]), routes.clone()),
@@ -298,10 +223,7 @@ fn the_hash_is_of_target_documents_and_steps() {
     ] {
         assert_ne!(unguarded(contributions, &routes).hash(), hash);
     }
-    let other = crate::domain::plan::TargetInput {
-        id: table_id("rt2"),
-        ..input(wants(&[(A, NET), (B, NET)]))
-    };
+    let other = crate::domain::plan::TargetInput { id: table_id("rt2"), ..input(wants(&[(A, NET), (B, NET)])) };
     assert_ne!(plan(&other, &routes, Limits::DEFAULT).hash(), hash);
 }
 
@@ -309,21 +231,9 @@ fn the_hash_is_of_target_documents_and_steps() {
 fn capacity_is_the_peak_of_what_stands_and_all_additions() {
     // 8 foreign routes, 2 of them by tag.
     let texts: Vec<(String, String)> = (0..8)
-        .map(|n| {
-            (
-                format!("theirs{n}"),
-                if n < 2 {
-                    format!("Tag{n}")
-                } else {
-                    format!("30.0.{n}.0/24")
-                },
-            )
-        })
+        .map(|n| (format!("theirs{n}"), if n < 2 { format!("Tag{n}") } else { format!("30.0.{n}.0/24") }))
         .collect();
-    let routes: Vec<Route<'_>> = texts
-        .iter()
-        .map(|(name, at)| (name.as_str(), at.as_str(), NET))
-        .collect();
+    let routes: Vec<Route<'_>> = texts.iter().map(|(name, at)| (name.as_str(), at.as_str(), NET)).collect();
     let table = observed(&routes);
     let two: &[(&str, &str)] = &[(A, NET), (B, NET)];
     for (wanted, entries, tag_entries, blocked, warned) in [
@@ -340,15 +250,8 @@ fn capacity_is_the_peak_of_what_stands_and_all_additions() {
         let plan = plan(&input(wants(wanted)), &table, Limits { entries, tag_entries });
         let plan = check_capacity(plan, &table);
         let high = plan.warnings.iter().any(|note| note.code == "CapacityHigh");
-        assert_eq!(
-            (plan.blocked.is_some(), high),
-            (blocked, warned),
-            "{wanted:?} {entries} {tag_entries}"
-        );
-        assert!(
-            plan.blocked
-                .is_none_or(|blocked| blocked.reason == BlockedReason::Capacity)
-        );
+        assert_eq!((plan.blocked.is_some(), high), (blocked, warned), "{wanted:?} {entries} {tag_entries}");
+        assert!(plan.blocked.is_none_or(|blocked| blocked.reason == BlockedReason::Capacity));
     }
 }
 
@@ -357,23 +260,11 @@ fn four_fifths_are_warned_of() {
     let wanted: Vec<String> = (0..8).map(|n| format!("20.1.{n}.0/24")).collect();
     let wanted: Vec<(&str, &str)> = wanted.iter().map(|at| (at.as_str(), NET)).collect();
     let plan = |count: usize| {
-        let plan = plan(
-            &input(wants(&wanted[..count])),
-            &observed(&[]),
-            Limits {
-                entries: 10,
-                tag_entries: 10,
-            },
-        );
+        let plan = plan(&input(wants(&wanted[..count])), &observed(&[]), Limits { entries: 10, tag_entries: 10 });
         check_capacity(plan, &observed(&[]))
     };
     assert!(plan(7).warnings.iter().all(|note| note.code != "CapacityHigh"));
-    assert!(
-        plan(8)
-            .warnings
-            .iter()
-            .any(|note| note.message == "the table will hold 8 routes of at most 10")
-    );
+    assert!(plan(8).warnings.iter().any(|note| note.message == "the table will hold 8 routes of at most 10"));
 }
 
 #[test]
@@ -390,10 +281,6 @@ fn ownership_needs_the_whole_prefix_of_the_name() {
         ("amlnet.pro\u{e4}.x", false),
         ("amlnet.proé", false),
     ] {
-        assert_eq!(
-            observed(&[(name, A, NET)]).entries[0].is_ours(&installation()),
-            ours,
-            "{name}"
-        );
+        assert_eq!(observed(&[(name, A, NET)]).entries[0].is_ours(&installation()), ours, "{name}");
     }
 }

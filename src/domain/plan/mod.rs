@@ -6,7 +6,6 @@
 pub mod entries;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
@@ -53,9 +52,7 @@ impl ObservedEntry {
     /// Ownership is the name, compared without case as Azure does.
     pub fn is_ours(&self, installation: &Installation) -> bool {
         let prefix = installation.entry_prefix();
-        self.name
-            .get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(&prefix))
+        self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&prefix))
     }
 }
 
@@ -70,10 +67,7 @@ pub struct Limits {
 impl Limits {
     /// Used where the live limits cannot be read. 400 was the platform's default for ten years, later ones are
     /// higher (`facts/arm.md` section 4).
-    pub const DEFAULT: Self = Self {
-        entries: 400,
-        tag_entries: 25,
-    };
+    pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25 };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -201,8 +195,8 @@ pub struct Counts {
 }
 
 impl Plan {
-    /// A plan that says only why nothing can be planned.
-    pub fn blocked(input: &TargetInput, reason: BlockedReason, message: String) -> Self {
+    /// The plan of a target that could not be looked at.
+    pub fn unknown(input: &TargetInput) -> Self {
         Self {
             id: input.id.clone(),
             documents: documents(&input.contributions),
@@ -215,14 +209,27 @@ impl Plan {
             satisfied_by_others: Vec::new(),
             unresolved: unresolved(&input.contributions),
             warnings: BTreeSet::new(),
-            blocked: Some(Blocked { reason, message }),
+            blocked: None,
         }
+    }
+
+    /// A plan that says only why nothing can be planned.
+    pub fn blocked(input: &TargetInput, reason: BlockedReason, message: String) -> Self {
+        Self { blocked: Some(Blocked { reason, message }), ..Self::unknown(input) }
+    }
+
+    /// The steps that will be taken: none of a blocked plan.
+    fn to_take(&self) -> &[Step] {
+        if self.blocked.is_some() { &[] } else { &self.steps }
+    }
+
+    fn count(&self, action: Action) -> usize {
+        self.to_take().iter().filter(|step| step.action == action).count()
     }
 
     /// How many entries the target will have when all steps are taken.
     pub fn entries_after(&self) -> usize {
-        let count = |action| self.steps.iter().filter(|step| step.action == action).count();
-        (self.entries_now + count(Action::Add)).saturating_sub(count(Action::Remove))
+        (self.entries_now + self.count(Action::Add)).saturating_sub(self.count(Action::Remove))
     }
 
     /// Moves the steps that `verdict` holds from `steps` to `held`.
@@ -231,28 +238,19 @@ impl Plan {
         let (mut kept, mut held) = (Vec::new(), std::mem::take(&mut self.held));
         for step in self.steps {
             match verdict(&step) {
-                Some((reason, why)) => held.push(Held {
-                    step,
-                    reason,
-                    why,
-                    until: None,
-                }),
+                Some((reason, why)) => held.push(Held { step, reason, why, until: None }),
                 None => kept.push(step),
             }
         }
-        Self {
-            steps: kept,
-            held,
-            ..self
-        }
+        Self { steps: kept, held, ..self }
     }
 
+    /// The plan in short. What a blocked plan would do is not counted: it is not done.
     pub fn counts(&self) -> Counts {
-        let count = |action| self.steps.iter().filter(|step| step.action == action).count();
         Counts {
-            add: count(Action::Add),
-            change: count(Action::Change),
-            remove: count(Action::Remove),
+            add: self.count(Action::Add),
+            change: self.count(Action::Change),
+            remove: self.count(Action::Remove),
             held: self.held.len(),
             conflicts: self.conflicts.len(),
             blocked: usize::from(self.blocked.is_some()),
@@ -261,19 +259,19 @@ impl Plan {
 
     /// Identifies the plan: over the target, the documents and every step, taken or held, with its value before.
     pub fn hash(&self) -> Digest {
-        let mut text = format!("{}\n", self.id.to_string().to_ascii_lowercase());
-        for document in &self.documents {
-            let _ = writeln!(text, "{}", document.digest);
-        }
-        for step in self.steps.iter().chain(self.held.iter().map(|held| &held.step)) {
-            let (action, entry, address) = (step.action, &step.entry, &step.address);
-            let _ = writeln!(
-                text,
-                "{action:?} {entry} {address} {:?} {:?}",
-                step.next_hop, step.before
-            );
-        }
-        Digest::of(text.as_bytes())
+        let steps = self.steps.iter().chain(self.held.iter().map(|held| &held.step));
+        let mut lines: Vec<String> = steps
+            .map(|step| {
+                let (action, entry, address) = (step.action, &step.entry, &step.address);
+                format!("{action:?} {entry} {address} {:?} {:?}", step.next_hop, step.before)
+            })
+            .collect();
+        // The same steps are the same plan, whichever of them are held today.
+        lines.sort();
+        let head = std::iter::once(self.id.to_string().to_ascii_lowercase());
+        let documents = self.documents.iter().map(|document| document.digest.to_string());
+        let text: Vec<String> = head.chain(documents).chain(lines).collect();
+        Digest::of(text.join("\n").as_bytes())
     }
 
     /// What is left to do or to decide.
@@ -302,19 +300,11 @@ pub enum Standing {
 
 /// The documents that the contributors rest on.
 pub fn documents(contributions: &[Contribution]) -> BTreeSet<DocumentId> {
-    contributions
-        .iter()
-        .filter_map(|c| c.outcome.as_ref().ok())
-        .map(|wishes| wishes.document)
-        .collect()
+    contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).map(|wishes| wishes.document).collect()
 }
 
 /// The contributors whose wishes are unknown.
 pub fn unresolved(contributions: &[Contribution]) -> Vec<(ObjectKey, String)> {
-    let failed = contributions
-        .iter()
-        .filter_map(|c| c.outcome.as_ref().err().map(|error| (c, error)));
-    failed
-        .map(|(c, error)| (c.network.clone(), error.to_string()))
-        .collect()
+    let failed = contributions.iter().filter_map(|c| c.outcome.as_ref().err().map(|error| (c, error)));
+    failed.map(|(c, error)| (c.network.clone(), error.to_string())).collect()
 }

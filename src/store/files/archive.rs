@@ -26,10 +26,7 @@ impl FileArchive {
 
     #[expect(clippy::needless_pass_by_value, reason = "so that map_err takes it as it is")]
     fn error(&self, what: impl ToString) -> ArchiveError {
-        ArchiveError {
-            place: self.folder.display().to_string(),
-            what: what.to_string(),
-        }
+        ArchiveError { place: self.folder.display().to_string(), what: what.to_string() }
     }
 
     fn index(&self) -> Result<Vec<Record>, ArchiveError> {
@@ -47,22 +44,14 @@ impl FileArchive {
         if document.digest.to_string() != record.digest {
             return Err(self.error(format!("{name}: its content is not what was stored")));
         }
-        Ok(Accepted {
-            document: Arc::new(document),
-            record: record.clone(),
-        })
+        Ok(Accepted { document: Arc::new(document), record: record.clone() })
     }
 }
 
 /// Named by its content, so that two documents with one change number are two files.
 fn file_name(record: &Record) -> String {
-    let digest: String = record
-        .digest
-        .trim_start_matches("sha256:")
-        .chars()
-        .filter(char::is_ascii_hexdigit)
-        .take(16)
-        .collect();
+    let digest: String =
+        record.digest.trim_start_matches("sha256:").chars().filter(char::is_ascii_hexdigit).take(16).collect();
     format!("{}-{digest}.json.gz", record.change_number)
 }
 
@@ -81,10 +70,7 @@ impl Archive for FileArchive {
     fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
         std::fs::create_dir_all(&self.folder).map_err(|error| self.error(error))?;
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        let bytes = encoder
-            .write_all(text)
-            .and_then(|()| encoder.finish())
-            .map_err(|error| self.error(error))?;
+        let bytes = encoder.write_all(text).and_then(|()| encoder.finish()).map_err(|error| self.error(error))?;
         replace(&self.folder.join(file_name(record)), &bytes).map_err(|error| self.error(error))?;
         // A damaged index is replaced: the document in force is worth more than the list of its predecessors.
         let older = self.index().unwrap_or_default();

@@ -28,20 +28,11 @@ fn archive() -> (tempfile::TempDir, FileArchive) {
 }
 
 fn store(archive: &FileArchive, text: &str) -> Vec<u64> {
-    archive
-        .store(&record(text), text.as_bytes())
-        .unwrap()
-        .iter()
-        .map(|record| record.change_number)
-        .collect()
+    archive.store(&record(text), text.as_bytes()).unwrap().iter().map(|record| record.change_number).collect()
 }
 
 fn newest(archive: &FileArchive) -> Option<u64> {
-    archive
-        .load()
-        .unwrap()
-        .0
-        .map(|accepted| accepted.document.change_number)
+    archive.load().unwrap().0.map(|accepted| accepted.document.change_number)
 }
 
 #[test]
@@ -51,16 +42,7 @@ fn the_newest_and_two_predecessors_are_kept() {
     for number in 1..=5 {
         store(&archive, &text(number, &format!("20.0.{number}.0/24")));
     }
-    assert_eq!(
-        archive
-            .load()
-            .unwrap()
-            .1
-            .iter()
-            .map(|r| r.change_number)
-            .collect::<Vec<_>>(),
-        [5, 4, 3]
-    );
+    assert_eq!(archive.load().unwrap().1.iter().map(|r| r.change_number).collect::<Vec<_>>(), [5, 4, 3]);
     assert_eq!(newest(&archive), Some(5));
     assert_eq!(std::fs::read_dir(&archive.folder).unwrap().count(), 4);
 }
@@ -80,16 +62,9 @@ fn a_damaged_file_gives_way_to_its_predecessor() {
     store(&archive, &new);
     std::fs::write(archive.folder.join(file_name(&record(&new))), b"damaged").unwrap();
     assert_eq!(newest(&archive), Some(1));
-    std::fs::copy(
-        archive.folder.join(file_name(&record(&old))),
-        archive.folder.join(file_name(&record(&new))),
-    )
-    .unwrap();
-    assert_eq!(
-        newest(&archive),
-        Some(1),
-        "a valid document under another's name does not count"
-    );
+    std::fs::copy(archive.folder.join(file_name(&record(&old))), archive.folder.join(file_name(&record(&new))))
+        .unwrap();
+    assert_eq!(newest(&archive), Some(1), "a valid document under another's name does not count");
 }
 
 #[test]

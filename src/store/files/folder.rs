@@ -32,13 +32,8 @@ pub fn scan(folder: &Path) -> std::io::Result<Vec<FileText>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let is_yaml = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let is_yaml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
         if is_yaml && !name.starts_with('.') && !path.is_dir() {
             paths.push(path);
         }
@@ -58,22 +53,14 @@ pub fn read_file(path: &Path) -> FileText {
             std::fs::read(path).map_err(|error| error.to_string())
         })
         .and_then(|bytes| String::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}")));
-    FileText {
-        path: path.to_owned(),
-        text,
-    }
+    FileText { path: path.to_owned(), text }
 }
 
 /// Puts the objects of all files together. What cannot be read now is taken from `previous`, marked as broken.
 pub fn assemble(files: &[FileText], previous: &World) -> World {
     let mut world = World::default();
     for file in files {
-        match file
-            .text
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|text| read::read(text))
-        {
+        match file.text.as_ref().map_err(Clone::clone).and_then(|text| read::read(text)) {
             Ok(objects) => {
                 let mut nameless = None;
                 for object in objects {
@@ -109,11 +96,7 @@ pub fn assemble(files: &[FileText], previous: &World) -> World {
 }
 
 fn report(world: &mut World, path: &Path, network: Option<ObjectKey>, message: String) {
-    world.undecodable.push(Undecodable {
-        place: path.display().to_string(),
-        network,
-        message,
-    });
+    world.undecodable.push(Undecodable { place: path.display().to_string(), network, message });
 }
 
 fn add(world: &mut World, path: &Path, object: Object) {
@@ -122,11 +105,7 @@ fn add(world: &mut World, path: &Path, object: Object) {
         Object::Network(network) => match world.networks.get(&network.key) {
             Some(other) => Some((Some(network.key.clone()), network.key.to_string(), other.origin.clone())),
             None => {
-                let held = Held {
-                    origin: held(path),
-                    object: *network,
-                    broken: None,
-                };
+                let held = Held { origin: held(path), object: *network, broken: None };
                 world.networks.insert(held.object.key.clone(), held);
                 None
             }
@@ -135,14 +114,7 @@ fn add(world: &mut World, path: &Path, object: Object) {
             Some(other) => Some((None, feed.key.name.clone(), other.origin.clone())),
             None => {
                 let name = feed.key.name.clone();
-                world.feeds.insert(
-                    name,
-                    Held {
-                        origin: held(path),
-                        object: feed,
-                        broken: None,
-                    },
-                );
+                world.feeds.insert(name, Held { origin: held(path), object: feed, broken: None });
                 None
             }
         },
@@ -152,10 +124,7 @@ fn add(world: &mut World, path: &Path, object: Object) {
             world,
             path,
             key,
-            format!(
-                "{name} stands also in {}; that one counts. Remove one of them",
-                other.display()
-            ),
+            format!("{name} stands also in {}; that one counts. Remove one of them", other.display()),
         );
     }
 }
@@ -165,25 +134,13 @@ fn keep(world: &mut World, previous: &World, path: &Path, why: &str, only: Optio
     for (key, held) in &previous.networks {
         let meant = only.is_none_or(|(kind, name)| kind == "AmlNetwork" && name == key);
         if meant && held.origin == path && !world.networks.contains_key(key) {
-            world.networks.insert(
-                key.clone(),
-                Held {
-                    broken: Some(why.to_owned()),
-                    ..held.clone()
-                },
-            );
+            world.networks.insert(key.clone(), Held { broken: Some(why.to_owned()), ..held.clone() });
         }
     }
     for (name, held) in &previous.feeds {
         let meant = only.is_none_or(|(kind, key)| kind == "ServiceTagFeed" && key.name == *name);
         if meant && held.origin == path && !world.feeds.contains_key(name) {
-            world.feeds.insert(
-                name.clone(),
-                Held {
-                    broken: Some(why.to_owned()),
-                    ..held.clone()
-                },
-            );
+            world.feeds.insert(name.clone(), Held { broken: Some(why.to_owned()), ..held.clone() });
         }
     }
 }

@@ -11,40 +11,23 @@ fn network(name: &str, mode: &str) -> String {
 }
 
 fn file(name: &str, text: &str) -> FileText {
-    FileText {
-        path: name.into(),
-        text: Ok(text.to_owned()),
-    }
+    FileText { path: name.into(), text: Ok(text.to_owned()) }
 }
 
 fn keys(world: &World) -> Vec<(String, bool)> {
-    world
-        .networks
-        .iter()
-        .map(|(key, held)| (key.name.clone(), held.broken.is_some()))
-        .collect()
+    world.networks.iter().map(|(key, held)| (key.name.clone(), held.broken.is_some())).collect()
 }
 
 #[test]
 fn a_file_that_no_longer_parses_keeps_its_objects_and_is_reported() {
     let good = assemble(
-        &[
-            file("a.yaml", &network("one", "Sync")),
-            file("b.yaml", &network("two", "Sync")),
-        ],
+        &[file("a.yaml", &network("one", "Sync")), file("b.yaml", &network("two", "Sync"))],
         &World::default(),
     );
     assert_eq!(keys(&good), [("one".into(), false), ("two".into(), false)]);
     for broken in ["spec: [", "\u{0}", "kind: AmlNetwork"] {
-        let world = assemble(
-            &[file("a.yaml", broken), file("b.yaml", &network("two", "Sync"))],
-            &good,
-        );
-        assert_eq!(
-            keys(&world),
-            [("one".into(), true), ("two".into(), false)],
-            "{broken:?}"
-        );
+        let world = assemble(&[file("a.yaml", broken), file("b.yaml", &network("two", "Sync"))], &good);
+        assert_eq!(keys(&world), [("one".into(), true), ("two".into(), false)], "{broken:?}");
         assert_eq!(world.undecodable.len(), 1);
     }
 }
@@ -56,14 +39,8 @@ fn a_bad_object_keeps_its_own_last_good_text_only() {
     let now = format!("{}---\n{}", network("one", "sync"), network("two", "Observe"));
     let world = assemble(&[file("a.yaml", &now)], &good);
     assert_eq!(keys(&world), [("one".into(), true), ("two".into(), false)]);
-    assert_eq!(
-        world.undecodable[0].network.as_ref().map(|key| key.name.as_str()),
-        Some("one")
-    );
-    assert_eq!(
-        world.networks.values().next().unwrap().object.intent.mode,
-        crate::domain::intent::Mode::Sync
-    );
+    assert_eq!(world.undecodable[0].network.as_ref().map(|key| key.name.as_str()), Some("one"));
+    assert_eq!(world.networks.values().next().unwrap().object.intent.mode, crate::domain::intent::Mode::Sync);
 }
 
 #[test]
@@ -76,24 +53,14 @@ fn a_removed_file_takes_its_objects_away_and_a_removed_document_too() {
 #[test]
 fn an_unreadable_file_is_a_broken_one() {
     let good = assemble(&[file("a.yaml", &network("one", "Sync"))], &World::default());
-    let unreadable = FileText {
-        path: "a.yaml".into(),
-        text: Err("permission denied".into()),
-    };
+    let unreadable = FileText { path: "a.yaml".into(), text: Err("permission denied".into()) };
     assert_eq!(keys(&assemble(&[unreadable], &good)), [("one".into(), true)]);
 }
 
 #[test]
 fn of_two_objects_with_one_name_the_first_counts_and_the_second_is_reported() {
-    let files = [
-        file("a.yaml", &network("one", "Sync")),
-        file("b.yaml", &network("one", "Observe")),
-    ];
+    let files = [file("a.yaml", &network("one", "Sync")), file("b.yaml", &network("one", "Observe"))];
     let world = assemble(&files, &World::default());
     assert_eq!(world.networks.len(), 1);
-    assert!(
-        world.undecodable[0].message.contains("stands also in a.yaml"),
-        "{}",
-        world.undecodable[0]
-    );
+    assert!(world.undecodable[0].message.contains("stands also in a.yaml"), "{}", world.undecodable[0]);
 }

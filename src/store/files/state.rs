@@ -27,10 +27,7 @@ pub struct State {
 impl State {
     /// Opens the folder for writing, makes what is missing, and keeps other writers out.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let refuse = |path: &Path, what: String| StoreError {
-            place: path.display().to_string(),
-            what,
-        };
+        let refuse = |path: &Path, what: String| StoreError { place: path.display().to_string(), what };
         for sub in ["status/feeds", "documents"] {
             let path = folder.join(sub);
             std::fs::create_dir_all(&path).map_err(|error| refuse(&path, error.to_string()))?;
@@ -43,24 +40,17 @@ impl State {
             .open(&path)
             .map_err(|error| refuse(&path, error.to_string()))?;
         lock.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => refuse(
-                &path,
-                "another amlnet works with this state folder; stop it, or use another --state".to_owned(),
-            ),
+            std::fs::TryLockError::WouldBlock => {
+                refuse(&path, "another amlnet works with this state folder; stop it, or use another --state".to_owned())
+            }
             std::fs::TryLockError::Error(error) => refuse(&path, error.to_string()),
         })?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            _lock: Some(lock),
-        })
+        Ok(Self { folder: folder.to_owned(), _lock: Some(lock) })
     }
 
     /// For commands that only read. The folder need not exist.
     pub fn read_only(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            _lock: None,
-        }
+        Self { folder: folder.to_owned(), _lock: None }
     }
 
     /// Where the documents of a feed are kept.
@@ -70,19 +60,26 @@ impl State {
 
     /// Writes the status of a feed if it differs.
     pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<(), StoreError> {
-        write(
-            &self.folder.join("status/feeds").join(format!("{feed}.yaml")),
-            "ServiceTagFeed",
-            feed,
-            None,
-            status,
-        )
+        write(&self.folder.join("status/feeds").join(format!("{feed}.yaml")), "ServiceTagFeed", feed, None, status)
+    }
+
+    /// The Networks that have a status here.
+    pub fn known_networks(&self) -> Vec<ObjectKey> {
+        let Ok(entries) = std::fs::read_dir(self.folder.join("status")) else { return Vec::new() };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let keys = names.filter_map(|name| {
+            // A namespace has no dot, a name may.
+            let (namespace, name) = name.strip_suffix(".yaml")?.split_once('.')?;
+            let is_ours = !namespace.is_empty() && !name.is_empty();
+            is_ours.then(|| ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() })
+        });
+        let mut keys: Vec<ObjectKey> = keys.collect();
+        keys.sort();
+        keys
     }
 
     fn status_path(&self, network: &ObjectKey) -> PathBuf {
-        self.folder
-            .join("status")
-            .join(format!("{}.{}.yaml", network.namespace, network.name))
+        self.folder.join("status").join(format!("{}.{}.yaml", network.namespace, network.name))
     }
 }
 
@@ -114,24 +111,31 @@ impl Store for FileStore {
         self.world.clone()
     }
 
+    fn known_networks(&self) -> Vec<ObjectKey> {
+        self.state.as_ref().map(|state| state.known_networks()).unwrap_or_default()
+    }
+
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {
         let path = self.state.as_ref()?.status_path(network);
         let text = std::fs::read_to_string(path).ok()?;
         // A status that somebody damaged is written anew; nothing rests on it but the times of its conditions.
-        serde_yaml::from_str::<StatusFile<AmlNetworkStatus>>(&text)
-            .ok()
-            .map(|file| file.status)
+        serde_yaml::from_str::<StatusFile<AmlNetworkStatus>>(&text).ok().map(|file| file.status)
     }
 
     fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {
         let Some(state) = &self.state else { return Ok(()) };
-        write(
-            &state.status_path(network),
-            "AmlNetwork",
-            &network.name,
-            Some(&network.namespace),
-            status,
-        )
+        write(&state.status_path(network), "AmlNetwork", &network.name, Some(&network.namespace), status)
+    }
+
+    fn remove_status(&self, network: &ObjectKey) -> Result<(), StoreError> {
+        let Some(state) = &self.state else { return Ok(()) };
+        let path = state.status_path(network);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError { place: path.display().to_string(), what: error.to_string() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -146,16 +150,11 @@ fn write<T: Serialize>(
     let object = StatusFile {
         api_version: API_VERSION.to_owned(),
         kind: kind.to_owned(),
-        metadata: Metadata {
-            name: name.to_owned(),
-            namespace: namespace.map(str::to_owned),
-        },
+        metadata: Metadata { name: name.to_owned(), namespace: namespace.map(str::to_owned) },
         status,
     };
-    let text = serde_yaml::to_string(&object).map_err(|error| StoreError {
-        place: path.display().to_string(),
-        what: error.to_string(),
-    })?;
+    let text = serde_yaml::to_string(&object)
+        .map_err(|error| StoreError { place: path.display().to_string(), what: error.to_string() })?;
     if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }

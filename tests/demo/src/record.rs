@@ -1,0 +1,197 @@
+//! What the simulator recorded, as values: the states of the route table and the requests of its clients.
+
+use std::path::Path;
+
+use ipnet::Ipv4Net;
+use serde_json::Value;
+
+/// The start of the name of every route that amlnet may touch here: `amlnet.<installation id>.`.
+const OURS: &str = "amlnet.demo.";
+
+/// One route in one state of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) prefix: String,
+    pub(crate) next_hop: String,
+    pub(crate) next_hop_ip: Option<String>,
+    /// Azure has put it into effect.
+    pub(crate) in_effect: bool,
+}
+
+impl Entry {
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
+    }
+
+    /// None for a route by service tag, or an IPv6 one.
+    pub(crate) fn net(&self) -> Option<Ipv4Net> {
+        self.prefix.parse().ok()
+    }
+
+    pub(crate) fn leads_to_internet(&self) -> bool {
+        self.next_hop == "Internet" && self.next_hop_ip.is_none()
+    }
+
+    /// The next hop as text.
+    pub(crate) fn hop(&self) -> String {
+        match &self.next_hop_ip {
+            Some(ip) => format!("{} {ip}", self.next_hop),
+            None => self.next_hop.clone(),
+        }
+    }
+}
+
+/// The table at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) at: String,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// One request to one of the simulator's servers.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) server: String,
+    pub(crate) method: String,
+    /// Without the query.
+    pub(crate) path: String,
+    pub(crate) status: u64,
+}
+
+impl Request {
+    pub(crate) fn is_arm(&self) -> bool {
+        self.server == "arm"
+    }
+
+    /// Whether it asked ARM to change something, whatever came of it.
+    pub(crate) fn is_write(&self) -> bool {
+        self.is_arm() && self.method != "GET" && self.method != "HEAD"
+    }
+
+    /// Whether it brought a weekly document.
+    pub(crate) fn is_document(&self) -> bool {
+        self.server == "downloadPage"
+            && self.status == 200
+            && Path::new(&self.path).extension().is_some_and(|end| end == "json")
+    }
+
+    /// The last part of the path: a route's name where a route was asked for.
+    pub(crate) fn last(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// How many requests there were of each kind.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) reads: usize,
+    pub(crate) polls: usize,
+    pub(crate) puts: usize,
+    pub(crate) other_writes: usize,
+    pub(crate) other_reads: usize,
+    pub(crate) downloads: usize,
+}
+
+impl Tally {
+    pub(crate) fn of(requests: &[Request], table: &str) -> Self {
+        let mut tally = Self::default();
+        for request in requests {
+            let count = match (request.server.as_str(), request.method.as_str()) {
+                ("arm", "PUT") => &mut tally.puts,
+                ("arm", "GET") if request.path.eq_ignore_ascii_case(table) => &mut tally.reads,
+                ("arm", "GET") if request.path.contains("/operation") => &mut tally.polls,
+                ("arm", "GET" | "HEAD") => &mut tally.other_reads,
+                ("arm", _) => &mut tally.other_writes,
+                ("downloadPage", _) => &mut tally.downloads,
+                _ => continue,
+            };
+            *count += 1;
+        }
+        tally
+    }
+}
+
+/// The answer of `/history`.
+pub(crate) fn states(answer: &Value) -> Result<Vec<State>, String> {
+    list(answer)?
+        .iter()
+        .map(|state| {
+            let entries = list(&state["entries"])?.iter().map(entry).collect::<Result<_, _>>()?;
+            let at = text(state, "at")?;
+            Ok(State { at, entries })
+        })
+        .collect()
+}
+
+fn entry(value: &Value) -> Result<Entry, String> {
+    Ok(Entry {
+        name: text(value, "name")?,
+        prefix: text(value, "addressPrefix")?,
+        next_hop: text(value, "nextHopType")?,
+        next_hop_ip: value["nextHopIpAddress"].as_str().map(str::to_owned),
+        in_effect: text(value, "provisioningState")? == "Succeeded",
+    })
+}
+
+/// The answer of `/log`.
+pub(crate) fn requests(answer: &Value) -> Result<Vec<Request>, String> {
+    list(answer)?
+        .iter()
+        .map(|line| {
+            let url = text(line, "url")?;
+            Ok(Request {
+                server: text(line, "server")?,
+                method: text(line, "method")?,
+                path: url.split('?').next().unwrap_or_default().to_owned(),
+                status: line["status"].as_u64().unwrap_or(0),
+            })
+        })
+        .collect()
+}
+
+fn list(value: &Value) -> Result<&Vec<Value>, String> {
+    value.as_array().ok_or_else(|| format!("the simulator sent no list: {value}"))
+}
+
+fn text(value: &Value, key: &str) -> Result<String, String> {
+    let found = value[key].as_str().map(str::to_owned);
+    found.ok_or_else(|| format!("the simulator sent no {key}: {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn requests_are_counted_by_kind() {
+        let line = |server: &str, method: &str, url: &str| json!({"server": server, "method": method, "url": url, "status": 200});
+        let log = json!([
+            line("arm", "GET", "/x/routeTables/rt?api-version=1"),
+            line("arm", "PUT", "/x/routeTables/rt/routes/a?api-version=1"),
+            line("arm", "GET", "/x/locations/eastus2/operations/1?t=2"),
+            line("arm", "GET", "/x/locations/eastus2/usages"),
+            line("arm", "DELETE", "/x/routeTables/rt/routes/a"),
+            line("login", "POST", "/token"),
+            line("downloadPage", "GET", "/a.json"),
+        ]);
+        let requests = requests(&log).unwrap();
+        let tally = Tally::of(&requests, "/x/routetables/RT");
+        let one_each = Tally { reads: 1, polls: 1, puts: 1, other_writes: 1, other_reads: 1, downloads: 1 };
+        assert_eq!(tally, one_each);
+        assert_eq!(requests.iter().filter(|request| request.is_write()).count(), 2);
+        assert!(requests[6].is_document());
+        assert_eq!(requests[1].last(), "a");
+    }
+
+    #[test]
+    fn states_are_read_and_ours_are_known_by_name_without_case() {
+        let route = |name: &str| json!({"name": name, "addressPrefix": "1.0.0.0/8", "nextHopType": "Internet", "provisioningState": "Updating"});
+        let states =
+            states(&json!([{"at": "t", "entries": [route("Amlnet.DEMO.x"), route("amlnet.other.x")]}])).unwrap();
+        let ours: Vec<bool> = states[0].entries.iter().map(Entry::is_ours).collect();
+        assert_eq!(ours, [true, false]);
+        assert!(!states[0].entries[0].in_effect);
+    }
+}

@@ -1,0 +1,304 @@
+//! A simulator with its folders, and the commands that are run against it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use armsim::model::download_page::Publish;
+use armsim::model::history::HistoryState;
+use armsim::model::log::{LogEntry, Server};
+use armsim::model::{Time, World};
+use armsim::server::{Options, Running};
+use serde_json::{Value, json};
+
+use super::process::{self, Controller, Ran};
+use super::{Counts, Doc, feed, merge, network, route};
+
+pub(crate) const TABLE: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-ml/providers/Microsoft.Network/routeTables/rt-ml";
+const SUBNET: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-ml/providers/Microsoft.Network/virtualNetworks/vnet-ml/subnets/ml";
+/// Two seconds of Azure are four milliseconds here.
+const TIME_SCALE: f64 = 0.002;
+
+/// A simulator, `dir` with the objects, `state`, and everything else that a test writes.
+#[derive(Debug)]
+pub(crate) struct Sim {
+    running: Running,
+    folder: tempfile::TempDir,
+    published: AtomicUsize,
+}
+
+/// Routes of other people, one of them another installation of amlnet.
+fn foreign_routes() -> Vec<Value> {
+    vec![
+        route("default", "0.0.0.0/0", "VirtualAppliance 10.0.1.4"),
+        route("on-premises", "10.20.0.0/16", "VirtualNetworkGateway"),
+        route("amlnet.other.20.3.0.0_26", "20.3.0.0/26", "Internet"),
+    ]
+}
+
+impl Sim {
+    /// `TABLE` with routes of others, and week 1 published.
+    pub(crate) fn start() -> Self {
+        Self::with(json!({}))
+    }
+
+    /// `TABLE` with these routes.
+    pub(crate) fn with_routes(routes: Vec<Value>) -> Self {
+        Self::with_tables(&[(TABLE, routes)], json!({}))
+    }
+
+    /// `TABLE` as in `start`, and more for the world file.
+    pub(crate) fn with(world: Value) -> Self {
+        Self::with_tables(&[(TABLE, foreign_routes())], world)
+    }
+
+    /// Tables with their routes, and more for the world file; week 1 is published.
+    pub(crate) fn with_tables(tables: &[(&str, Vec<Value>)], world: Value) -> Self {
+        let resource = |(id, routes): &(&str, Vec<Value>)| {
+            json!({"id": id, "location": "eastus2", "tags": {"owner": "network team"},
+                "properties": {"disableBgpRoutePropagation": true, "routes": routes, "subnets": [{"id": SUBNET}]}})
+        };
+        let mut all = json!({"resources": tables.iter().map(resource).collect::<Vec<_>>()});
+        merge(&mut all, &world);
+        let folder = tempfile::tempdir().unwrap();
+        let world = World::from_yaml(&all.to_string(), folder.path()).unwrap().with_time_scale(TIME_SCALE);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let running = runtime.block_on(armsim::server::start(world, Options::default())).unwrap();
+        std::fs::create_dir(folder.path().join("dir")).unwrap();
+        let sim = Self { running, folder, published: AtomicUsize::new(0) };
+        sim.publish(&Doc::week(1));
+        sim
+    }
+
+    pub(crate) fn page(&self) -> String {
+        self.running.endpoints.download_page.clone()
+    }
+
+    pub(crate) fn login(&self) -> String {
+        self.running.endpoints.login.clone()
+    }
+
+    pub(crate) fn secret(&self) -> String {
+        self.running.endpoints.credentials.client_secret.clone()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// Writes a file below the test's folder, so that a reader sees either the old or the new one.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        let part = path.with_file_name(format!(".{}.part", path.file_name().unwrap().to_string_lossy()));
+        std::fs::write(&part, content).unwrap();
+        std::fs::rename(&part, &path).unwrap();
+        path
+    }
+
+    /// Writes objects into a file of `dir`.
+    pub(crate) fn objects(&self, name: &str, objects: &[Value]) -> PathBuf {
+        let text: Vec<String> = objects.iter().map(Value::to_string).collect();
+        self.write(&format!("dir/{name}"), text.join("\n---\n"))
+    }
+
+    /// Writes the feed of the download page and the usual network, changed by `change`, into `dir`.
+    pub(crate) fn usual(&self, change: Value) -> (PathBuf, PathBuf) {
+        let feed = self.objects("feed.yaml", &[feed(&self.page(), json!({}))]);
+        (feed, self.objects("ml.yaml", &[network(change)]))
+    }
+
+    /// Makes the controller ask the feed now.
+    pub(crate) fn ask_feed(&self) {
+        let at = self.published.fetch_add(1, Ordering::Relaxed).to_string();
+        let change = json!({"metadata": {"annotations": {"amlnet.dev/reconcile-at": at}}});
+        self.objects("feed.yaml", &[feed(&self.page(), change)]);
+    }
+
+    /// Publishes a document on the page of the Public cloud.
+    pub(crate) fn publish(&self, doc: &Doc) {
+        self.publish_bytes(&doc.date, &doc.bytes());
+    }
+
+    /// Publishes whatever this is.
+    pub(crate) fn publish_bytes(&self, date: &str, bytes: &[u8]) {
+        let number = self.published.fetch_add(1, Ordering::Relaxed);
+        let folder = self.path(&format!("published-{number}"));
+        std::fs::create_dir(&folder).unwrap();
+        let file = folder.join(format!("ServiceTags_Public_{date}.json"));
+        std::fs::write(&file, bytes).unwrap();
+        let ask = Publish { file: Some(file), cloud: Some("Public".to_owned()), ..Publish::default() };
+        self.running.world().publish(now(), &ask).unwrap();
+    }
+
+    /// Adds a fault, written as in a world file.
+    pub(crate) fn fault(&self, fault: Value) {
+        self.running.world().add_fault(serde_json::from_value(fault).unwrap());
+    }
+
+    pub(crate) fn clear_faults(&self) {
+        self.running.world().clear_faults();
+    }
+
+    /// Changes settings of the running simulator.
+    pub(crate) fn set(&self, change: Value) {
+        let mut world = self.running.world();
+        let settings = world.settings().changed(&change).unwrap();
+        world.set_settings(settings);
+    }
+
+    /// Replaces a table or a route behind everyone's back.
+    pub(crate) fn put(&self, resource: Value) {
+        self.running.world().put_resource(now(), &resource).unwrap();
+    }
+
+    pub(crate) fn delete(&self, id: &str) {
+        assert!(self.running.world().delete_resource(now(), id), "{id}");
+    }
+
+    /// Every state of a table.
+    pub(crate) fn history(&self, id: &str) -> Vec<HistoryState> {
+        let mut world = self.running.world();
+        // Lets operations that are due end; a table that never was is a test's own matter.
+        let _ = world.get_resource(now(), id);
+        world.history(id)
+    }
+
+    /// Requests of all servers so far.
+    pub(crate) fn log(&self) -> Vec<LogEntry> {
+        self.running.world().log().to_vec()
+    }
+
+    /// Requests to one server.
+    pub(crate) fn log_of(&self, server: Server) -> Vec<LogEntry> {
+        self.log().into_iter().filter(|entry| entry.server == server).collect()
+    }
+
+    /// What `action` costs at a table.
+    pub(crate) fn cost<T>(&self, table: &str, action: impl FnOnce() -> T) -> (T, Counts) {
+        let from = self.log().len();
+        let result = action();
+        (result, Counts::of(&self.log()[from..], table))
+    }
+
+    /// `status/<namespace>.<name>.yaml`, null where there is none.
+    pub(crate) fn status(&self, name: &str) -> Value {
+        self.read_status(&format!("default.{name}.yaml"))
+    }
+
+    pub(crate) fn feed_status(&self, name: &str) -> Value {
+        self.read_status(&format!("feeds/{name}.yaml"))
+    }
+
+    fn read_status(&self, name: &str) -> Value {
+        let Ok(text) = std::fs::read_to_string(self.state().join("status").join(name)) else {
+            return Value::Null;
+        };
+        let object: Value = serde_yaml::from_str(&text).unwrap();
+        object["status"].clone()
+    }
+
+    /// The change number that a feed has in force, 0 for none.
+    pub(crate) fn in_force(&self, feed: &str) -> u64 {
+        self.feed_status(feed)["current"]["changeNumber"].as_u64().unwrap_or(0)
+    }
+
+    /// The binary with everything that it needs in its environment, and nothing else.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let endpoints = &self.running.endpoints;
+        let mut command = Command::new(process::binary());
+        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        // Coverage and sanitizers of whoever runs the tests, and nothing of his Azure.
+        let kept = |name: &str| ["PATH", "HOME", "TMPDIR"].contains(&name) || name.starts_with("LLVM_");
+        command.envs(std::env::vars().filter(|(name, _)| kept(name)));
+        command
+            .env("AZURE_TENANT_ID", &endpoints.credentials.tenant_id)
+            .env("AZURE_CLIENT_ID", &endpoints.credentials.client_id)
+            .env("AZURE_CLIENT_SECRET", &endpoints.credentials.client_secret)
+            .env("AMLNET_ARM_ENDPOINT", &endpoints.arm)
+            .env("AMLNET_AUTHORITY_HOST", &endpoints.login)
+            .env("AMLNET_CA_FILE", &endpoints.ca_file)
+            .env("AMLNET_INSTALLATION_ID", "prod")
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    #[track_caller]
+    pub(crate) fn amlnet(&self, arguments: &[&str]) -> Ran {
+        process::run(self.command(arguments), self.folder.path(), None)
+    }
+
+    #[track_caller]
+    pub(crate) fn amlnet_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        process::run(self.command(arguments), self.folder.path(), Some(input))
+    }
+
+    /// `plan` or `apply --yes` of the files in `dir`, without `--state`.
+    #[track_caller]
+    pub(crate) fn plan(&self, more: &[&str]) -> Ran {
+        self.of_files("plan", more)
+    }
+
+    #[track_caller]
+    pub(crate) fn apply(&self, more: &[&str]) -> Ran {
+        self.of_files("apply", &[&["--yes"], more].concat())
+    }
+
+    #[track_caller]
+    fn of_files(&self, command: &str, more: &[&str]) -> Ran {
+        let mut files: Vec<String> = std::fs::read_dir(self.path("dir"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().display().to_string())
+            .filter(|path| path.ends_with(".yaml"))
+            .collect();
+        files.sort();
+        let mut arguments = vec![command];
+        for file in &files {
+            arguments.extend(["-f", file]);
+        }
+        arguments.extend(more);
+        self.amlnet(&arguments)
+    }
+
+    /// `run --once`, or with `more` whatever else.
+    #[track_caller]
+    pub(crate) fn once(&self, more: &[&str]) -> Ran {
+        self.amlnet(&[&["run", "--dir", "dir", "--state", "state", "--once"], more].concat())
+    }
+
+    /// `run`, until the test ends.
+    pub(crate) fn controller(&self, more: &[&str]) -> Controller {
+        let arguments = [&["run", "--dir", "dir", "--state", "state"], more].concat();
+        Controller::start(self.command(&arguments), self.folder.path())
+    }
+
+    /// Every file below `state`, with its content.
+    pub(crate) fn state_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.state()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.push((path.clone(), std::fs::read(&path).unwrap()));
+                }
+            }
+        }
+        found
+    }
+
+    pub(crate) fn remove(&self, path: &Path) {
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+fn now() -> Time {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Time::from_millis(u64::try_from(elapsed.as_millis()).unwrap())
+}
