@@ -175,6 +175,7 @@ pub async fn poll_once(
             let status = crate::feed::status::of(&after, held.broken.as_deref());
             state.write_feed_status(name, &status).map_err(AppError::new)?;
         }
+        documents.older_than_last.extend(after.older_than_last.clone().map(|why| (name.clone(), why)));
         documents.by_feed.insert(name.clone(), in_force(&after));
     }
     Ok(documents)

@@ -79,7 +79,7 @@ impl Feeds {
             Ok(sources) => sources,
             Err(error) => {
                 tracing::error!(feed = name, %error, "the feed's sources cannot be used");
-                self.publish(&name, Err(error.to_string()));
+                self.publish_found(&name, Err(error.to_string()), None);
                 return;
             }
         };
@@ -89,7 +89,7 @@ impl Feeds {
         if let Some(current) = &state.current {
             tracing::info!(feed = name, change_number = current.record.change_number, "taken from the state folder");
         }
-        self.publish(&name, super::in_force(&state));
+        self.publish(&name, &state);
         let mut failures = 0;
         loop {
             let stamps = stamps(&sources).await;
@@ -97,7 +97,7 @@ impl Feeds {
             state = state.poll(&sources, archive, judge).await;
             let good = state.report.lines.iter().any(|line| line.result.is_good());
             self.report(&name, &state, held.broken.as_deref());
-            self.publish(&name, super::in_force(&state));
+            self.publish(&name, &state);
             failures = if good { 0 } else { failures + 1 };
             let wait =
                 next_poll(intent.interval, failures, state.current.as_ref().map_or(0, |c| c.record.change_number));
@@ -132,17 +132,24 @@ impl Feeds {
         }
     }
 
+    fn publish(&self, name: &str, state: &FeedState) {
+        self.publish_found(name, super::in_force(state), state.older_than_last.as_ref());
+    }
+
     /// Makes a document known, or why there is none; wakes nobody where nothing changed.
-    fn publish(&self, name: &str, found: Result<Arc<Document>, String>) {
+    fn publish_found(&self, name: &str, found: Result<Arc<Document>, String>, older_than_last: Option<&String>) {
         self.documents.send_if_modified(|current| {
             let same = match (current.by_feed.get(name), &found) {
                 (Some(Ok(old)), Ok(new)) => old.digest == new.digest && old.change_number == new.change_number,
                 (Some(Err(old)), Err(new)) => old == new,
                 _ => false,
             };
+            let same = same && current.older_than_last.get(name) == older_than_last;
             if !same {
                 let mut documents = (**current).clone();
                 documents.by_feed.insert(name.to_owned(), found);
+                documents.older_than_last.remove(name);
+                documents.older_than_last.extend(older_than_last.map(|why| (name.to_owned(), why.clone())));
                 *current = Arc::new(documents);
             }
             !same

@@ -306,7 +306,7 @@ impl Arm {
                 Err(ArmError::Stopped) => return Err(ArmError::Stopped),
             };
             if refusal.class() == Class::Unauthenticated {
-                // Cannot fail: it empties a cell.
+                // If no new login can be prepared, the next try says why.
                 let _ = self.credential.clear_cache().await;
             }
             match tries.next(&refusal) {

@@ -63,9 +63,17 @@ impl Login {
 
 /// A credential for the network client.
 pub struct CachingCredential {
-    source: Arc<dyn NewTokenCredential>,
+    login: Login,
+    authority: url::Url,
     scope: String,
-    cached: Mutex<Option<AccessToken>>,
+    http: reqwest::Client,
+    current: Mutex<Current>,
+}
+
+/// The credential in use and the token that it gave last.
+struct Current {
+    source: Arc<dyn NewTokenCredential>,
+    token: Option<AccessToken>,
 }
 
 impl std::fmt::Debug for CachingCredential {
@@ -77,31 +85,47 @@ impl std::fmt::Debug for CachingCredential {
 impl CachingCredential {
     /// Prepares a login; no request is sent before the first token is needed.
     pub fn new(login: &Login, endpoints: &Endpoints, http: reqwest::Client) -> Result<Self, LoginError> {
-        let mut configuration = CustomConfiguration::default();
-        configuration.authority_host = endpoints.authority.to_string();
-        let client_options = ClientOptions {
-            transport: Some(Transport::new(Arc::new(IdentityHttp(http)))),
-            cloud: Some(Arc::new(CloudConfiguration::Custom(configuration))),
-            ..Default::default()
-        };
-        let Login::ClientSecret { tenant, client, secret } = login;
-        let options = ClientSecretCredentialOptions { client_options };
-        let source = ClientSecretCredential::new(tenant, client.clone(), Secret::from(secret.clone()), Some(options))
-            .map_err(|error| LoginError::Unusable(error.to_string()))?;
-        Ok(Self { source, scope: endpoints.scope.clone(), cached: Mutex::new(None) })
+        let source = source(login, &endpoints.authority, &http)?;
+        Ok(Self {
+            login: login.clone(),
+            authority: endpoints.authority.clone(),
+            scope: endpoints.scope.clone(),
+            http,
+            current: Mutex::new(Current { source, token: None }),
+        })
     }
+}
+
+fn source(
+    login: &Login,
+    authority: &url::Url,
+    http: &reqwest::Client,
+) -> Result<Arc<dyn NewTokenCredential>, LoginError> {
+    let mut configuration = CustomConfiguration::default();
+    configuration.authority_host = authority.to_string();
+    let client_options = ClientOptions {
+        transport: Some(Transport::new(Arc::new(IdentityHttp(http.clone())))),
+        cloud: Some(Arc::new(CloudConfiguration::Custom(configuration))),
+        ..Default::default()
+    };
+    let Login::ClientSecret { tenant, client, secret } = login;
+    let options = ClientSecretCredentialOptions { client_options };
+    let credential = ClientSecretCredential::new(tenant, client.clone(), Secret::from(secret.clone()), Some(options));
+    Ok(credential.map_err(|error| LoginError::Unusable(error.to_string()))?)
 }
 
 #[async_trait]
 impl TokenCredential for CachingCredential {
     /// The scopes of the network client are ignored: they are derived from the endpoint, which may be a simulator's.
     async fn get_token(&self, _: &[&str]) -> azure_core::Result<AccessToken> {
-        let mut cached = self.cached.lock().await;
+        let mut current = self.current.lock().await;
         let now = jiff::Timestamp::now().as_second();
-        if let Some(token) = cached.as_ref().filter(|token| token.expires_on.unix_timestamp() - now > RENEW_BEFORE) {
+        if let Some(token) =
+            current.token.as_ref().filter(|token| token.expires_on.unix_timestamp() - now > RENEW_BEFORE)
+        {
             return Ok(token.clone());
         }
-        let fresh = self
+        let fresh = current
             .source
             .get_token(&[&self.scope], None)
             .await
@@ -110,12 +134,15 @@ impl TokenCredential for CachingCredential {
         let expires_on = jiff::Timestamp::from_second(fresh.expires_on.unix_timestamp()).unwrap_or_default();
         let expires_on = azure_core::date::parse_rfc3339(&expires_on.to_string())?;
         let token = AccessToken::new(fresh.token.secret().to_owned(), expires_on);
-        *cached = Some(token.clone());
+        current.token = Some(token.clone());
         Ok(token)
     }
 
     async fn clear_cache(&self) -> azure_core::Result<()> {
-        *self.cached.lock().await = None;
+        // azure_identity keeps tokens too, and cannot be told to forget them: a new credential has none.
+        let source = source(&self.login, &self.authority, &self.http)
+            .map_err(|error| Error::with_message(ErrorKind::Credential, || error.to_string()))?;
+        *self.current.lock().await = Current { source, token: None };
         Ok(())
     }
 }

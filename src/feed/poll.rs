@@ -20,6 +20,8 @@ pub struct State {
     pub stored: Vec<Record>,
     /// What the last poll found.
     pub report: Report,
+    /// Why the document in force may lack what the last one had, if so: nothing is removed because of it.
+    pub older_than_last: Option<String>,
 }
 
 /// What one poll found: a line for each source that was asked.
@@ -69,8 +71,12 @@ impl State {
         let Some(archive) = archive else { return Self::default() };
         match archive.load() {
             Ok((current, stored)) => {
+                let is_newest = current.as_ref().map(|current| &current.record) == stored.first();
+                let older_than_last = (!is_newest).then(|| {
+                    "the newest stored document cannot be read; until another is accepted nothing is removed".to_owned()
+                });
                 let current = current.filter(|current| current.document.cloud == cloud);
-                Self { current, stored, report: Report::default() }
+                Self { current, stored, older_than_last, ..Self::default() }
             }
             Err(error) => {
                 let report = Report { not_stored: Some(error.to_string()), ..Report::default() };
@@ -147,6 +153,7 @@ impl State {
                 self.store(archive, &record, &candidate.text);
                 let message = format!("change number {number} of {date} is accepted ({})", candidate.strategy);
                 self.current = Some(Accepted { document: Arc::new(document), record });
+                self.older_than_last = None;
                 line(LineResult::Accepted, message)
             }
         }

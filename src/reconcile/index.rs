@@ -18,6 +18,8 @@ use crate::store::{Held, World};
 #[derive(Debug, Clone, Default)]
 pub struct Documents {
     pub by_feed: BTreeMap<String, Result<Arc<Document>, String>>,
+    /// Feeds whose document may lack what the last one had, and why. Their targets lose nothing.
+    pub older_than_last: BTreeMap<String, String>,
     /// One document for every feed: `--tags FILE`.
     pub instead: Option<Arc<Document>>,
 }
@@ -59,6 +61,9 @@ pub fn index(world: &World, documents: &Documents, setting: &Setting) -> BTreeMa
                 contributions: Vec::new(),
                 removals_frozen: frozen.clone(),
             });
+            if let Some(why) = documents.older_than_last.get(&held.object.intent.feed) {
+                input.removals_frozen.get_or_insert_with(|| why.clone());
+            }
             input.contributions.push(contribution(held, table, documents, &setting.regions));
         }
     }

@@ -33,7 +33,7 @@ fn documents() -> Documents {
         ("AzureMachineLearning.EastUS2", "eastus2", &["20.1.0.0/26"]),
         ("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"]),
     ]);
-    Documents { by_feed: [("public".to_owned(), Ok(Arc::new(document)))].into(), instead: None }
+    Documents { by_feed: [("public".to_owned(), Ok(Arc::new(document)))].into(), ..Documents::default() }
 }
 
 #[test]
@@ -49,7 +49,10 @@ fn without_a_document_a_contribution_says_why_and_wishes_nothing() {
     for (documents, wanted) in [
         (Documents::default(), "FeedMissing"),
         (
-            Documents { by_feed: [("public".to_owned(), Err("the page is gone".to_owned()))].into(), instead: None },
+            Documents {
+                by_feed: [("public".to_owned(), Err("the page is gone".to_owned()))].into(),
+                ..Documents::default()
+            },
             "the page is gone",
         ),
     ] {

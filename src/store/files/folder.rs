@@ -134,13 +134,17 @@ fn keep(world: &mut World, previous: &World, path: &Path, why: &str, only: Optio
     for (key, held) in &previous.networks {
         let meant = only.is_none_or(|(kind, name)| kind == "AmlNetwork" && name == key);
         if meant && held.origin == path && !world.networks.contains_key(key) {
-            world.networks.insert(key.clone(), Held { broken: Some(why.to_owned()), ..held.clone() });
+            world
+                .networks
+                .insert(key.clone(), Held { broken: Some(format!("{}: {why}", path.display())), ..held.clone() });
         }
     }
     for (name, held) in &previous.feeds {
         let meant = only.is_none_or(|(kind, key)| kind == "ServiceTagFeed" && key.name == *name);
         if meant && held.origin == path && !world.feeds.contains_key(name) {
-            world.feeds.insert(name.clone(), Held { broken: Some(why.to_owned()), ..held.clone() });
+            world
+                .feeds
+                .insert(name.clone(), Held { broken: Some(format!("{}: {why}", path.display())), ..held.clone() });
         }
     }
 }

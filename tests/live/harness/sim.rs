@@ -13,7 +13,7 @@ use armsim::server::{Options, Running};
 use serde_json::{Value, json};
 
 use super::process::{self, Controller, Ran};
-use super::{Counts, Doc, feed, merge, network, route};
+use super::{Counts, Doc, feed, merge, network, route, wait_until};
 
 pub(crate) const TABLE: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-ml/providers/Microsoft.Network/routeTables/rt-ml";
 const SUBNET: &str = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-ml/providers/Microsoft.Network/virtualNetworks/vnet-ml/subnets/ml";
@@ -160,8 +160,18 @@ impl Sim {
         assert!(self.running.world().delete_resource(now(), id), "{id}");
     }
 
-    /// Every state of a table.
+    /// Every state of a table, once no operation on it is under way.
     pub(crate) fn history(&self, id: &str) -> Vec<HistoryState> {
+        let mut history = Vec::new();
+        wait_until("the end of the operation on the table", || {
+            history = self.history_now(id);
+            let settled = |state: &HistoryState| state.entries.iter().all(|e| e.provisioning_state == "Succeeded");
+            history.last().is_none_or(settled)
+        });
+        history
+    }
+
+    fn history_now(&self, id: &str) -> Vec<HistoryState> {
         let mut world = self.running.world();
         // Lets operations that are due end; a table that never was is a test's own matter.
         let _ = world.get_resource(now(), id);
