@@ -176,7 +176,7 @@ fn default_services() -> Vec<ServiceTagName> {
     vec![ServiceTagName("AzureMachineLearning".to_owned())]
 }
 
-/// 85 of 106 prefixes that were removed and came back did so within 42 days (`facts/service-tags.md`).
+/// 85 of 106 prefixes that were removed and came back did so within 42 days (docs/facts.md, "How it changes").
 fn default_hold() -> String {
     "42d".to_owned()
 }

@@ -153,12 +153,7 @@ fn make_strict(schema: &mut Value) {
         object.insert("additionalProperties".into(), Value::Bool(false));
     }
     if let Some(Value::Object(properties)) = object.get_mut("properties") {
-        properties
-            .values_mut()
-            .filter(|schema| {
-                schema.get("properties").is_some() || schema.get("items").is_some() || schema.get("nullable").is_some()
-            })
-            .for_each(make_strict);
+        properties.values_mut().for_each(make_strict);
     }
     if let Some(items) = object.get_mut("items") {
         make_strict(items);

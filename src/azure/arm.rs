@@ -64,7 +64,7 @@ impl From<Refusal> for ArmError {
 /// Limits and pairs change rarely; they are read again after this long.
 const CACHED_FOR: Duration = Duration::from_secs(3600);
 /// An operation that runs longer is left to the next reconcile, which sees `Updating` and waits. Clients that exist
-/// give up after as long (`facts/arm.md` section 3).
+/// give up after as long (docs/facts.md).
 const OPERATION_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// A wait that ARM names is kept, but not one longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);

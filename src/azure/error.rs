@@ -1,6 +1,6 @@
 //! What a refusal or failure of ARM means: one table, one test.
 //!
-//! Rows are from `facts/arm.md` section 2. Must not retry or wait: `arm` does what the class says.
+//! Rows and their origin: docs/facts.md, "Refusals". Must not retry or wait: `arm` does what the class says.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! Rejected means never; held means not without a person. Both leave the last accepted document in force.
 //! Must not look at networks or Azure: a document is judged by itself and by its predecessor alone.
-//! Rules: DESIGN section 4, "Accepting a document"; figures behind them: `facts/service-tags.md`.
+//! Rules: ARCHITECTURE.md, "Accepting a document"; figures behind them: docs/facts.md.
 
 use jiff::civil::Date;
 

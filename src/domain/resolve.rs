@@ -1,7 +1,7 @@
 //! Which prefixes a service has in a region, and which region is the secondary.
 //!
 //! Nothing found is an error, never an empty answer: an empty answer would read as "remove everything".
-//! Must not know targets or entries. Rules: DESIGN section 4, "Resolving".
+//! Must not know targets or entries. Rules: docs/route-tables.md, "Which prefixes".
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! One Service Tags document as a value: parse it, look a tag up, compare two.
 //!
 //! Says whether a text *is* a Service Tags document. Whether it may come into force is `accept`'s question.
-//! Must not read files, follow URLs or uncompress: `feed` does. Shapes and traps: `facts/service-tags.md`.
+//! Must not read files, follow URLs or uncompress: `feed` does. Shapes and traps: docs/facts.md.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

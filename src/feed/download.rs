@@ -14,7 +14,7 @@ use super::address::Allowed;
 use super::{Candidate, Fetched, Source, SourceError, Validators, decode, page};
 use crate::domain::service_tags::{Cloud, DocumentError, MAX_DOCUMENT_BYTES};
 
-/// Requests without a browser's name were refused in 2025 (`facts/service-tags.md`).
+/// Requests without a browser's name were refused in 2025 (docs/facts.md).
 const USER_AGENT: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
 const MAX_REDIRECTS: usize = 5;

@@ -11,7 +11,7 @@ use url::Url;
 use super::decode::published_date;
 use crate::domain::service_tags::Cloud;
 
-/// Microsoft's page id for a cloud's documents (`facts/service-tags.md`).
+/// Microsoft's page id for a cloud's documents (docs/facts.md).
 pub fn page_id(cloud: Cloud) -> u32 {
     match cloud {
         Cloud::Public => 56519,

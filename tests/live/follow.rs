@@ -29,6 +29,12 @@ fn a_new_document_is_followed_when_asked_for() {
     assert_eq!((sim.in_force("public"), stored), (102, 2));
     assert_clean(&sim.history(TABLE), (1..4).map(east).chain((0..3).map(central)));
 
+    // A feed that can no longer be read goes on as it was, and says so.
+    sim.write("dir/feed.yaml", "apiVersion: amlnet.dev/v1alpha1\nkind: ServiceTagFeed\nspec: [");
+    sim.publish(&Doc::week(3).regions(1..6, 0..3));
+    controller.wait_until("the report", || controller.log().contains("feed.yaml"));
+    assert_eq!(sim.in_force("public"), 102);
+
     // Without its feed a network is blocked and its routes stay.
     let before = sim.history(TABLE);
     sim.remove(&sim.path("dir/feed.yaml"));

@@ -129,6 +129,25 @@ fn a_damaged_stored_document_removes_nothing() {
 }
 
 #[test]
+fn a_damaged_index_of_documents_changes_nothing() {
+    for damage in [&b"[{"[..], b"", b"{}", b"\xff"] {
+        let sim = Sim::start();
+        sim.usual(json!({}));
+        sim.once(&[]).exits(0);
+        let before = sim.history(TABLE);
+        let index = sim.write("state/documents/public/index.json", damage);
+        sim.set(json!({"pageStyle": "html-error"}));
+        sim.once(&[]).exits(3).says(&["Unresolved"]);
+        assert_eq!(sim.history(TABLE), before);
+        // With the page back, everything is as it was.
+        sim.set(json!({"pageStyle": "both"}));
+        sim.once(&[]).exits(0);
+        assert_eq!(sim.history(TABLE), before);
+        assert!(std::fs::read_to_string(index).unwrap().contains("\"changeNumber\": 101"));
+    }
+}
+
+#[test]
 fn without_any_document_nothing_is_done_and_the_reason_is_said() {
     let sim = Sim::start();
     sim.usual(json!({}));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Doc, Sim, TABLE, assert_clean, central, east, ours};
+use crate::harness::{Doc, Sim, TABLE, assert_clean, central, east, network, ours};
 
 /// A table with week 1, and week 2 published, which lacks the first prefix.
 fn after_week_1(spec: serde_json::Value) -> Sim {
@@ -106,4 +106,23 @@ fn additions_come_before_removals() {
         .map(|entry| entry.method)
         .collect();
     assert_eq!(methods[7..], ["PUT", "PUT", "PUT", "DELETE", "DELETE"]);
+}
+
+#[test]
+fn apply_removes_nothing_when_it_is_given_only_some_of_the_known_networks() {
+    let sim = Sim::with_routes(vec![]);
+    sim.usual(json!({"spec": {"pairedRegion": "None"}}));
+    let second = json!({"metadata": {"name": "second"}, "spec": {"region": "centralus", "pairedRegion": "None"}});
+    let second = sim.objects("second.yaml", &[network(second)]);
+    sim.once(&[]).exits(0);
+    let history = sim.history(TABLE);
+    let one = ["-f", "dir/feed.yaml", "-f", "dir/ml.yaml", "--state", "state"];
+    for command in [&["plan"][..], &["apply", "--yes"]] {
+        sim.amlnet(&[command, &one].concat()).exits(0).says(&["held, Hold", "default/second"]);
+    }
+    assert_eq!(sim.history(TABLE), history);
+    // The controller sees that it is gone.
+    sim.remove(&second);
+    sim.once(&[]).exits(0);
+    assert_eq!(ours(&sim.history(TABLE)), (0..4).map(east).collect());
 }

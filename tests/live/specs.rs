@@ -56,6 +56,17 @@ fn wrong_networks() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["defaultRoute.ipAddress", "\"firewall\" is not an IP address", "10.0.1.4"],
         ),
         (
+            "an IPv6 appliance for IPv4",
+            json!({"spec": {"routes": {"routeTables": [{"id": TABLE,
+                "nextHop": {"type": "VirtualAppliance", "ipAddress": "fd00::4"}}]}}}),
+            vec!["spec.routes.routeTables[0].nextHop.ipAddress", "fd00::4 cannot be the next hop of IPv4"],
+        ),
+        (
+            "an IPv6 default route",
+            json!({"spec": {"routes": {"routeTables": [{"id": TABLE, "defaultRoute": {"ipAddress": "fd00::4"}}]}}}),
+            vec!["spec.routes.routeTables[0].defaultRoute.ipAddress", "0.0.0.0/0 needs an IPv4 address"],
+        ),
+        (
             "nothing to write",
             json!({"spec": {"routes": {"services": []}}}),
             vec!["spec.routes.services", "name a service"],

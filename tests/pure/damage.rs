@@ -1,4 +1,4 @@
-//! What must hold of every document, however damaged (DESIGN section 10, 4): nothing leaves a table by itself.
+//! What must hold of every document, however damaged (ARCHITECTURE.md, "Invariants"): nothing leaves a table by itself.
 
 use amlnet::domain::accept;
 use amlnet::domain::desired::{self, Contribution};

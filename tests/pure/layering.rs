@@ -1,4 +1,4 @@
-//! Imports go one way (DESIGN section 7), and `domain` imports nothing impure: proved from the sources.
+//! Imports go one way (ARCHITECTURE.md), and `domain` imports nothing impure: proved from the sources.
 
 use std::collections::BTreeSet;
 use std::path::Path;

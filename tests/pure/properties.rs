@@ -1,4 +1,4 @@
-//! What must hold of every plan, whatever the table holds and whoever asks (DESIGN section 10, 1 to 4).
+//! What must hold of every plan, whatever the table holds and whoever asks (ARCHITECTURE.md, "Invariants").
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -1,6 +1,6 @@
 //! Route tables: read as a whole, written one child route at a time.
 //!
-//! Must never write the table itself: a PUT of the parent replaces other people's routes (`facts/arm.md` section 5).
+//! Must never write the table itself: a PUT of the parent replaces other people's routes (docs/facts.md).
 
 use std::net::IpAddr;
 

@@ -66,7 +66,7 @@ pub struct Limits {
 
 impl Limits {
     /// Used where the live limits cannot be read. 400 was the platform's default for ten years, later ones are
-    /// higher (`facts/arm.md` section 4).
+    /// higher (docs/facts.md, "Limits").
     pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25 };
 }
 

@@ -303,6 +303,7 @@ impl Sim {
         found
     }
 
+    /// Takes a file away.
     pub(crate) fn remove(&self, path: &Path) {
         std::fs::remove_file(path).unwrap();
     }
