@@ -8,5 +8,6 @@ pub mod cloud;
 pub mod credential;
 pub mod error;
 pub mod kind;
+pub mod limiter;
 pub mod operation;
 pub mod transport;

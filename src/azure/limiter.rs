@@ -1,0 +1,1 @@
+//! How fast ARM may be asked.
