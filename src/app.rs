@@ -14,6 +14,7 @@ use crate::api::convert::{FeedIntent, SourceIntent};
 use crate::azure::arm::Arm;
 use crate::azure::cloud::{self, Endpoints};
 use crate::azure::credential::{CachingCredential, Login};
+use crate::azure::discovery::Discovery;
 use crate::domain::accept;
 use crate::domain::intent::Installation;
 use crate::domain::region::Regions;
@@ -112,7 +113,12 @@ pub fn complete(world: World) -> Result<World, AppError> {
 }
 
 /// The sources of a feed, in order. `origin` is the file that holds the feed: paths are relative to it.
-pub fn sources(intent: &FeedIntent, origin: &Path, ca_file: Option<&Path>) -> Result<Vec<Box<dyn Source>>, AppError> {
+pub fn sources(
+    intent: &FeedIntent,
+    origin: &Path,
+    ca_file: Option<&Path>,
+    arm: &Arc<Arm>,
+) -> Result<Vec<Box<dyn Source>>, AppError> {
     let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let proxies: Vec<String> = variables.iter().filter_map(|name| std::env::var(name).ok()).collect();
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
@@ -121,6 +127,11 @@ pub fn sources(intent: &FeedIntent, origin: &Path, ca_file: Option<&Path>) -> Re
             SourceIntent::File { path } => {
                 let folder = origin.parent().unwrap_or_else(|| Path::new("."));
                 sources.push(Box::new(File(folder.join(path))));
+                continue;
+            }
+            SourceIntent::Discovery { subscription, location } => {
+                let (arm, subscription, location) = (arm.clone(), subscription.clone(), location.clone());
+                sources.push(Box::new(Discovery { arm, subscription, location }));
                 continue;
             }
             SourceIntent::Page { url: None } => (Start::Page(page::page_url(intent.cloud)), false),
@@ -149,18 +160,25 @@ pub async fn poll_once(
     kept: Kept<'_>,
     instead: Option<&Path>,
     ca_file: Option<&Path>,
+    arm: &Arc<Arm>,
     regions: &Regions,
     now: Timestamp,
 ) -> Result<Documents, AppError> {
     cloud::install_tls_provider();
     let mut documents = Documents::default();
+    // A file stands for the feeds of its own cloud; the others keep what they have.
+    let cloud_of_file = match instead {
+        Some(path) => Some(file::read(path).map_err(|error| AppError(format!("--tags {error}")))?.document.cloud),
+        None => None,
+    };
     for (name, held) in &world.feeds {
         let cloud = held.object.intent.cloud;
         let archive = kept.state.map(|state| state.archive(name));
         let archive = archive.as_ref().map(|archive| archive as &dyn Archive);
         let sources = match instead {
-            Some(path) => vec![Box::new(File(path.to_owned())) as Box<dyn Source>],
-            None => sources(&held.object.intent, &held.origin, ca_file)?,
+            Some(path) if cloud_of_file == Some(cloud) => vec![Box::new(File(path.to_owned())) as Box<dyn Source>],
+            Some(_) => Vec::new(),
+            None => sources(&held.object.intent, &held.origin, ca_file, arm)?,
         };
         let before = FeedState::restore(archive, cloud);
         let after = before.poll(&sources, archive.filter(|_| kept.write), Judge { cloud, regions, now }).await;
@@ -175,7 +193,7 @@ pub async fn poll_once(
             let status = crate::feed::status::of(&after, held.broken.as_deref());
             state.write_feed_status(name, &status).map_err(AppError::new)?;
         }
-        documents.older_than_last.extend(after.older_than_last.clone().map(|why| (name.clone(), why)));
+        documents.no_removals.extend(after.no_removals.clone().map(|why| (name.clone(), why)));
         documents.by_feed.insert(name.clone(), in_force(&after));
     }
     Ok(documents)
@@ -191,8 +209,8 @@ pub fn document_of_file(path: &Path, cloud: Cloud, regions: &Regions) -> Result<
 
 /// The document of a feed, or why there is none.
 pub fn in_force(state: &FeedState) -> Result<Arc<Document>, String> {
-    match &state.current {
-        Some(current) => Ok(current.document.clone()),
+    match state.in_force() {
+        Some(document) => Ok(document.clone()),
         None => Err(match state.report.lines.as_slice() {
             [] => "no source was asked yet".to_owned(),
             lines => {

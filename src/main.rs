@@ -183,11 +183,10 @@ fn main() -> ExitCode {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // On a terminal `apply` shows progress bars instead, and the correlation ids stand in its JSON.
-    let audit = !(terminal && matches!(cli.command, Command::Apply { .. }));
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-    telemetry::start(format, cli.log.unwrap_or(default), audit, colour);
+    // Where `apply` draws progress bars the lines would break them, and the correlation ids stand in its JSON.
+    let bars = commands::shows_progress();
+    let audit = !(bars && matches!(cli.command, Command::Apply { .. }));
+    telemetry::start(format, cli.log.unwrap_or(default), audit, bars);
     match execute(cli) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {

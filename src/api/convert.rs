@@ -210,6 +210,11 @@ pub enum SourceIntent {
     File {
         path: String,
     },
+    /// The Service Tag Discovery API.
+    Discovery {
+        subscription: String,
+        location: String,
+    },
 }
 
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(15 * 60);
@@ -224,10 +229,14 @@ pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
     let mut sources = Vec::new();
     for (index, source) in spec.sources.iter().enumerate() {
         let path = format!("spec.sources[{index}]");
-        sources.push(match (&source.download, &source.file) {
-            (Some(download), None) => download_source(download, &path)?,
-            (None, Some(file)) => SourceIntent::File { path: file.path.clone() },
-            _ => return Err(FieldError::new(path, "write exactly one of download and file")),
+        sources.push(match (&source.download, &source.discovery, &source.file) {
+            (Some(download), None, None) => download_source(download, &path)?,
+            (None, Some(discovery), None) => SourceIntent::Discovery {
+                subscription: discovery.subscription_id.clone(),
+                location: discovery.location.clone(),
+            },
+            (None, None, Some(file)) => SourceIntent::File { path: file.path.clone() },
+            _ => return Err(FieldError::new(path, "write exactly one of download, discovery and file")),
         });
     }
     let cloud = match spec.cloud {

@@ -35,13 +35,16 @@ pub enum FeedCloud {
     China,
 }
 
-/// One source: exactly one of download and file.
+/// One source: exactly one of download, discovery and file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FeedSource {
     /// Microsoft's download page, or a mirror.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub download: Option<Download>,
+    /// Azure's Service Tag Discovery API. It lags behind the files, so it may add and never starts a removal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
     /// A file, plain or gzip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileSource>,
@@ -58,6 +61,17 @@ pub struct Download {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000), regex(pattern = r"^https://"))]
     pub file_url: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Discovery {
+    /// A subscription that amlnet's identity may read.
+    #[schemars(regex(pattern = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))]
+    pub subscription_id: String,
+    /// Which copy of the API is asked, as ARM name. It does not filter.
+    #[schemars(regex(pattern = r"^[a-z0-9]{2,60}$"))]
+    pub location: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

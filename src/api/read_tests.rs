@@ -105,13 +105,15 @@ fn feeds_name_a_cloud_and_sources() {
     assert_eq!(found.intent.sources.len(), 2);
     for (spec, wanted) in [
         ("cloud: Public, sources: []", "spec.sources"),
-        ("cloud: Public, sources: [{}]", "spec.sources[0]: write exactly one of download and file"),
+        ("cloud: Public, sources: [{}]", "spec.sources[0]: write exactly one of download, discovery and file"),
         ("cloud: Public, sources: [{download: {}, file: {path: a}}]", "write exactly one"),
         ("cloud: public, sources: [{download: {}}]", "is not one of Public, AzureGovernment, China"),
         ("cloud: Public, interval: 5m, sources: [{download: {}}]", "spec.interval: 5m is not between 15m and 24h"),
         ("cloud: Public, sources: [{download: {pageUrl: 'http://x/'}}]", "pageUrl"),
         ("cloud: Public, sources: [{download: {pageUrl: 'https://x/', fileUrl: 'https://y/'}}]", "not both"),
-        ("cloud: Public, sources: [{discovery: {}}]", "unknown field discovery"),
+        ("cloud: Public, sources: [{discovery: {}}]", "sources[0].discovery: subscriptionId is missing"),
+        ("cloud: Public, sources: [{discovery: {subscriptionId: x, location: eastus2}}]", "subscriptionId"),
+        ("cloud: Public, sources: [{configMap: {}}]", "unknown field configMap"),
     ] {
         let error = feed(spec).unwrap_err().to_string();
         assert!(error.contains(wanted), "{wanted}\nnot in\n{error}");
@@ -126,4 +128,18 @@ fn lengths_of_time_are_a_number_and_a_unit() {
     for bad in ["", "s", "1", "1w", "-1s", "1.5h", "9999999999d", "1 h", "\u{661}s"] {
         assert_eq!(seconds(bad), None, "{bad}");
     }
+}
+
+#[test]
+fn the_samples_are_accepted() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/samples");
+    let mut objects = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        for object in read(&std::fs::read_to_string(&path).unwrap()).unwrap() {
+            assert!(object.is_ok(), "{}: {}", path.display(), object.unwrap_err());
+            objects += 1;
+        }
+    }
+    assert!(objects >= 6, "{objects} objects");
 }

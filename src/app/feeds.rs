@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::read::Feed;
+use crate::azure::arm::Arm;
 use crate::domain::region::Regions;
 use crate::domain::service_tags::Document;
 use crate::feed::poll::{Judge, State as FeedState};
@@ -29,6 +30,7 @@ pub struct Feeds {
     pub state: Option<Arc<State>>,
     pub regions: Arc<Regions>,
     pub ca_file: Option<PathBuf>,
+    pub arm: Arc<Arm>,
     pub documents: watch::Sender<Arc<Documents>>,
 }
 
@@ -75,7 +77,7 @@ impl Feeds {
 
     async fn one(self, name: String, held: Held<Feed>, ask: Arc<Notify>) {
         let intent = &held.object.intent;
-        let sources = match super::sources(intent, &held.origin, self.ca_file.as_deref()) {
+        let sources = match super::sources(intent, &held.origin, self.ca_file.as_deref(), &self.arm) {
             Ok(sources) => sources,
             Err(error) => {
                 tracing::error!(feed = name, %error, "the feed's sources cannot be used");
@@ -133,23 +135,23 @@ impl Feeds {
     }
 
     fn publish(&self, name: &str, state: &FeedState) {
-        self.publish_found(name, super::in_force(state), state.older_than_last.as_ref());
+        self.publish_found(name, super::in_force(state), state.no_removals.as_ref());
     }
 
     /// Makes a document known, or why there is none; wakes nobody where nothing changed.
-    fn publish_found(&self, name: &str, found: Result<Arc<Document>, String>, older_than_last: Option<&String>) {
+    fn publish_found(&self, name: &str, found: Result<Arc<Document>, String>, no_removals: Option<&String>) {
         self.documents.send_if_modified(|current| {
             let same = match (current.by_feed.get(name), &found) {
                 (Some(Ok(old)), Ok(new)) => old.digest == new.digest && old.change_number == new.change_number,
                 (Some(Err(old)), Err(new)) => old == new,
                 _ => false,
             };
-            let same = same && current.older_than_last.get(name) == older_than_last;
+            let same = same && current.no_removals.get(name) == no_removals;
             if !same {
                 let mut documents = (**current).clone();
                 documents.by_feed.insert(name.to_owned(), found);
-                documents.older_than_last.remove(name);
-                documents.older_than_last.extend(older_than_last.map(|why| (name.to_owned(), why.clone())));
+                documents.no_removals.remove(name);
+                documents.no_removals.extend(no_removals.map(|why| (name.to_owned(), why.clone())));
                 *current = Arc::new(documents);
             }
             !same

@@ -240,6 +240,13 @@ impl Arm {
         Ok(limits)
     }
 
+    /// The Discovery API's answer as it came. One page: none with a next link was ever seen.
+    pub async fn service_tags(&self, subscription: &str, location: &str) -> Result<Vec<u8>, Refusal> {
+        let request = self.client.service_tags_client().list(location, subscription);
+        let raw = request.send().await.map_err(into_refusal)?.into_raw_response();
+        Ok(raw.into_body().collect().await.map_err(into_refusal)?.to_vec())
+    }
+
     /// What ARM's locations API names as the pair of a region, cached. `None`: not known, or not readable.
     pub async fn paired_region(&self, subscription: &str, region: &str) -> Option<Vec<String>> {
         let key = subscription.to_ascii_lowercase();

@@ -6,6 +6,7 @@
 pub mod arm;
 pub mod cloud;
 pub mod credential;
+pub mod discovery;
 pub mod error;
 pub mod kind;
 pub mod limiter;

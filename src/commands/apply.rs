@@ -2,28 +2,37 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::watch;
 
-use super::plan::{Inputs, prepare, report, text};
-use super::{Common, Exit, block_on};
+use super::plan::{Inputs, Prepared, prepare, report, text};
+use super::{Common, Exit, block_on, shows_progress};
 use crate::app::{self, AppError};
 use crate::azure::arm::Fence;
+use crate::domain::outcome::Outcome;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
-use crate::reconcile::once;
 use crate::reconcile::target::Progress;
-use crate::store::files::state::State;
+use crate::reconcile::{once, status};
+use crate::store::files::state::{FileStore, State};
 
 pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppError> {
     block_on(async {
         let state = inputs.state.as_deref().map(State::open).transpose().map_err(AppError::new)?;
-        let (arm, targets) = prepare(common, inputs, state.as_ref(), true).await?;
+        let Prepared { arm, world, documents, setting, targets } =
+            prepare(common, inputs, state.as_ref(), true).await?;
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let planned = once::plan(&targets, &arm, &fence).await;
+        let store = FileStore { world: watch::channel(Arc::default()).1, state: state.map(Arc::new) };
+        let keep_statuses = |outcomes: &BTreeMap<ResourceId, Outcome>| {
+            status::write_all(&store, &world, &documents, outcomes, &setting, common.now()).map_err(AppError::new)
+        };
         let steps: usize = planned.values().map(|outcome| outcome.plan.steps.len()).sum();
         if steps == 0 {
+            keep_statuses(&planned)?;
             report(&planned, common.format, true)?;
             return Ok(Exit::of(planned.values()));
         }
@@ -45,6 +54,7 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
         let shown = (!yes).then_some(&planned);
         let outcomes = once::apply(&targets, &arm, &fence, &bars, shown).await;
         bars.finish();
+        keep_statuses(&outcomes)?;
         report(&outcomes, common.format, true)?;
         Ok(Exit::of(outcomes.values()))
     })
@@ -69,8 +79,7 @@ struct Bars {
 
 impl Bars {
     fn new() -> Self {
-        let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { all: MultiProgress::with_draw_target(target), bars: std::sync::Mutex::default() }
     }
 

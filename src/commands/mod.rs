@@ -77,6 +77,11 @@ pub fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
+/// Whether progress bars are drawn: on a terminal, unless NO_COLOR asks for plain output.
+pub fn shows_progress() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 /// Writes to standard output. A reader that went away (`| head`) is no error.
 pub fn print(text: &str) -> Result<(), AppError> {
     let mut out = std::io::stdout().lock();

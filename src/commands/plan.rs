@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::output::PlanOutput;
 use super::{Common, Exit, Format, block_on, colour, print, print_json};
@@ -12,8 +13,9 @@ use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::TargetInput;
 use crate::domain::render::{Printed, total};
 use crate::domain::resource_id::ResourceId;
-use crate::reconcile::index;
+use crate::reconcile::index::{self, Documents, Setting};
 use crate::reconcile::once;
+use crate::store::World;
 use crate::store::files::state::State;
 
 /// Where `plan` and `apply` take their objects and their document from.
@@ -27,12 +29,21 @@ pub struct Inputs {
 pub fn plan(common: &Common, inputs: &Inputs) -> Result<Exit, AppError> {
     block_on(async {
         let state = inputs.state.as_deref().map(State::read_only);
-        let (arm, targets) = prepare(common, inputs, state.as_ref(), false).await?;
+        let Prepared { arm, targets, .. } = prepare(common, inputs, state.as_ref(), false).await?;
         let (_switch, fence) = Fence::new();
         let outcomes = once::plan(&targets, &arm, &fence).await;
         report(&outcomes, common.format, false)?;
         Ok(Exit::of(outcomes.values()))
     })
+}
+
+/// What there is to work on.
+pub(super) struct Prepared {
+    pub(super) arm: Arc<Arm>,
+    pub(super) world: World,
+    pub(super) documents: Documents,
+    pub(super) setting: Setting,
+    pub(super) targets: BTreeMap<ResourceId, TargetInput>,
 }
 
 /// The targets of the files, with the documents in force.
@@ -41,24 +52,25 @@ pub(super) async fn prepare(
     inputs: &Inputs,
     state: Option<&State>,
     store: bool,
-) -> Result<(Arm, BTreeMap<ResourceId, TargetInput>), AppError> {
+) -> Result<Prepared, AppError> {
     let regions = app::regions(common.regions.as_deref())?;
     let world = app::world_of_files(&inputs.files)?;
     if world.networks.is_empty() {
         return Err(AppError("the files hold no AmlNetwork; see config/samples for one".to_owned()));
     }
-    let arm = app::arm(&common.azure)?;
+    let arm = Arc::new(app::arm(&common.azure)?);
     let ca_file = common.azure.ca_file.as_deref();
     let kept = Kept { state, write: store };
     let documents = match &inputs.tags {
         Some(path) if state.is_none() || world.feeds.is_empty() => {
             app::document_of_file(path, common.azure.cloud, &regions)?
         }
-        instead => app::poll_once(&world, kept, instead.as_deref(), ca_file, &regions, common.now()).await?,
+        instead => app::poll_once(&world, kept, instead.as_deref(), ca_file, &arm, &regions, common.now()).await?,
     };
     let never_remove = app::never_remove(&world, state);
     let setting = app::setting(common.installation.clone(), regions, never_remove);
-    Ok((arm, index::index(&world, &documents, &setting)))
+    let targets = index::index(&world, &documents, &setting);
+    Ok(Prepared { arm, world, documents, setting, targets })
 }
 
 /// Prints what was planned, or what came of it.
@@ -98,9 +110,8 @@ pub(super) fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> S
     }
     let targets = if outcomes.len() == 1 { "1 target".to_owned() } else { format!("{} targets", outcomes.len()) };
     let left = if applied { ", left to do" } else { "" };
-    let _ = writeln!(text, "{targets}{left}: {}", total(outcomes.values().map(|outcome| &outcome.plan)));
-    if Exit::of(outcomes.values()) == Exit::NeedsPerson {
-        let _ = writeln!(text, "a person is needed: see what is blocked, left alone, unknown or waits for approval");
-    }
+    let person = if Exit::of(outcomes.values()) == Exit::NeedsPerson { "; a person is needed" } else { "" };
+    let counts = total(outcomes.values().map(|outcome| &outcome.plan));
+    let _ = writeln!(text, "{targets}{left}: {counts}{person}");
     text
 }

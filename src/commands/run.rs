@@ -1,6 +1,5 @@
 //! `amlnet run --dir DIR --state DIR [--once]`: the controller on a folder of YAML files.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +11,15 @@ use super::{Common, Exit, block_on};
 use crate::app::feeds::Feeds;
 use crate::app::{self, AppError, Kept};
 use crate::azure::arm::Fence;
-use crate::domain::outcome::Outcome;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
 use crate::reconcile::controller::Controller;
-use crate::reconcile::index::{self, Documents, Setting};
+use crate::reconcile::index::{self, Documents};
 use crate::reconcile::target::Progress;
 use crate::reconcile::{once, status};
+use crate::store::World;
 use crate::store::files::folder;
 use crate::store::files::state::{FileStore, State};
-use crate::store::{Store as _, World};
 
 /// The folders of the file mode.
 #[derive(Debug, Clone)]
@@ -46,6 +44,7 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
             state: Some(state.clone()),
             regions,
             ca_file: common.azure.ca_file.clone(),
+            arm: arm.clone(),
             documents: documents_sender,
         };
         let feeds = tokio::spawn(feeds.run(world.clone()));
@@ -70,42 +69,25 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
         for problem in &world.undecodable {
             tracing::error!(%problem, "an object cannot be read; nothing is removed until it can");
         }
-        let arm = app::arm(&common.azure)?;
+        let arm = Arc::new(app::arm(&common.azure)?);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let ca_file = common.azure.ca_file.as_deref();
         let kept = Kept { state: Some(&state), write: true };
-        let documents = app::poll_once(&world, kept, None, ca_file, &regions, common.now()).await?;
+        let documents = app::poll_once(&world, kept, None, ca_file, &arm, &regions, common.now()).await?;
         let setting = app::setting(common.installation.clone(), regions, None);
         let inputs = index::index(&world, &documents, &setting);
         let outcomes = once::apply(&inputs, &arm, &fence, &Silent, None).await;
         let undecodable = !world.undecodable.is_empty();
-        write_statuses(common, world, &documents, &outcomes, &setting, state)?;
+        let store = FileStore { world: watch::channel(Arc::new(World::default())).1, state: Some(state) };
+        let now = common.now();
+        status::write_all(&store, &world, &documents, &outcomes, &setting, now).map_err(AppError::new)?;
+        status::forget_gone(&store, &world).map_err(AppError::new)?;
         report(&outcomes, common.format, true)?;
         let exit = Exit::of(outcomes.values());
         // An error says that nothing is known, so it wins; otherwise an object that cannot be read needs a person.
         Ok(if undecodable && exit != Exit::Error { Exit::NeedsPerson } else { exit })
     })
-}
-
-fn write_statuses(
-    common: &Common,
-    world: World,
-    documents: &Documents,
-    outcomes: &BTreeMap<ResourceId, Outcome>,
-    setting: &Setting,
-    state: Arc<State>,
-) -> Result<(), AppError> {
-    let world = Arc::new(world);
-    let store = FileStore { world: watch::channel(world.clone()).1, state: Some(state) };
-    for key in status::networks(&world) {
-        let old = store.read_status(&key).map(|written| status::restore(setting, &written));
-        let new = status::of_network(&key, &world, documents, outcomes, setting, old.as_ref(), common.now());
-        if let Some(new) = new {
-            store.write_status(&key, &(&new).into()).map_err(AppError::new)?;
-        }
-    }
-    Ok(())
 }
 
 fn read_folder(dir: &Path) -> Result<World, AppError> {

@@ -9,7 +9,8 @@ use crate::app::{self, AppError};
 use crate::domain::accept;
 use crate::domain::desired::DocumentId;
 use crate::domain::prefix::Prefix;
-use crate::domain::service_tags::{self, Tag, TagChange, TagDiff};
+use crate::domain::service_tags::{self, Tag};
+use crate::domain::tag_diff::{self, TagChange, TagDiff};
 use crate::feed::file;
 
 /// Whether a file would be accepted as the first document of its own cloud.
@@ -96,7 +97,7 @@ pub fn diff(old: &Path, new: &Path, format: Format, colour: bool) -> Result<Exit
     if old.cloud != new.cloud {
         return Err(AppError(format!("the documents are of two clouds, {} and {}", old.cloud, new.cloud)));
     }
-    let diffs = service_tags::diff(&old, &new);
+    let diffs = tag_diff::diff(&old, &new);
     match format {
         Format::Json => print_json(&DiffOutput {
             old: document_output(&old),

@@ -8,7 +8,8 @@ use jiff::civil::Date;
 
 use super::prefix::{Family, Prefix};
 use super::region::Regions;
-use super::service_tags::{Cloud, Document, Tag, diff};
+use super::service_tags::{Cloud, Document, Tag};
+use super::tag_diff::diff;
 
 /// The two services whose regional tags are exactly the global tag within `AzureCloud.<region>`, in every real file.
 /// For no other service does that hold, so the rules that rest on it name these two.

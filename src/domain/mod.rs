@@ -18,5 +18,6 @@ pub mod render;
 pub mod resolve;
 pub mod resource_id;
 pub mod service_tags;
+pub mod tag_diff;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -147,8 +147,11 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
                 (false, false, false, true, "NeedsPerson", with(target))
             } else if let Some(target) = worst("Changes") {
                 (true, false, false, false, "ChangesHeld", with(target))
+            } else if let Some(target) = worst("Held") {
+                (true, false, false, false, "RemovalsHeld", with(target))
             } else {
-                (true, false, false, false, "InSync", format!("{} of {0} targets hold what they need", targets.len()))
+                let count = targets.len();
+                (true, false, false, false, "InSync", format!("{count} of {count} targets hold what they need"))
             }
         }
     };

@@ -77,7 +77,7 @@ fn conditions_follow_the_worst_target() {
     for (outcomes, holding, reason) in [
         (vec![], ready, "NoTarget"),
         (vec![Some(in_sync())], ready, "InSync"),
-        (vec![Some(retired())], ready, "InSync"),
+        (vec![Some(retired())], ready, "RemovalsHeld"),
         (vec![Some(held(Mode::Observe))], ready, "ChangesHeld"),
         (vec![None], working, "Pending"),
         (vec![Some(in_sync()), None], working, "Pending"),

@@ -167,6 +167,8 @@ pub enum DocumentError {
     Truncated { line: usize, column: usize },
     #[error("not a Service Tags document: {0}")]
     NotJson(String),
+    #[error("its changeNumber is {0}; that is not how {1} writes it")]
+    ChangeNumber(String, &'static str),
     #[error("{}", list(.problems, *.more))]
     Invalid { problems: Vec<Problem>, more: usize },
 }
@@ -179,7 +181,7 @@ impl DocumentError {
             Self::Html => "Html",
             Self::NotUtf8(_) => "NotUtf8",
             Self::Truncated { .. } => "Truncated",
-            Self::NotJson(_) => "NotJson",
+            Self::NotJson(_) | Self::ChangeNumber(..) => "NotJson",
             Self::Invalid { .. } => "Invalid",
         }
     }
@@ -213,11 +215,20 @@ fn list(problems: &[Problem], more: usize) -> String {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawDocument<'a> {
-    change_number: u64,
+    #[serde(borrow)]
+    change_number: RawNumber<'a>,
     #[serde(borrow)]
     cloud: Cow<'a, str>,
     #[serde(borrow)]
     values: Vec<RawTag<'a>>,
+}
+
+/// A number in the file, a text in the Discovery API.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawNumber<'a> {
+    Number(u64),
+    Text(#[serde(borrow)] Cow<'a, str>),
 }
 
 #[derive(Deserialize)]
@@ -244,8 +255,32 @@ struct RawProperties<'a> {
 struct RawText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Document {
-    /// Reads the JSON text of a document (a byte order mark is ignored, line ends do not matter).
+    /// Reads the JSON text of a published file (a byte order mark is ignored, line ends do not matter).
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let raw = Self::read(bytes)?;
+        match &raw.change_number {
+            RawNumber::Number(number) => {
+                let number = *number;
+                Self::from_raw(raw, number)
+            }
+            RawNumber::Text(text) => Err(DocumentError::ChangeNumber(format!("the text {text:?}"), "a published file")),
+        }
+    }
+
+    /// Reads an answer of the Service Tag Discovery API. Its change number is a text and has a numbering of its own.
+    pub fn parse_discovery(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let raw = Self::read(bytes)?;
+        let number = match &raw.change_number {
+            RawNumber::Text(text) => text.parse().map_err(|_| format!("the text {text:?}")),
+            RawNumber::Number(number) => Err(format!("the number {number}")),
+        };
+        match number {
+            Ok(number) => Self::from_raw(raw, number),
+            Err(found) => Err(DocumentError::ChangeNumber(found, "the Discovery API")),
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Result<RawDocument<'_>, DocumentError> {
         if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(DocumentError::TooLarge);
         }
@@ -254,14 +289,13 @@ impl Document {
         if text.trim_start().starts_with('<') {
             return Err(DocumentError::Html);
         }
-        let raw: RawDocument<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::from_str(text).map_err(|error| match error.classify() {
             serde_json::error::Category::Eof => DocumentError::Truncated { line: error.line(), column: error.column() },
             _ => DocumentError::NotJson(error.to_string()),
-        })?;
-        Self::from_raw(raw)
+        })
     }
 
-    fn from_raw(raw: RawDocument<'_>) -> Result<Self, DocumentError> {
+    fn from_raw(raw: RawDocument<'_>, change_number: u64) -> Result<Self, DocumentError> {
         let mut problems = Problems::default();
         let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.name() == raw.cloud);
         if cloud.is_none() {
@@ -275,7 +309,7 @@ impl Document {
             }
         }
         match (cloud, problems.list.is_empty()) {
-            (Some(cloud), true) => Ok(Self { cloud, change_number: raw.change_number, digest: digest(&tags), tags }),
+            (Some(cloud), true) => Ok(Self { cloud, change_number, digest: digest(&tags), tags }),
             _ => Err(DocumentError::Invalid { problems: problems.list, more: problems.more }),
         }
     }
@@ -297,6 +331,24 @@ impl Document {
         let start = fold(service) + ".";
         let first = self.tags.partition_point(|tag| fold(&tag.name) < start);
         self.tags[first..].iter().take_while(move |tag| fold(&tag.name).starts_with(&start))
+    }
+
+    /// This document with what `other` has more: tags, and prefixes of tags. Nothing is taken away, and what this
+    /// document says besides counts (cloud, change number, regions and features of tags).
+    #[must_use]
+    pub fn with_additions_of(&self, other: &Self) -> Self {
+        let mut tags = self.tags.clone();
+        for more in &other.tags {
+            match self.tags.binary_search_by_key(&fold(&more.name), |tag| fold(&tag.name)) {
+                Ok(index) => {
+                    let both: BTreeSet<Prefix> = tags[index].prefixes.iter().chain(&more.prefixes).copied().collect();
+                    tags[index].prefixes = both.into_iter().collect();
+                }
+                Err(_) => tags.push(more.clone()),
+            }
+        }
+        tags.sort_by_cached_key(|tag| fold(&tag.name));
+        Self { cloud: self.cloud, change_number: self.change_number, digest: digest(&tags), tags }
     }
 
     /// The number of prefixes of all tags together, each tag counted for itself.
@@ -374,55 +426,6 @@ fn digest(tags: &[Tag]) -> Digest {
         hash.update(&buffer);
     }
     Digest(hash.finalize().into())
-}
-
-/// What became of one tag between two documents.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagDiff {
-    pub name: String,
-    pub change: TagChange,
-    pub added: Vec<Prefix>,
-    pub removed: Vec<Prefix>,
-    /// The old and the new network features, where they differ.
-    pub features: Option<(Vec<String>, Vec<String>)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TagChange {
-    Added,
-    Removed,
-    Changed,
-}
-
-/// Compares content tag by tag; `changeNumber`s are not looked at. Sorted by name without case.
-pub fn diff(old: &Document, new: &Document) -> Vec<TagDiff> {
-    let names: BTreeSet<String> = old.tags.iter().chain(&new.tags).map(|tag| fold(&tag.name)).collect();
-    names.iter().filter_map(|name| diff_tag(old.tag(name), new.tag(name))).collect()
-}
-
-fn diff_tag(old: Option<&Tag>, new: Option<&Tag>) -> Option<TagDiff> {
-    let prefixes = |tag: Option<&Tag>| tag.map(|tag| tag.prefixes.to_vec()).unwrap_or_default();
-    let features = |tag: &Tag| tag.network_features.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let (before, after) = (prefixes(old), prefixes(new));
-    let only_in = |list: &[Prefix], other: &[Prefix]| -> Vec<Prefix> {
-        list.iter().filter(|prefix| other.binary_search(prefix).is_err()).copied().collect()
-    };
-    let change = match (old, new) {
-        (None, _) => TagChange::Added,
-        (_, None) => TagChange::Removed,
-        (Some(old), Some(new)) if before == after && old.network_features == new.network_features => return None,
-        _ => TagChange::Changed,
-    };
-    Some(TagDiff {
-        name: new.or(old).map(|tag| tag.name.to_string()).unwrap_or_default(),
-        change,
-        added: only_in(&after, &before),
-        removed: only_in(&before, &after),
-        features: old
-            .zip(new)
-            .filter(|(o, n)| o.network_features != n.network_features)
-            .map(|(o, n)| (features(o), features(n))),
-    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::tag_diff::diff;
 use super::super::testing::{self, TagRow, document, document_numbered, json_value};
 use super::*;
 

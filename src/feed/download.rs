@@ -182,6 +182,13 @@ impl Source for Download {
             url.path_segments().and_then(|mut segments| segments.next_back()).and_then(decode::published_date);
         let (document, text) =
             decode::document(body.bytes).map_err(|error| SourceError::Document { place: url.to_string(), error })?;
-        Ok(Fetched::Document(Box::new(Candidate { document, text, published, strategy, validators: body.validators })))
+        Ok(Fetched::Document(Box::new(Candidate {
+            document,
+            text,
+            published,
+            strategy,
+            validators: body.validators,
+            only_adds: false,
+        })))
     }
 }

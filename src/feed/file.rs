@@ -24,7 +24,7 @@ pub fn read(path: &Path) -> Result<Candidate, SourceError> {
         decode::document(bytes).map_err(|error| SourceError::Document { place: place.clone(), error })?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let published = decode::published_date(&name);
-    Ok(Candidate { document, text, published, strategy: "file".to_owned(), validators: None })
+    Ok(Candidate { document, text, published, strategy: "file".to_owned(), validators: None, only_adds: false })
 }
 
 #[async_trait]

@@ -39,6 +39,8 @@ pub struct Candidate {
     pub strategy: String,
     /// For the next conditional request.
     pub validators: Option<Validators>,
+    /// From a source that lags: it may add to what is in force, and never replaces it.
+    pub only_adds: bool,
 }
 
 /// What an HTTP server said about the version that it served.
@@ -119,6 +121,10 @@ pub struct Record {
 pub trait Archive: Send + Sync {
     /// The newest document that can still be read, and the records of all that are kept, newest first.
     fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError>;
+    /// The additions of a source that lags, if they are kept.
+    fn additions(&self) -> Result<Option<Document>, ArchiveError>;
+    /// Keeps the answer of a source that lags, or forgets it.
+    fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError>;
     /// Makes a document the newest. Either it is stored completely, or everything stays as it was.
     fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError>;
 }

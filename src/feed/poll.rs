@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use super::{Accepted, Archive, Candidate, Fetched, Record, Source};
 use crate::domain::accept::{self, InForce, Verdict};
 use crate::domain::region::Regions;
-use crate::domain::service_tags::Cloud;
+use crate::domain::service_tags::{Cloud, Document};
+use crate::domain::tag_diff;
 
 /// A feed between two polls.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +21,14 @@ pub struct State {
     pub stored: Vec<Record>,
     /// What the last poll found.
     pub report: Report,
+    /// What a source that lags had when it was asked last, and no file was accepted since.
+    additions: Option<Arc<Document>>,
+    /// Whether the newest stored document cannot be read.
+    lost_newest: bool,
+    /// `current` with the additions.
+    combined: Option<Arc<Document>>,
     /// Why the document in force may lack what the last one had, if so: nothing is removed because of it.
-    pub older_than_last: Option<String>,
+    pub no_removals: Option<String>,
 }
 
 /// What one poll found: a line for each source that was asked.
@@ -69,20 +76,46 @@ impl State {
     /// A stored document of another cloud is left where it is, and judges nothing: the feed was changed.
     pub fn restore(archive: Option<&dyn Archive>, cloud: Cloud) -> Self {
         let Some(archive) = archive else { return Self::default() };
-        match archive.load() {
+        let mut state = match archive.load() {
             Ok((current, stored)) => {
                 let is_newest = current.as_ref().map(|current| &current.record) == stored.first();
-                let older_than_last = (!is_newest).then(|| {
+                let no_removals = (!is_newest).then(|| {
                     "the newest stored document cannot be read; until another is accepted nothing is removed".to_owned()
                 });
                 let current = current.filter(|current| current.document.cloud == cloud);
-                Self { current, stored, older_than_last, ..Self::default() }
+                Self { current, stored, no_removals, lost_newest: !is_newest, ..Self::default() }
             }
             Err(error) => {
                 let report = Report { not_stored: Some(error.to_string()), ..Report::default() };
                 Self { report, ..Self::default() }
             }
+        };
+        match archive.additions() {
+            Ok(additions) => state.add(additions.filter(|additions| additions.cloud == cloud).map(Arc::new)),
+            Err(error) => {
+                state.report.not_stored = Some(error.to_string());
+                state.no_removals = Some(format!("{error}; until a file is accepted nothing is removed"));
+            }
         }
+        state
+    }
+
+    /// The document that counts now.
+    pub fn in_force(&self) -> Option<&Arc<Document>> {
+        self.combined.as_ref().or(self.current.as_ref().map(|current| &current.document))
+    }
+
+    /// Takes the additions of a source that lags, or drops them.
+    fn add(&mut self, additions: Option<Arc<Document>>) {
+        self.combined = additions.as_ref().map(|additions| match &self.current {
+            Some(current) => Arc::new(current.document.with_additions_of(additions)),
+            None => additions.clone(),
+        });
+        if additions.is_some() {
+            self.no_removals =
+                Some("the Discovery API was asked, which lags; until a file is accepted nothing is removed".to_owned());
+        }
+        self.additions = additions;
     }
 
     /// Asks the sources in order; the first that yields an acceptable document, or the one in force, ends the poll.
@@ -102,6 +135,9 @@ impl State {
                     result: LineResult::Unchanged,
                     message: "the server says that nothing changed".to_owned(),
                 },
+                Ok(Fetched::Document(candidate)) if candidate.only_adds => {
+                    self.consider_additions(source.name(), *candidate, archive, judge)
+                }
                 Ok(Fetched::Document(candidate)) => self.consider(source.name(), *candidate, archive, judge),
             };
             let good = line.result.is_good();
@@ -122,6 +158,18 @@ impl State {
     ) -> Line {
         let date = candidate.published.unwrap_or_else(|| judge.now.to_zoned(TimeZone::UTC).date());
         let in_force = self.current.as_ref().map(|c| InForce { document: &c.document, file_date: c.record.file_date });
+        if let Some(last) = self
+            .newest_if_lost()
+            .filter(|last| (candidate.document.change_number, date) < (last.change_number, last.file_date))
+        {
+            // It cannot be read any more, but its number and date still say what is old.
+            let message = format!(
+                "change number {} of {date} is rejected: the one accepted last ({}, {}) is newer, though it cannot be \
+                 read any more",
+                candidate.document.change_number, last.change_number, last.file_date
+            );
+            return Line { source, result: LineResult::Rejected("Older"), message };
+        }
         let verdict = accept::judge(&candidate.document, date, judge.cloud, in_force, judge.regions);
         let number = candidate.document.change_number;
         let line = |result, message| Line { source, result, message };
@@ -153,17 +201,68 @@ impl State {
                 self.store(archive, &record, &candidate.text);
                 let message = format!("change number {number} of {date} is accepted ({})", candidate.strategy);
                 self.current = Some(Accepted { document: Arc::new(document), record });
-                self.older_than_last = None;
+                self.no_removals = None;
+                self.lost_newest = false;
+                self.forget_additions(archive);
                 line(LineResult::Accepted, message)
             }
         }
+    }
+
+    /// A source that lags: what it has more is added to what is in force, what it lacks is told.
+    fn consider_additions(
+        &mut self,
+        source: &'static str,
+        candidate: Candidate,
+        archive: Option<&dyn Archive>,
+        judge: Judge<'_>,
+    ) -> Line {
+        let number = candidate.document.change_number;
+        if let Err(rejection) = accept::check(&candidate.document, judge.cloud, judge.regions) {
+            let message = format!("its change number {number} is rejected: {rejection}");
+            return Line { source, result: LineResult::Rejected(rejection.category()), message };
+        }
+        let behind = self.current.as_ref().map(|current| missing_in(&current.document, &candidate.document));
+        let before = self.in_force().map(|document| document.digest);
+        let additions = Arc::new(candidate.document);
+        self.add(Some(additions));
+        if let Some(archive) = archive
+            && let Err(error) = archive.store_additions(Some(&candidate.text))
+        {
+            self.report.not_stored = Some(error.to_string());
+        }
+        let message = match behind {
+            Some(behind) => format!(
+                "change number {number} of its own numbering; it lacks {behind} prefixes of the file in force, \
+                 and what it has more is added"
+            ),
+            None => format!("change number {number} of its own numbering is used until there is a file"),
+        };
+        let same = before == self.in_force().map(|document| document.digest);
+        Line { source, result: if same { LineResult::Unchanged } else { LineResult::Accepted }, message }
+    }
+
+    fn forget_additions(&mut self, archive: Option<&dyn Archive>) {
+        self.additions = None;
+        self.combined = None;
+        if let Some(archive) = archive
+            && let Err(error) = archive.store_additions(None)
+        {
+            self.report.not_stored = Some(error.to_string());
+        }
+    }
+
+    /// What was accepted last, where it cannot be read any more and a predecessor stands in.
+    fn newest_if_lost(&self) -> Option<&Record> {
+        let in_force = self.current.as_ref().map(|current| &current.record);
+        self.stored.first().filter(|newest| Some(*newest) != in_force && self.lost_newest)
     }
 
     /// A document that could not be stored when it was accepted is stored when it comes again.
     fn store_again(&mut self, archive: Option<&dyn Archive>, candidate: &Candidate) {
         let Some(current) = &self.current else { return };
         let record = current.record.clone();
-        if self.stored.first().map(|stored| &stored.digest) != Some(&record.digest) {
+        if !self.stored.iter().any(|stored| stored.digest == record.digest) {
             self.store(archive, &record, &candidate.text);
         }
     }
@@ -177,3 +276,13 @@ impl State {
         }
     }
 }
+
+/// How many prefixes of the tags that both have are in `full` only.
+fn missing_in(full: &Document, lagging: &Document) -> usize {
+    let changed = tag_diff::diff(full, lagging).into_iter().filter(|tag| tag.change == tag_diff::TagChange::Changed);
+    changed.map(|tag| tag.removed.len()).sum()
+}
+
+#[cfg(test)]
+#[path = "poll_tests.rs"]
+mod tests;

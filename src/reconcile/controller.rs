@@ -112,7 +112,12 @@ impl<S: Store> Controller<S> {
         }
         memory.inputs = inputs;
         self.write_statuses(memory, &status::networks(&memory.world));
-        self.forget_statuses(memory);
+        memory
+            .statuses
+            .retain(|key, _| memory.world.networks.contains_key(key) || !memory.world.undecodable.is_empty());
+        if let Err(error) = status::forget_gone(&self.store, &memory.world) {
+            tracing::error!(%error, "the status of a network that is gone cannot be removed");
+        }
     }
 
     fn start(&self, memory: &Memory, id: ResourceId, fence: Fence) -> Option<Worker> {
@@ -149,21 +154,6 @@ impl<S: Store> Controller<S> {
             memory.inputs[&id].contributions.iter().map(|contribution| contribution.network.clone()).collect();
         memory.outcomes.insert(id, outcome);
         self.write_statuses(memory, &networks);
-    }
-
-    /// Drops the statuses of Networks that are gone. Not while an object cannot be read: it may be one of them.
-    fn forget_statuses(&self, memory: &mut Memory) {
-        if !memory.world.undecodable.is_empty() {
-            return;
-        }
-        for key in self.store.known_networks() {
-            if !memory.world.networks.contains_key(&key) {
-                memory.statuses.remove(&key);
-                if let Err(error) = self.store.remove_status(&key) {
-                    tracing::error!(network = %key, %error, "the status of a network that is gone cannot be removed");
-                }
-            }
-        }
     }
 
     fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {

@@ -19,7 +19,7 @@ use crate::store::{Held, World};
 pub struct Documents {
     pub by_feed: BTreeMap<String, Result<Arc<Document>, String>>,
     /// Feeds whose document may lack what the last one had, and why. Their targets lose nothing.
-    pub older_than_last: BTreeMap<String, String>,
+    pub no_removals: BTreeMap<String, String>,
     /// One document for every feed: `--tags FILE`.
     pub instead: Option<Arc<Document>>,
 }
@@ -61,7 +61,7 @@ pub fn index(world: &World, documents: &Documents, setting: &Setting) -> BTreeMa
                 contributions: Vec::new(),
                 removals_frozen: frozen.clone(),
             });
-            if let Some(why) = documents.older_than_last.get(&held.object.intent.feed) {
+            if let Some(why) = documents.no_removals.get(&held.object.intent.feed) {
                 input.removals_frozen.get_or_insert_with(|| why.clone());
             }
             input.contributions.push(contribution(held, table, documents, &setting.regions));

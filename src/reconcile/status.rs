@@ -1,4 +1,6 @@
-//! From the outcomes of targets to the status of each Network. Pure but for what it is given.
+//! From the outcomes of targets to the status of each Network, and into the store.
+//!
+//! The projection itself is pure (`domain::project`); the writing is what one-time commands do after their work.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +12,7 @@ use crate::domain::intent::ObjectKey;
 use crate::domain::outcome::Outcome;
 use crate::domain::project::{self, NetworkStatus, Subject};
 use crate::domain::resource_id::ResourceId;
-use crate::store::World;
+use crate::store::{Store, StoreError, World};
 
 /// The status of one Network. `None` if it is not in the world.
 pub fn of_network(
@@ -78,4 +80,31 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
         document: None,
         targets: Vec::new(),
     }
+}
+
+/// Writes the status of every Network of a world. For one-time commands.
+pub fn write_all(
+    store: &impl Store,
+    world: &World,
+    documents: &Documents,
+    outcomes: &BTreeMap<ResourceId, Outcome>,
+    setting: &Setting,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for key in networks(world) {
+        let old = store.read_status(&key).map(|written| restore(setting, &written));
+        if let Some(new) = of_network(&key, world, documents, outcomes, setting, old.as_ref(), now) {
+            store.write_status(&key, &(&new).into())?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops the statuses of Networks that are gone. Not while an object cannot be read: it may be one of them.
+pub fn forget_gone(store: &impl Store, world: &World) -> Result<(), StoreError> {
+    if !world.undecodable.is_empty() {
+        return Ok(());
+    }
+    let known = store.known_networks();
+    known.iter().filter(|key| !world.networks.contains_key(key)).try_for_each(|key| store.remove_status(key))
 }

@@ -30,7 +30,7 @@ fn plan_apply_plan_ends_with_nothing_to_do() {
     let route = &final_routes(&history)[&east(2)];
     assert_eq!((&*route.name, &*route.hop), ("amlnet.prod.20.1.0.128_26", "Internet"));
 
-    let (_, cost) = sim.cost(TABLE, || sim.plan(&[]).exits(0).says(&["nothing to do"]));
+    let ((), cost) = sim.cost(TABLE, || sim.plan(&[]).exits(0).says(&["nothing to do"]));
     assert_eq!(cost, NOTHING);
     let (_, cost) = sim.cost(TABLE, || sim.apply(&[]).exits(0));
     assert_eq!(cost, NOTHING);

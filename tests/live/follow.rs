@@ -37,7 +37,7 @@ fn a_new_document_is_followed_when_asked_for() {
 
     // Without its feed a network is blocked and its routes stay.
     let before = sim.history(TABLE);
-    sim.remove(&sim.path("dir/feed.yaml"));
+    std::fs::remove_file(sim.path("dir/feed.yaml")).unwrap();
     controller.wait_until("the block", || sim.status("ml")["targets"][0]["state"] == "Blocked");
     sim.ask_feed();
     controller.wait_until("its end", || sim.status("ml")["targets"][0]["state"] == "InSync");
@@ -69,7 +69,7 @@ fn files_that_change_appear_and_go_are_followed_each_for_itself() {
     // One file more, one fewer, one other, one that is no YAML any more, all at once.
     on(0, json!({"spec": {"pairedRegion": "centralus"}}));
     on(1, json!({}));
-    sim.remove(&sim.path("dir/removed.yaml"));
+    std::fs::remove_file(sim.path("dir/removed.yaml")).unwrap();
     let broken = sim.write("dir/broken.yaml", "apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nspec: [");
     let was = sim.history(&tables[2]);
     controller.wait_until("the changed and the added file", || held(0).len() == 7 && held(1) == all);

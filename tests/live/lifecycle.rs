@@ -129,6 +129,33 @@ fn a_damaged_stored_document_removes_nothing() {
 }
 
 #[test]
+fn after_the_newest_document_was_damaged_an_older_one_still_is_old() {
+    for (what, served) in [("the predecessor", Doc::week(1)), ("one in between", Doc::week(2).regions(0..5, 0..3))] {
+        let sim = Sim::start();
+        sim.usual(json!({}));
+        sim.once(&[]).exits(0);
+        sim.publish(&Doc::week(3).regions(0..6, 0..3));
+        sim.once(&[]).exits(0);
+        let before = sim.history(TABLE);
+        let stored = sim.state_files();
+        let (newest, _) = stored.iter().find(|(path, _)| path.to_string_lossy().contains("/103-")).unwrap();
+        std::fs::write(newest, b"damaged").unwrap();
+        // Twice, because the page lists the file before too, and the newest date wins.
+        sim.publish(&served);
+        sim.publish(&served);
+        sim.once(&[]).says(&["a stored document cannot be read"]);
+        sim.once(&[]);
+        assert_eq!(sim.history(TABLE), before, "{what} removed something");
+        // A new document is followed as ever.
+        sim.publish(&Doc::week(4).regions(1..6, 0..3));
+        sim.once(&[]).exits(0);
+        let history = sim.history(TABLE);
+        assert_eq!(ours(&history), (1..6).map(east).chain((0..3).map(central)).collect(), "{what}");
+        assert_clean(&history, (1..6).map(east));
+    }
+}
+
+#[test]
 fn a_damaged_index_of_documents_changes_nothing() {
     for damage in [&b"[{"[..], b"", b"{}", b"\xff"] {
         let sim = Sim::start();

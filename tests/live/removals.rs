@@ -23,7 +23,7 @@ fn a_removal_is_held_unless_hold_and_approval_and_mode_let_it_pass() {
     ] {
         let sim = after_week_1(spec);
         let history = sim.history(TABLE);
-        let (_, cost) = sim.cost(TABLE, || sim.once(&[]).exits(code).says(&[said]));
+        let ((), cost) = sim.cost(TABLE, || sim.once(&[]).exits(code).says(&[said]));
         assert_eq!(cost.writes(), 0, "{said}");
         assert_eq!(sim.history(TABLE), history, "{said}");
     }
@@ -122,7 +122,7 @@ fn apply_removes_nothing_when_it_is_given_only_some_of_the_known_networks() {
     }
     assert_eq!(sim.history(TABLE), history);
     // The controller sees that it is gone.
-    sim.remove(&second);
+    std::fs::remove_file(second).unwrap();
     sim.once(&[]).exits(0);
     assert_eq!(ours(&sim.history(TABLE)), (0..4).map(east).collect());
 }

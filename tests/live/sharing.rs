@@ -20,10 +20,10 @@ fn a_table_holds_the_union_and_a_network_that_goes_takes_only_its_own() {
     let of_central = || (0..3).map(central);
     assert_eq!(ours(&sim.history(TABLE)), of_east().chain(of_central()).chain((0..2).map(west)).collect());
 
-    sim.remove(&third);
+    std::fs::remove_file(third).unwrap();
     sim.once(&[]).exits(0);
     assert_eq!(ours(&sim.history(TABLE)), of_east().chain(of_central()).collect());
-    sim.remove(&second);
+    std::fs::remove_file(second).unwrap();
     sim.once(&[]).exits(0);
     let history = sim.history(TABLE);
     assert_eq!(ours(&history), of_east().collect(), "what the other needs stays");
@@ -36,7 +36,7 @@ fn the_last_network_that_goes_leaves_its_routes() {
     let (_, path) = sim.usual(json!({}));
     sim.once(&[]).exits(0);
     let history = sim.history(TABLE);
-    sim.remove(&path);
+    std::fs::remove_file(path).unwrap();
     sim.once(&[]).exits(0);
     assert_eq!(sim.history(TABLE), history);
 }

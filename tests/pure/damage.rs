@@ -5,7 +5,8 @@ use amlnet::domain::desired::{self, Contribution};
 use amlnet::domain::intent::{Mode, ObjectKey, Removal};
 use amlnet::domain::plan::{Action, Limits, Observed, Plan, TargetInput};
 use amlnet::domain::prefix::Prefix;
-use amlnet::domain::service_tags::{Cloud, Document, diff};
+use amlnet::domain::service_tags::{Cloud, Document};
+use amlnet::domain::tag_diff::diff;
 use proptest::prelude::*;
 use proptest::sample::Index;
 

@@ -12,7 +12,8 @@ use std::sync::LazyLock;
 use amlnet::domain::accept::{self, InForce, Rejection, Verdict, judge};
 use amlnet::domain::desired::{self, Address};
 use amlnet::domain::intent::Intent;
-use amlnet::domain::service_tags::{Cloud, Document, TagChange, diff};
+use amlnet::domain::service_tags::{Cloud, Document};
+use amlnet::domain::tag_diff::{TagChange, diff};
 use jiff::civil::Date;
 use serde_json::Value;
 

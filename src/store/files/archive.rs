@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::replace;
+use crate::domain::service_tags::Document;
 use crate::feed::{Accepted, Archive, ArchiveError, Record, decode};
 
 /// How many documents are kept.
@@ -55,7 +56,41 @@ fn file_name(record: &Record) -> String {
     format!("{}-{digest}.json.gz", record.change_number)
 }
 
+/// What a source that lags had more.
+const ADDITIONS: &str = "discovery.json.gz";
+
+fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text)?;
+    encoder.finish()
+}
+
 impl Archive for FileArchive {
+    fn additions(&self) -> Result<Option<Document>, ArchiveError> {
+        match std::fs::read(self.folder.join(ADDITIONS)) {
+            Ok(bytes) => {
+                let text = decode::text(bytes).map_err(|error| self.error(format!("{ADDITIONS}: {error}")))?;
+                let document = Document::parse_discovery(&text);
+                document.map(Some).map_err(|error| self.error(format!("{ADDITIONS}: {error}")))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.error(format!("{ADDITIONS}: {error}"))),
+        }
+    }
+
+    fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError> {
+        let path = self.folder.join(ADDITIONS);
+        let Some(text) = text else {
+            return match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.error(error)),
+                _ => Ok(()),
+            };
+        };
+        std::fs::create_dir_all(&self.folder).map_err(|error| self.error(error))?;
+        let bytes = gzip(text).map_err(|error| self.error(error))?;
+        replace(&path, &bytes).map_err(|error| self.error(error))
+    }
+
     fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError> {
         let records = self.index()?;
         for record in &records {
@@ -69,8 +104,7 @@ impl Archive for FileArchive {
 
     fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
         std::fs::create_dir_all(&self.folder).map_err(|error| self.error(error))?;
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        let bytes = encoder.write_all(text).and_then(|()| encoder.finish()).map_err(|error| self.error(error))?;
+        let bytes = gzip(text).map_err(|error| self.error(error))?;
         replace(&self.folder.join(file_name(record)), &bytes).map_err(|error| self.error(error))?;
         // A damaged index is replaced: the document in force is worth more than the list of its predecessors.
         let older = self.index().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! A simulator with its folders, and the commands that are run against it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -262,8 +262,9 @@ impl Sim {
     fn of_files(&self, command: &str, more: &[&str]) -> Ran {
         let mut files: Vec<String> = std::fs::read_dir(self.path("dir"))
             .unwrap()
-            .map(|entry| entry.unwrap().path().display().to_string())
-            .filter(|path| path.ends_with(".yaml"))
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+            .map(|path| path.display().to_string())
             .collect();
         files.sort();
         let mut arguments = vec![command];
@@ -301,11 +302,6 @@ impl Sim {
             }
         }
         found
-    }
-
-    /// Takes a file away.
-    pub(crate) fn remove(&self, path: &Path) {
-        std::fs::remove_file(path).unwrap();
     }
 }
 

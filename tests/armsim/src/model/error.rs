@@ -1,5 +1,6 @@
-//! ARM's refusals: status, code and text as they were recorded or reported (docs/facts.md, "Refusals"). A text that is
-//! not known from a recording is marked `ASSUMPTION`. One constructor a refusal; nothing here decides when to refuse.
+//! ARM's refusals: status, code and text as they were recorded or reported; codes and their origin: docs/facts.md,
+//! "Refusals". A text that is not known from a recording is marked `ASSUMPTION`. One constructor a refusal; nothing here
+//! decides when to refuse.
 
 use super::{arm_id::ResourceId, http::ApiResponse, time::Time};
 use serde::Serialize;
