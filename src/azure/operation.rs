@@ -33,7 +33,6 @@ pub enum Progress {
 
 impl Operation {
     /// Reads the body of a poll. An answer that is no JSON is not a verdict: ARM once answered with a 503 page.
-    #[expect(clippy::result_large_err, reason = "made once a poll, and only where something is wrong")]
     pub fn progress(&self, body: &[u8]) -> Result<Progress, Refusal> {
         let json: Value = serde_json::from_slice(body).map_err(|error| self.refusal(UNREADABLE, error.to_string()))?;
         let Some(status) = json["status"].as_str() else {

@@ -2,6 +2,8 @@
 //!
 //! Whole processes are measured, because whole processes are what a user starts.
 
+#![expect(clippy::print_stdout, reason = "figures are for whoever typed make bench")]
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
