@@ -72,21 +72,10 @@ pub fn regions(path: Option<&Path>) -> Result<Arc<Regions>, AppError> {
 }
 
 /// What stays the same for a run.
-pub fn setting(installation: Installation, regions: Arc<Regions>, never_remove: Option<String>) -> Setting {
-    Setting { installation, regions, never_remove }
-}
-
-/// Why `plan` and `apply` must not remove anything: without a state folder they have no memory, and with one they may
-/// have been given only some of the Networks that it knows.
-pub fn never_remove(world: &World, state: Option<&State>) -> Option<String> {
-    let Some(state) = state else {
-        return Some("without --state nothing is removed: there is no memory of what was needed before".to_owned());
-    };
-    let missing = state.known_networks().into_iter().find(|key| !world.networks.contains_key(key))?;
-    Some(format!(
-        "the state folder knows the AmlNetwork {missing}, which is not in the files and may need it; \
-         give its file too, or let `amlnet run` see that it is gone"
-    ))
+pub fn setting(installation: Installation, regions: Arc<Regions>, has_state: bool) -> Setting {
+    let no_memory =
+        (!has_state).then_some("without --state nothing is removed: there is no memory of what was needed before");
+    Setting { installation, regions, no_memory }
 }
 
 /// The objects of some files (`-` is standard input). Any that cannot be read is an error: a person is waiting.
@@ -191,7 +180,13 @@ pub async fn poll_once(
         }
         if let (Some(state), true) = (kept.state, kept.write) {
             let status = crate::feed::status::of(&after, held.broken.as_deref());
-            state.write_feed_status(name, &status).map_err(AppError::new)?;
+            if let Err(error) = state.write_feed_status(name, &status) {
+                // A full disk must not keep new addresses from the network.
+                tracing::error!(feed = name, %error, "the status cannot be written");
+            }
+            if let Some(why) = &after.report.not_stored {
+                tracing::error!(feed = name, why, "the documents cannot be stored");
+            }
         }
         documents.no_removals.extend(after.no_removals.clone().map(|why| (name.clone(), why)));
         documents.by_feed.insert(name.clone(), in_force(&after));

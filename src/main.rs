@@ -58,7 +58,7 @@ enum Command {
         #[arg(long, env = "AMLNET_ONCE")]
         once: bool,
         /// How often every target is read although nothing changed: a number and s, m, h or d.
-        #[arg(long, default_value = "10m", value_parser = convert::duration, env = "AMLNET_RESYNC")]
+        #[arg(long, default_value = "10m", value_parser = resync, env = "AMLNET_RESYNC")]
         resync: Duration,
     },
     /// What would change, like a diff. Exit code 0: nothing; 2: changes; 3: a person is needed; 1: error.
@@ -139,9 +139,14 @@ struct CommonArgs {
     /// Replaces the table of regions and pairs.
     #[arg(long, value_name = "FILE", env = "AMLNET_REGIONS")]
     regions: Option<PathBuf>,
-    /// The clock for accepting documents and for guards, instead of the real one.
+    /// The clock for accepting documents, instead of the real one.
     #[arg(long, value_name = "RFC3339", env = "AMLNET_NOW")]
     now: Option<Timestamp>,
+}
+
+fn resync(text: &str) -> Result<Duration, String> {
+    let resync = convert::duration(text)?;
+    if resync < Duration::from_secs(1) { Err("write at least 1s".to_owned()) } else { Ok(resync) }
 }
 
 impl CommonArgs {

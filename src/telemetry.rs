@@ -1,4 +1,4 @@
-//! Logs on standard error, as text or JSON.
+//! Logs on standard error, as text or JSON, and errors as text.
 //!
 //! Only amlnet's own lines are written, whatever level is asked for: at `trace` the HTTP and Azure libraries print
 //! headers, and with them tokens.
@@ -32,4 +32,18 @@ pub fn start(format: Format, level: LevelFilter, audit: bool, colour: bool) {
     };
     // Fails only where somebody else started logging before, as tests of one process do.
     let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
+}
+
+/// An error with its causes, once each: reqwest's `Display` alone says little.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }

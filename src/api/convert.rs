@@ -68,8 +68,8 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
         feed: spec.feed_ref.clone(),
         region: spec.region.clone(),
         paired_region: match spec.paired_region.as_str() {
-            "Auto" => PairedRegion::Auto,
-            "None" => PairedRegion::None,
+            text if text.eq_ignore_ascii_case("auto") => PairedRegion::Auto,
+            text if text.eq_ignore_ascii_case("none") => PairedRegion::None,
             text => PairedRegion::Named(text.to_owned()),
         },
         mode: match spec.mode {

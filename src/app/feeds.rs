@@ -77,14 +77,6 @@ impl Feeds {
 
     async fn one(self, name: String, held: Held<Feed>, ask: Arc<Notify>) {
         let intent = &held.object.intent;
-        let sources = match super::sources(intent, &held.origin, self.ca_file.as_deref(), &self.arm) {
-            Ok(sources) => sources,
-            Err(error) => {
-                tracing::error!(feed = name, %error, "the feed's sources cannot be used");
-                self.publish_found(&name, Err(error.to_string()), None);
-                return;
-            }
-        };
         let archive = self.state.as_ref().map(|state| state.archive(&name));
         let archive = archive.as_ref().map(|archive| archive as &dyn Archive);
         let mut state = FeedState::restore(archive, intent.cloud);
@@ -92,6 +84,18 @@ impl Feeds {
             tracing::info!(feed = name, change_number = current.record.change_number, "taken from the state folder");
         }
         self.publish(&name, &state);
+        let sources = loop {
+            match super::sources(intent, &held.origin, self.ca_file.as_deref(), &self.arm) {
+                Ok(sources) => break sources,
+                Err(error) => {
+                    tracing::error!(feed = name, %error, "the feed's sources cannot be used, will be tried again");
+                    if state.current.is_none() {
+                        self.publish_found(&name, Err(error.to_string()), None);
+                    }
+                }
+            }
+            tokio::time::sleep(FIRST_RETRY).await;
+        };
         let mut failures = 0;
         loop {
             let stamps = stamps(&sources).await;

@@ -22,6 +22,7 @@ use super::operation::{Operation, Progress, default_wait};
 use super::transport::{self, Answer, ArmHttp};
 use crate::domain::plan::Limits;
 use crate::domain::resource_id::{ResourceId, TargetKind};
+use crate::telemetry::chain;
 
 /// Says whether writes may still be sent. Falls when the process is asked to stop.
 #[derive(Debug, Clone)]
@@ -120,7 +121,7 @@ impl Arm {
 
     /// GETs a target.
     pub async fn read(&self, id: &ResourceId, fence: &Fence) -> Result<Value, ArmError> {
-        self.persist(&id.subscription, fence, async || {
+        self.persist(&id.subscription, fence, Tries::default(), async || {
             let ResourceId { subscription, resource_group, kind, name } = id;
             let answer = match kind {
                 TargetKind::RouteTable => {
@@ -135,7 +136,7 @@ impl Arm {
     /// GETs one route of a table; `None` where there is none.
     pub async fn read_route(&self, table: &ResourceId, name: &str, fence: &Fence) -> Result<Option<Value>, ArmError> {
         let found = self
-            .persist(&table.subscription, fence, async || {
+            .persist(&table.subscription, fence, Tries::default(), async || {
                 let ResourceId { subscription, resource_group, name: table_name, .. } = table;
                 let answer =
                     self.client.routes_client().get(resource_group, table_name, name, subscription).send().await;
@@ -153,7 +154,8 @@ impl Arm {
 
     /// Sends one write. Returns when ARM has accepted it.
     pub async fn send(&self, write: &Write, fence: &Fence) -> Result<Operation, ArmError> {
-        self.persist(write.subscription(), fence, async || {
+        let tries = if write.takes_away() { Tries::once() } else { Tries::default() };
+        self.persist(write.subscription(), fence, tries, async || {
             if !fence.holds() {
                 return Err(ArmError::Stopped);
             }
@@ -185,7 +187,8 @@ impl Arm {
         let mut wait = operation.first_wait.unwrap_or_else(|| default_wait(0));
         for attempt in 1.. {
             pause(wait, fence).await?;
-            let answer = self.persist(&operation.subscription, fence, async || self.get(url).await).await;
+            let answer =
+                self.persist(&operation.subscription, fence, Tries::default(), async || self.get(url).await).await;
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(ArmError::Refused(refusal)) if refusal.status == Some(404) => {
@@ -193,7 +196,13 @@ impl Arm {
                 }
                 Err(error) => return Err(error),
             };
-            match operation.progress(&answer.body) {
+            // The older kind of operation says that it has ended with a status and no body.
+            let progress = match (answer.status, answer.body.is_empty()) {
+                (202, true) => Ok(Progress::Running),
+                (_, true) => Ok(Progress::Succeeded),
+                (_, false) => operation.progress(&answer.body),
+            };
+            match progress {
                 Ok(Progress::Succeeded) => return Ok(()),
                 Ok(Progress::Failed(refusal)) => return Err(refusal.into()),
                 Ok(Progress::Running) | Err(_) if started.elapsed() > OPERATION_LIMIT => {
@@ -208,20 +217,26 @@ impl Arm {
         Ok(())
     }
 
-    /// The live limits of route tables in a location, cached; the known defaults where they cannot be read.
-    pub async fn limits(&self, subscription: &str, location: &str) -> Limits {
+    /// The live limits of route tables in a location, cached. Where they cannot be read: the last known, else the
+    /// defaults, and why.
+    pub async fn limits(&self, subscription: &str, location: &str) -> (Limits, Option<Refusal>) {
         let key = (subscription.to_ascii_lowercase(), location.to_ascii_lowercase());
         if let Some((read, limits)) = self.limits.lock().await.get(&key)
             && read.elapsed() < CACHED_FOR
         {
-            return *limits;
+            return (*limits, None);
         }
-        let limits = self.read_limits(subscription, location).await.unwrap_or_else(|error| {
-            tracing::debug!(%error, location, "the limits cannot be read, so the defaults count");
-            Limits::DEFAULT
-        });
-        self.limits.lock().await.insert(key, (Instant::now(), limits));
-        limits
+        match self.read_limits(subscription, location).await {
+            Ok(limits) => {
+                self.limits.lock().await.insert(key, (Instant::now(), limits));
+                (limits, None)
+            }
+            Err(refusal) => {
+                // What was known before is better than the defaults, and it is asked again at the next reconcile.
+                let known = self.limits.lock().await.get(&key).map(|(_, limits)| *limits);
+                (known.unwrap_or(Limits::DEFAULT), Some(refusal))
+            }
+        }
     }
 
     async fn read_limits(&self, subscription: &str, location: &str) -> Result<Limits, Refusal> {
@@ -275,7 +290,10 @@ impl Arm {
         let locations = json["value"].as_array().into_iter().flatten();
         Ok(locations
             .filter_map(|location| {
-                let pairs = location["metadata"]["pairedRegion"].as_array()?;
+                let metadata = &location["metadata"];
+                // Logical regions (`europe`) have no pairs; a physical one without any says that it has none.
+                let pairs = metadata["pairedRegion"].as_array().cloned();
+                let pairs = pairs.or((metadata["regionType"].as_str() == Some("Physical")).then(Vec::new))?;
                 Some((name(location)?, pairs.iter().filter_map(name).collect()))
             })
             .collect())
@@ -285,7 +303,7 @@ impl Arm {
     async fn get(&self, url: &url::Url) -> Result<Answer, ArmError> {
         let token = self.credential.get_token(&[]).await.map_err(into_refusal)?;
         let request = self.reqwest.get(url.clone()).bearer_auth(token.token.secret()).build();
-        let request = request.map_err(|error| unreadable("GET", url.path(), transport::chain(&error)))?;
+        let request = request.map_err(|error| unreadable("GET", url.path(), chain(&error)))?;
         Ok(self.http.send(request).await?)
     }
 
@@ -302,12 +320,17 @@ impl Arm {
         &self,
         subscription: &str,
         fence: &Fence,
+        mut tries: Tries,
         mut attempt: impl AsyncFnMut() -> Result<T, E>,
     ) -> Result<T, ArmError> {
-        let mut tries = Tries::default();
         loop {
             self.wait_out_pause(subscription, fence).await?;
-            let refusal = match attempt().await.map_err(Into::into) {
+            // A request that is given up may still arrive: every write is idempotent and is read again by the next run.
+            let answer = tokio::select! {
+                answer = attempt() => answer,
+                () = fence.fallen() => return Err(ArmError::Stopped),
+            };
+            let refusal = match answer.map_err(Into::into) {
                 Ok(value) => return Ok(value),
                 Err(ArmError::Refused(refusal)) => refusal,
                 Err(ArmError::Stopped) => return Err(ArmError::Stopped),
@@ -319,7 +342,9 @@ impl Arm {
             match tries.next(&refusal) {
                 Some(wait) if refusal.class() == Class::Throttled => {
                     // A budget of the whole subscription is used up: every other request would only be refused too.
-                    self.pauses.lock().await.insert(subscription.to_ascii_lowercase(), Instant::now() + wait);
+                    let mut pauses = self.pauses.lock().await;
+                    let until = pauses.entry(subscription.to_ascii_lowercase()).or_insert_with(Instant::now);
+                    *until = (*until).max(Instant::now() + wait);
                 }
                 Some(wait) => pause(wait, fence).await?,
                 None => return Err(ArmError::Refused(refusal)),
@@ -338,6 +363,11 @@ struct Tries {
 }
 
 impl Tries {
+    /// For a removal: what was read before it says nothing any more after a wait, so only the login is repeated.
+    fn once() -> Self {
+        Self { busy: u32::MAX, throttled: u32::MAX, transient: u32::MAX, unauthenticated: 0 }
+    }
+
     /// How long to wait before the next try; `None`: give up.
     fn next(&mut self, refusal: &Refusal) -> Option<Duration> {
         let (count, most, default) = match refusal.class() {

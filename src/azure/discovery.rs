@@ -31,6 +31,10 @@ impl Source for Discovery {
         "discovery"
     }
 
+    fn only_adds(&self) -> bool {
+        true
+    }
+
     async fn fetch(&self, _: Option<&Validators>) -> Result<Fetched, SourceError> {
         let answer = self.arm.service_tags(&self.subscription, &self.location).await;
         let text = answer
@@ -43,7 +47,6 @@ impl Source for Discovery {
             published: None,
             strategy: "discovery".to_owned(),
             validators: None,
-            only_adds: true,
         })))
     }
 }

@@ -12,6 +12,7 @@ use azure_core::{Body, HttpClient, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::error::{NO_ANSWER, Refusal, UNREADABLE};
+use crate::telemetry::chain;
 
 /// An answer of ARM is never larger (a route table with 1,000 routes has 0.5 MB, the Discovery API's answer 2 MB).
 const MAX_ANSWER_BYTES: usize = 32 << 20;
@@ -120,20 +121,6 @@ fn first_words(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_empty() { "the answer has no body".to_owned() } else { text.chars().take(160).collect() }
-}
-
-/// An error with its causes, once each: reqwest's `Display` alone says little.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn trace(outcome: &Result<Answer, Refusal>, took: Duration, correlation_id: &str) {

@@ -32,8 +32,9 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
         };
         let steps: usize = planned.values().map(|outcome| outcome.plan.steps.len()).sum();
         if steps == 0 {
-            keep_statuses(&planned)?;
+            let kept = keep_statuses(&planned);
             report(&planned, common.format, true)?;
+            kept?;
             return Ok(Exit::of(planned.values()));
         }
         if !yes {
@@ -54,8 +55,9 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
         let shown = (!yes).then_some(&planned);
         let outcomes = once::apply(&targets, &arm, &fence, &bars, shown).await;
         bars.finish();
-        keep_statuses(&outcomes)?;
+        let kept = keep_statuses(&outcomes);
         report(&outcomes, common.format, true)?;
+        kept?;
         Ok(Exit::of(outcomes.values()))
     })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::domain::desired::{Address, DocumentId};
 use crate::domain::outcome::{End, Outcome};
-use crate::domain::plan::{Action, Counts, Plan, Step};
+use crate::domain::plan::{Action, Counts, Plan, Standing, Step};
 use crate::domain::render::{service_and_region, total};
 
 /// What `plan` and `apply` print.
@@ -39,7 +39,7 @@ pub struct Target {
     pub entries_after: usize,
     /// Identifies the plan: target, document and every step with its value before.
     pub hash: String,
-    /// In the order in which they are taken. After `apply`: what is left.
+    /// In the order in which they are taken, unless `blocked` is set. After `apply`: what is left.
     pub steps: Vec<StepOutput>,
     pub held: Vec<HeldOutput>,
     pub conflicts: Vec<ConflictOutput>,
@@ -120,7 +120,7 @@ pub struct BlockedOutput {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultOutput {
-    /// InSync, Applied, Waiting, Blocked or Failed.
+    /// InSync, Applied, Held, NeedsPerson, Waiting, Blocked or Failed.
     pub state: String,
     pub message: Option<String>,
     /// ARM's code where it refused.
@@ -251,7 +251,12 @@ impl ResultOutput {
             End::Blocked { failure, .. } => ("Blocked", Some(failure.to_string()), Some(failure)),
             End::Failed(failure) => ("Failed", Some(failure.to_string()), Some(failure)),
         };
-        let state = if outcome.plan.blocked.is_some() { "Blocked" } else { state };
+        let state = match (&outcome.plan.blocked, outcome.standing()) {
+            (Some(_), _) => "Blocked",
+            (None, Standing::NeedsPerson) if matches!(outcome.end, End::Planned | End::Applied) => "NeedsPerson",
+            (None, Standing::Changes) if outcome.end == End::Planned => "Held",
+            _ => state,
+        };
         Self {
             state: state.to_owned(),
             message,

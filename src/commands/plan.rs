@@ -67,9 +67,9 @@ pub(super) async fn prepare(
         }
         instead => app::poll_once(&world, kept, instead.as_deref(), ca_file, &arm, &regions, common.now()).await?,
     };
-    let never_remove = app::never_remove(&world, state);
-    let setting = app::setting(common.installation.clone(), regions, never_remove);
-    let targets = index::index(&world, &documents, &setting);
+    let retained = state.map(|state| state.retained(&world)).unwrap_or_default();
+    let setting = app::setting(common.installation.clone(), regions, state.is_some());
+    let targets = index::index(&world, &documents, &retained, &setting);
     Ok(Prepared { arm, world, documents, setting, targets })
 }
 

@@ -33,7 +33,7 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
         let state = Arc::new(State::open(&folders.state).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
         let arm = Arc::new(app::arm(&common.azure)?);
-        let setting = app::setting(common.installation.clone(), regions.clone(), None);
+        let setting = app::setting(common.installation.clone(), regions.clone(), true);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir)?));
@@ -74,16 +74,20 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let ca_file = common.azure.ca_file.as_deref();
         let kept = Kept { state: Some(&state), write: true };
-        let documents = app::poll_once(&world, kept, None, ca_file, &arm, &regions, common.now()).await?;
-        let setting = app::setting(common.installation.clone(), regions, None);
-        let inputs = index::index(&world, &documents, &setting);
+        let poll = app::poll_once(&world, kept, None, ca_file, &arm, &regions, common.now());
+        let documents = tokio::select! {
+            documents = poll => documents?,
+            () = fence.fallen() => return Err(AppError("stopped before anything was done".to_owned())),
+        };
+        let setting = app::setting(common.installation.clone(), regions, true);
+        let inputs = index::index(&world, &documents, &state.retained(&world), &setting);
         let outcomes = once::apply(&inputs, &arm, &fence, &Silent, None).await;
         let undecodable = !world.undecodable.is_empty();
         let store = FileStore { world: watch::channel(Arc::new(World::default())).1, state: Some(state) };
         let now = common.now();
-        status::write_all(&store, &world, &documents, &outcomes, &setting, now).map_err(AppError::new)?;
-        status::forget_gone(&store, &world).map_err(AppError::new)?;
+        let written = status::write_all(&store, &world, &documents, &outcomes, &setting, now);
         report(&outcomes, common.format, true)?;
+        written.map_err(AppError::new)?;
         let exit = Exit::of(outcomes.values());
         // An error says that nothing is known, so it wins; otherwise an object that cannot be read needs a person.
         Ok(if undecodable && exit != Exit::Error { Exit::NeedsPerson } else { exit })

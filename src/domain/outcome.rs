@@ -55,6 +55,20 @@ pub enum End {
     Failed(Failure),
 }
 
+impl End {
+    /// The same but for what differs each time: correlation ids and the seconds that Azure names.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Waiting { .. }, Self::Waiting { .. }) => true,
+            (Self::Failed(a), Self::Failed(b)) => a.code == b.code,
+            (Self::Blocked { reason: a, failure: x }, Self::Blocked { reason: b, failure: y }) => {
+                a == b && x.code == y.code
+            }
+            (a, b) => a == b,
+        }
+    }
+}
+
 /// The result for one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {

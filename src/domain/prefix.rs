@@ -57,11 +57,6 @@ impl Prefix {
         self.0.contains(&other.0)
     }
 
-    /// Whether the two share an address.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.contains(other) || other.contains(self)
-    }
-
     /// Whether every address is global unicast, by the IANA special-purpose registries (RFC 6890 and successors).
     pub fn is_global_unicast(&self) -> bool {
         match self.0 {
@@ -208,7 +203,6 @@ mod tests {
         assert!(prefix("13.64.0.0/11").contains(&prefix("13.66.87.128/26")));
         assert!(!prefix("13.66.87.128/26").contains(&prefix("13.64.0.0/11")));
         assert!(!prefix("0.0.0.0/0").contains(&prefix("2603::/16")));
-        assert!(prefix("13.66.87.128/26").overlaps(&prefix("13.64.0.0/11")));
     }
 
     #[test]

@@ -176,7 +176,7 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
         return TargetStatus {
             id: id.clone(),
             state: "Pending",
-            message: "not looked at yet".to_owned(),
+            message: "something changed; it is looked at in a moment".to_owned(),
             entries: 0,
             limit: 0,
             add: 0,

@@ -103,7 +103,7 @@ fn every_target_has_a_state_and_says_why() {
     let table = |end| outcome(vec![wants()], &observed(&[]), end);
     let shared = || outcome(vec![wants(), unresolved("other")], &observed(&[OURS]), End::Applied);
     for (outcome, state, says) in [
-        (None, "Pending", "not looked at yet"),
+        (None, "Pending", "something changed; it is looked at in a moment"),
         (Some(in_sync()), "InSync", "it holds what is needed"),
         (Some(held(Mode::Sync)), "Pending", "1 steps are to be taken"),
         (Some(held(Mode::Observe)), "Changes", "1 steps are held: Mode (ns/ml is in mode Observe)"),

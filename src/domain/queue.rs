@@ -20,7 +20,7 @@ pub enum Done {
     Finished,
     /// Try again with back-off.
     Failed,
-    /// Try again, not before this time has passed.
+    /// Try again, not before this time has passed; later each time, so that two writers do not fight at full speed.
     After(SignedDuration),
 }
 
@@ -30,6 +30,15 @@ struct Entry {
     first_offer: Option<Timestamp>,
     running: bool,
     failures: u32,
+}
+
+impl Entry {
+    /// The wait before the next try: doubled each time, up to the last.
+    fn again(&mut self, first: SignedDuration) -> SignedDuration {
+        self.failures = (self.failures + 1).min(16);
+        let doubled = first.saturating_mul(1_i32 << (self.failures - 1));
+        doubled.min(LAST_RETRY.max(first))
+    }
 }
 
 /// Keys with the times at which they are due.
@@ -96,21 +105,13 @@ impl<K: Ord + Clone> Queue<K> {
                 entry.failures = 0;
                 None
             }
-            Done::After(wait) => Some(wait),
-            Done::Failed => {
-                entry.failures = (entry.failures + 1).min(16);
-                let factor = 1_i32 << (entry.failures - 1);
-                Some(FIRST_RETRY.saturating_mul(factor).min(LAST_RETRY))
-            }
+            Done::After(wait) => Some(entry.again(wait)),
+            Done::Failed => Some(entry.again(FIRST_RETRY)),
         };
         if let Some(retry) = retry {
             let at = later(now, retry);
             entry.due = Some(entry.due.map_or(at, |due| due.min(at)));
         }
-    }
-
-    pub fn is_running(&self) -> bool {
-        self.entries.values().any(|entry| entry.running)
     }
 }
 
@@ -182,11 +183,21 @@ mod tests {
     }
 
     #[test]
-    fn a_requested_wait_is_kept() {
+    fn a_requested_wait_is_kept_and_grows() {
         let mut queue = Queue::default();
         queue.schedule("rt", at(0));
-        queue.next(at(0));
-        queue.done(&"rt", Done::After(SignedDuration::from_secs(42)), at(0));
-        assert_eq!(queue.next_due(), Some(at(42)));
+        let (mut now, mut waits) = (0, Vec::new());
+        for _ in 0..5 {
+            queue.next(at(now));
+            queue.done(&"rt", Done::After(SignedDuration::from_secs(42)), at(now));
+            let due = queue.next_due().unwrap().as_second();
+            waits.push(due - now);
+            now = due;
+        }
+        assert_eq!(waits, [42, 84, 168, 300, 300]);
+        let long = SignedDuration::from_secs(600);
+        queue.next(at(now));
+        queue.done(&"rt", Done::After(long), at(now));
+        assert_eq!(queue.next_due(), Some(at(now + 600)), "a longer wait is not cut short");
     }
 }

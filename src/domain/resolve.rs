@@ -9,7 +9,7 @@ use std::fmt;
 use super::accept::{cloud_prefixes, obeys_identity};
 use super::prefix::Prefix;
 use super::region::{Pair, Region, Regions, UnknownRegion};
-use super::service_tags::{Document, NetworkFeature, Tag};
+use super::service_tags::{Document, Tag};
 
 /// What a Network asks for as its secondary region.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,11 +201,7 @@ fn without_regions(
 /// The global tag of a service, where Azure lets it stand in a route by name.
 pub fn routable_tag<'a>(service: &str, document: &'a Document) -> Result<&'a Tag, Unresolved> {
     let tag = find_tag(service, document)?;
-    if tag.supports(NetworkFeature::Udr) {
-        Ok(tag)
-    } else {
-        Err(Unresolved::NotRoutable { service: tag.name.to_string() })
-    }
+    if tag.is_routable() { Ok(tag) } else { Err(Unresolved::NotRoutable { service: tag.name.to_string() }) }
 }
 
 fn find_tag<'a>(service: &str, document: &'a Document) -> Result<&'a Tag, Unresolved> {

@@ -93,27 +93,6 @@ fn fold(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// Where Azure lets a tag itself stand in place of prefixes (`networkFeatures` of the file).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkFeature {
-    /// A user-defined route.
-    Udr,
-    /// A network security group.
-    Nsg,
-    /// Azure Firewall.
-    Fw,
-}
-
-impl NetworkFeature {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Udr => "UDR",
-            Self::Nsg => "NSG",
-            Self::Fw => "FW",
-        }
-    }
-}
-
 /// One service tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
@@ -121,7 +100,8 @@ pub struct Tag {
     pub name: Box<str>,
     /// The file's own spelling of the region; empty for a global tag. Not always the ARM location name.
     pub region: Box<str>,
-    /// Sorted; empty where the file says null.
+    /// Where Azure lets the tag itself stand in place of prefixes: `UDR`, `NSG`, `FW` and others. Sorted; empty where
+    /// the file says null.
     pub network_features: Box<[Box<str>]>,
     /// Sorted, without duplicates.
     pub prefixes: Box<[Prefix]>,
@@ -138,8 +118,9 @@ impl Tag {
         self.name.split_once('.').map(|(_, suffix)| suffix)
     }
 
-    pub fn supports(&self, feature: NetworkFeature) -> bool {
-        self.network_features.iter().any(|name| &**name == feature.name())
+    /// Whether Azure lets the tag itself stand in a user-defined route.
+    pub fn is_routable(&self) -> bool {
+        self.network_features.iter().any(|name| &**name == "UDR")
     }
 }
 

@@ -121,7 +121,7 @@ fn unknown_fields_are_ignored_and_nulls_mean_none() {
     value["values"][1]["properties"]["networkFeatures"] = Value::Null;
     let document = Document::parse(value.to_string().as_bytes()).unwrap();
     let tag = document.tag("AzureMachineLearning").unwrap();
-    assert_eq!((&*tag.region, tag.network_features.len(), tag.supports(NetworkFeature::Udr)), ("", 0, false));
+    assert_eq!((&*tag.region, tag.network_features.len(), tag.is_routable()), ("", 0, false));
 }
 
 #[test]

@@ -138,7 +138,13 @@ pub(crate) fn observed(routes: &[(&str, &str, &str)]) -> Observed {
 }
 
 pub(crate) fn input(contributions: Vec<Contribution>) -> TargetInput {
-    TargetInput { id: table_id("rt"), installation: installation(), contributions, removals_frozen: None }
+    TargetInput {
+        id: table_id("rt"),
+        installation: installation(),
+        contributions,
+        removals_frozen: None,
+        no_memory: None,
+    }
 }
 
 /// The plan before the guards saw it, with the default limits.

@@ -12,7 +12,8 @@ use url::Url;
 
 use super::address::Allowed;
 use super::{Candidate, Fetched, Source, SourceError, Validators, decode, page};
-use crate::domain::service_tags::{Cloud, DocumentError, MAX_DOCUMENT_BYTES};
+use crate::domain::service_tags::{Cloud, Digest, DocumentError, MAX_DOCUMENT_BYTES};
+use crate::telemetry::chain;
 
 /// Requests without a browser's name were refused in 2025 (docs/facts.md).
 const USER_AGENT: &str =
@@ -87,21 +88,21 @@ impl Download {
             }
             url = next;
         }
-        Err(SourceError::NoLink { place: page_url.to_string(), cloud: self.cloud.to_string() })
+        Err(SourceError::NoLink { place: shown(page_url), cloud: self.cloud.to_string() })
     }
 
     /// GETs a URL, following redirects by hand so that each is checked.
     async fn get(&self, url: &Url, limit: usize, known: Option<&Validators>) -> Result<Body, SourceError> {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let forbidden = |what| SourceError::Forbidden { place: url.to_string(), what };
-            let unreachable = |what| SourceError::Unreachable { place: url.to_string(), what };
+            let forbidden = |what| SourceError::Forbidden { place: shown(&url), what };
+            let unreachable = |what| SourceError::Unreachable { place: shown(&url), what };
             self.allowed.check(&url).map_err(forbidden)?;
             let mut request = self.client.get(url.clone());
             for (name, value) in conditions(known, &url) {
                 request = request.header(name, value);
             }
-            let mut answer = request.send().await.map_err(|error| unreachable(causes(&error)))?;
+            let mut answer = request.send().await.map_err(|error| unreachable(chain(&error.without_url())))?;
             let status = answer.status();
             let text =
                 |name: header::HeaderName| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
@@ -124,15 +125,15 @@ impl Download {
                 last_modified: text(header::LAST_MODIFIED),
             };
             let mut bytes = Vec::new();
-            while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(causes(&error)))? {
+            while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(chain(&error.without_url())))? {
                 if bytes.len() + chunk.len() > limit {
-                    return Err(SourceError::Document { place: url.to_string(), error: DocumentError::TooLarge });
+                    return Err(SourceError::Document { place: shown(&url), error: DocumentError::TooLarge });
                 }
                 bytes.extend_from_slice(&chunk);
             }
             return Ok(Body { url, bytes, not_modified: false, validators: Some(validators) });
         }
-        Err(SourceError::Forbidden { place: url.to_string(), what: format!("more than {MAX_REDIRECTS} redirects") })
+        Err(SourceError::Forbidden { place: shown(&url), what: format!("more than {MAX_REDIRECTS} redirects") })
     }
 }
 
@@ -145,7 +146,7 @@ struct Body {
 
 /// Headers that make the server answer 304 for what is known already.
 fn conditions(known: Option<&Validators>, url: &Url) -> Vec<(header::HeaderName, String)> {
-    let Some(known) = known.filter(|known| known.url == url.as_str()) else {
+    let Some(known) = known.filter(|known| known.url == fingerprint(url)) else {
         return Vec::new();
     };
     let etag = known.etag.clone().map(|value| (header::IF_NONE_MATCH, value));
@@ -153,14 +154,20 @@ fn conditions(known: Option<&Validators>, url: &Url) -> Vec<(header::HeaderName,
     etag.into_iter().chain(date).collect()
 }
 
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+/// A URL as it may be told: without user, password and query, where a mirror's signature may stand.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Both fail only for URLs that have neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+/// Tells whether two URLs are the same without keeping one.
+fn fingerprint(url: &Url) -> String {
+    Digest::of(url.as_str().as_bytes()).to_string()
 }
 
 #[async_trait]
@@ -181,14 +188,7 @@ impl Source for Download {
         let published =
             url.path_segments().and_then(|mut segments| segments.next_back()).and_then(decode::published_date);
         let (document, text) =
-            decode::document(body.bytes).map_err(|error| SourceError::Document { place: url.to_string(), error })?;
-        Ok(Fetched::Document(Box::new(Candidate {
-            document,
-            text,
-            published,
-            strategy,
-            validators: body.validators,
-            only_adds: false,
-        })))
+            decode::document(body.bytes).map_err(|error| SourceError::Document { place: shown(&url), error })?;
+        Ok(Fetched::Document(Box::new(Candidate { document, text, published, strategy, validators: body.validators })))
     }
 }

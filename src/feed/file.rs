@@ -1,5 +1,6 @@
 //! The source `file`: a document on disk, plain or gzip.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -15,16 +16,18 @@ pub fn read(path: &Path) -> Result<Candidate, SourceError> {
     let place = path.display().to_string();
     let unreachable =
         |error: std::io::Error| SourceError::Unreachable { place: place.clone(), what: error.to_string() };
-    let length = std::fs::metadata(path).map_err(unreachable)?.len();
-    if length > MAX_DOCUMENT_BYTES as u64 {
+    let mut bytes = Vec::new();
+    // Not by its length: a device or a pipe has none.
+    let limit = MAX_DOCUMENT_BYTES as u64 + 1;
+    std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unreachable)?;
+    if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(SourceError::Document { place, error: DocumentError::TooLarge });
     }
-    let bytes = std::fs::read(path).map_err(unreachable)?;
     let (document, text) =
         decode::document(bytes).map_err(|error| SourceError::Document { place: place.clone(), error })?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let published = decode::published_date(&name);
-    Ok(Candidate { document, text, published, strategy: "file".to_owned(), validators: None, only_adds: false })
+    Ok(Candidate { document, text, published, strategy: "file".to_owned(), validators: None })
 }
 
 #[async_trait]

@@ -39,14 +39,13 @@ pub struct Candidate {
     pub strategy: String,
     /// For the next conditional request.
     pub validators: Option<Validators>,
-    /// From a source that lags: it may add to what is in force, and never replaces it.
-    pub only_adds: bool,
 }
 
 /// What an HTTP server said about the version that it served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validators {
+    /// A digest of the URL: a mirror's may hold a signature.
     pub url: String,
     #[serde(default)]
     pub etag: Option<String>,
@@ -61,6 +60,10 @@ pub trait Source: Send + Sync {
     fn name(&self) -> &'static str;
     /// Gets the newest document, unless it is the one that `known` describes.
     async fn fetch(&self, known: Option<&Validators>) -> Result<Fetched, SourceError>;
+    /// Whether its documents lag, so that they may only add.
+    fn only_adds(&self) -> bool {
+        false
+    }
     /// Changes when the source has something new that can be seen without asking it; for local files.
     async fn stamp(&self) -> Option<String> {
         None
@@ -107,6 +110,9 @@ pub struct Accepted {
 pub struct Record {
     pub change_number: u64,
     pub file_date: Date,
+    /// Whether `file_date` stood in the published name; else it is the day of acceptance and says nothing about age.
+    #[serde(default)]
+    pub date_is_published: bool,
     pub digest: String,
     pub accepted_at: Timestamp,
     pub source: String,

@@ -25,6 +25,8 @@ pub struct State {
     additions: Option<Arc<Document>>,
     /// Whether the newest stored document cannot be read.
     lost_newest: bool,
+    /// Whether no stored document can be read though there were some. Only a person ends that.
+    memory_is_lost: bool,
     /// `current` with the additions.
     combined: Option<Arc<Document>>,
     /// Why the document in force may lack what the last one had, if so: nothing is removed because of it.
@@ -87,7 +89,8 @@ impl State {
             }
             Err(error) => {
                 let report = Report { not_stored: Some(error.to_string()), ..Report::default() };
-                Self { report, ..Self::default() }
+                // What was needed before is not known, and an older document could not be told from a newer one.
+                Self { report, no_removals: Some(error.to_string()), memory_is_lost: true, ..Self::default() }
             }
         };
         match archive.additions() {
@@ -135,14 +138,15 @@ impl State {
                     result: LineResult::Unchanged,
                     message: "the server says that nothing changed".to_owned(),
                 },
-                Ok(Fetched::Document(candidate)) if candidate.only_adds => {
+                Ok(Fetched::Document(candidate)) if source.only_adds() => {
                     self.consider_additions(source.name(), *candidate, archive, judge)
                 }
                 Ok(Fetched::Document(candidate)) => self.consider(source.name(), *candidate, archive, judge),
             };
-            let good = line.result.is_good();
+            // A source that only adds does not make asking the others needless.
+            let ends = line.result.is_good() && !source.only_adds();
             self.report.lines.push(line);
-            if good {
+            if ends {
                 break;
             }
         }
@@ -156,7 +160,14 @@ impl State {
         archive: Option<&dyn Archive>,
         judge: Judge<'_>,
     ) -> Line {
-        let date = candidate.published.unwrap_or_else(|| judge.now.to_zoned(TimeZone::UTC).date());
+        let today = judge.now.to_zoned(TimeZone::UTC).date();
+        let file_date = candidate.published.unwrap_or(today);
+        // Dates are compared where both were published; otherwise the change number decides alone.
+        let comparable = self.current.as_ref().is_none_or(|current| current.record.date_is_published);
+        let date = match &self.current {
+            Some(current) if !(comparable && candidate.published.is_some()) => current.record.file_date,
+            _ => file_date,
+        };
         let in_force = self.current.as_ref().map(|c| InForce { document: &c.document, file_date: c.record.file_date });
         if let Some(last) = self
             .newest_if_lost()
@@ -189,7 +200,8 @@ impl State {
                 let document = candidate.document;
                 let record = Record {
                     change_number: number,
-                    file_date: date,
+                    file_date,
+                    date_is_published: candidate.published.is_some(),
                     digest: document.digest.to_string(),
                     accepted_at: judge.now,
                     source: source.to_owned(),
@@ -199,9 +211,11 @@ impl State {
                     validators: candidate.validators.clone(),
                 };
                 self.store(archive, &record, &candidate.text);
-                let message = format!("change number {number} of {date} is accepted ({})", candidate.strategy);
+                let message = format!("change number {number} of {file_date} is accepted ({})", candidate.strategy);
                 self.current = Some(Accepted { document: Arc::new(document), record });
-                self.no_removals = None;
+                if !self.memory_is_lost {
+                    self.no_removals = None;
+                }
                 self.lost_newest = false;
                 self.forget_additions(archive);
                 line(LineResult::Accepted, message)

@@ -20,25 +20,30 @@ fn rows<'a>(prefixes: &'a [&'a str]) -> [(&'a str, &'a str, &'a [&'a str]); 3] {
 struct Scripted {
     text: Option<Vec<u8>>,
     only_adds: bool,
+    published: Option<jiff::civil::Date>,
 }
 
 fn file(number: u64, rows: Rows<'_>) -> Scripted {
-    Scripted { text: Some(json_value(number, rows).to_string().into_bytes()), only_adds: false }
+    Scripted { text: Some(json_value(number, rows).to_string().into_bytes()), only_adds: false, published: None }
 }
 
 /// As the Discovery API answers: no regional tag of the service, and a change number of its own that is a text.
 fn discovery(prefixes: &[&str]) -> Scripted {
     let mut value = json_value(7, &rows(prefixes)[..2]);
     value["changeNumber"] = "7".into();
-    Scripted { text: Some(value.to_string().into_bytes()), only_adds: true }
+    Scripted { text: Some(value.to_string().into_bytes()), only_adds: true, published: None }
 }
 
-const DOWN: Scripted = Scripted { text: None, only_adds: false };
+const DOWN: Scripted = Scripted { text: None, only_adds: false, published: None };
 
 #[async_trait::async_trait]
 impl Source for Scripted {
     fn name(&self) -> &'static str {
         if self.only_adds { "discovery" } else { "file" }
+    }
+
+    fn only_adds(&self) -> bool {
+        self.only_adds
     }
 
     async fn fetch(&self, _: Option<&Validators>) -> Result<Fetched, SourceError> {
@@ -47,16 +52,8 @@ impl Source for Scripted {
         };
         let parse = if self.only_adds { Document::parse_discovery } else { Document::parse };
         let document = parse(&text).map_err(|error| SourceError::Document { place: "here".into(), error })?;
-        let only_adds = self.only_adds;
         let strategy = self.name().to_owned();
-        Ok(Fetched::Document(Box::new(Candidate {
-            document,
-            text,
-            published: None,
-            strategy,
-            validators: None,
-            only_adds,
-        })))
+        Ok(Fetched::Document(Box::new(Candidate { document, text, published: self.published, strategy, validators: None })))
     }
 }
 
@@ -109,7 +106,7 @@ fn global(state: &State) -> Vec<String> {
 #[test]
 fn the_first_source_with_an_acceptable_document_wins() {
     let archive = Memory::default();
-    let bad = Scripted { text: Some(b"<html>".to_vec()), only_adds: false };
+    let bad = Scripted { text: Some(b"<html>".to_vec()), only_adds: false, published: None };
     let state = poll(State::default(), vec![DOWN, bad, file(5, &rows(EAST)), file(9, &rows(EAST))], &archive);
     assert_eq!(state.current.as_ref().unwrap().record.change_number, 5);
     let results: Vec<LineResult> = state.report.lines.iter().map(|line| line.result).collect();
@@ -171,4 +168,23 @@ fn a_stored_document_of_another_cloud_judges_nothing() {
     let _ = poll(State::default(), vec![file(5, &rows(EAST))], &archive);
     assert!(State::restore(Some(&archive), Cloud::China).current.is_none());
     assert!(State::restore(Some(&archive), Cloud::Public).current.is_some());
+}
+
+#[test]
+fn an_undated_file_is_not_newer_every_day_and_one_with_the_same_number_is_not_older() {
+    let archive = Memory::default();
+    let regions = Regions::built_in();
+    let at =
+        |day: i64| Judge { cloud: Cloud::Public, regions: &regions, now: Timestamp::from_second(day * 86400).unwrap() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let poll = |state: State, source: Scripted, judge| {
+        runtime.block_on(state.poll(&[Box::new(source) as Box<dyn Source>], Some(&archive), judge))
+    };
+    let state = poll(State::default(), file(5, &rows(EAST)), at(100));
+    let state = poll(state, file(5, &rows(EAST)), at(101));
+    assert_eq!(state.report.lines[0].result, LineResult::Unchanged);
+    let more = ["20.1.0.0/26", "20.1.0.64/26", "20.1.1.0/26"];
+    let dated = Scripted { published: Some(jiff::civil::date(1970, 1, 5)), ..file(5, &rows(&more)) };
+    let state = poll(state, dated, at(102));
+    assert_eq!(state.report.lines[0].result, LineResult::Accepted, "{:?}", state.report);
 }

@@ -45,7 +45,7 @@ impl<S> std::fmt::Debug for Controller<S> {
 }
 
 /// Workers live inside the loop's own future: whoever drops it, stops them.
-type Worker = LocalBoxFuture<'static, (ResourceId, Outcome)>;
+type Worker = LocalBoxFuture<'static, (TargetInput, Outcome)>;
 type Workers = FuturesUnordered<Worker>;
 
 /// What the loop remembers.
@@ -54,6 +54,7 @@ struct Memory {
     world: Arc<World>,
     documents: Arc<Documents>,
     inputs: BTreeMap<ResourceId, TargetInput>,
+    /// The last outcome of each target whose input is still the one that it worked on: any other says nothing.
     outcomes: BTreeMap<ResourceId, Outcome>,
     queue: Queue<ResourceId>,
     statuses: BTreeMap<ObjectKey, NetworkStatus>,
@@ -80,7 +81,7 @@ impl<S: Store> Controller<S> {
                 }
                 () = sleep_until(due) => {
                     if let Some(id) = memory.queue.next(Timestamp::now()) {
-                        workers.extend(self.start(&memory, id, fence.clone()));
+                        workers.extend(self.start(&memory, &id, fence.clone()));
                     }
                 }
                 Some(ended) = workers.next() => self.ended(&mut memory, ended),
@@ -100,38 +101,45 @@ impl<S: Store> Controller<S> {
         if let Some(documents) = documents {
             memory.documents = documents;
         }
-        let inputs = index::index(&memory.world, &memory.documents, &self.setting);
+        let retained = self.store.retained(&memory.world);
+        let inputs = index::index(&memory.world, &memory.documents, &retained, &self.setting);
         for (id, input) in &inputs {
             if memory.inputs.get(id) != Some(input) || input.contributions.iter().any(|c| asked.contains(&c.network)) {
                 memory.queue.offer(id.clone(), now);
             }
         }
-        for id in memory.inputs.keys().filter(|id| !inputs.contains_key(id)) {
-            memory.queue.remove(id);
-            memory.outcomes.remove(id);
+        for (id, old) in &memory.inputs {
+            match inputs.get(id) {
+                None => {
+                    memory.queue.remove(id);
+                    memory.outcomes.remove(id);
+                }
+                Some(new) if new != old => {
+                    memory.outcomes.remove(id);
+                }
+                Some(_) => {}
+            }
         }
         memory.inputs = inputs;
         self.write_statuses(memory, &status::networks(&memory.world));
         memory
             .statuses
             .retain(|key, _| memory.world.networks.contains_key(key) || !memory.world.undecodable.is_empty());
-        if let Err(error) = status::forget_gone(&self.store, &memory.world) {
-            tracing::error!(%error, "the status of a network that is gone cannot be removed");
-        }
     }
 
-    fn start(&self, memory: &Memory, id: ResourceId, fence: Fence) -> Option<Worker> {
-        let input = memory.inputs.get(&id).cloned()?;
+    fn start(&self, memory: &Memory, id: &ResourceId, fence: Fence) -> Option<Worker> {
+        let input = memory.inputs.get(id).cloned()?;
         let arm = self.arm.clone();
         let work = async move {
             let intention = Intention::Apply { progress: &Logged, shown: None };
             let outcome = target::reconcile(&input, &arm, &fence, intention).await;
-            (id, outcome)
+            (input, outcome)
         };
         Some(work.boxed_local())
     }
 
-    fn ended(&self, memory: &mut Memory, (id, outcome): (ResourceId, Outcome)) {
+    fn ended(&self, memory: &mut Memory, (input, outcome): (TargetInput, Outcome)) {
+        let id = input.id.clone();
         let now = Timestamp::now();
         log(&id, &outcome, memory.outcomes.get(&id));
         let done = match &outcome.end {
@@ -152,7 +160,9 @@ impl<S: Store> Controller<S> {
         }
         let networks: Vec<ObjectKey> =
             memory.inputs[&id].contributions.iter().map(|contribution| contribution.network.clone()).collect();
-        memory.outcomes.insert(id, outcome);
+        if memory.inputs[&id] == input {
+            memory.outcomes.insert(id, outcome);
+        }
         self.write_statuses(memory, &networks);
     }
 
@@ -212,7 +222,7 @@ fn log(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>) {
     if !outcome.applied.is_empty() {
         tracing::info!(target_id = %id, writes = outcome.applied.len(), left, "reconciled");
     }
-    if before.is_some_and(|before| before.end == outcome.end && before.plan == outcome.plan) {
+    if before.is_some_and(|before| before.end.is_like(&outcome.end) && before.plan == outcome.plan) {
         return;
     }
     match &outcome.end {

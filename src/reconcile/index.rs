@@ -46,12 +46,21 @@ pub struct Setting {
     pub installation: Installation,
     pub regions: Arc<Regions>,
     /// Why nothing is ever removed, if so: `plan` and `apply` without `--state` have no memory.
-    pub never_remove: Option<String>,
+    pub no_memory: Option<&'static str>,
 }
 
+/// Targets of Networks that are gone, and what to say about it. What such a Network needed is retained.
+pub type Retained = BTreeMap<ResourceId, String>;
+
 /// The input of every target that some Network names.
-pub fn index(world: &World, documents: &Documents, setting: &Setting) -> BTreeMap<ResourceId, TargetInput> {
-    let frozen = removals_frozen(world, setting);
+pub fn index(
+    world: &World,
+    documents: &Documents,
+    retained: &Retained,
+    setting: &Setting,
+) -> BTreeMap<ResourceId, TargetInput> {
+    let unreadable = world.undecodable.first();
+    let unreadable = unreadable.map(|first| format!("an object cannot be read, and might need it ({first})"));
     let mut targets: BTreeMap<ResourceId, TargetInput> = BTreeMap::new();
     for held in world.networks.values() {
         for table in &held.object.intent.route_tables {
@@ -59,10 +68,11 @@ pub fn index(world: &World, documents: &Documents, setting: &Setting) -> BTreeMa
                 id: table.id.clone(),
                 installation: setting.installation.clone(),
                 contributions: Vec::new(),
-                removals_frozen: frozen.clone(),
+                removals_frozen: unreadable.clone().or_else(|| retained.get(&table.id).cloned()),
+                no_memory: setting.no_memory.map(str::to_owned),
             });
             if let Some(why) = documents.no_removals.get(&held.object.intent.feed) {
-                input.removals_frozen.get_or_insert_with(|| why.clone());
+                input.no_memory.get_or_insert_with(|| why.clone());
             }
             input.contributions.push(contribution(held, table, documents, &setting.regions));
         }
@@ -88,14 +98,6 @@ pub fn contribution(
         removal: network.intent.removal,
         outcome,
     }
-}
-
-fn removals_frozen(world: &World, setting: &Setting) -> Option<String> {
-    if let Some(why) = &setting.never_remove {
-        return Some(why.clone());
-    }
-    let first = world.undecodable.first()?;
-    Some(format!("an object cannot be read, and might need it ({first})"))
 }
 
 #[cfg(test)]

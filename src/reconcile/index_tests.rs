@@ -24,7 +24,7 @@ fn world(networks: &[(&str, &str)]) -> World {
 }
 
 fn setting() -> Setting {
-    Setting { installation: "prod".parse().unwrap(), regions: Arc::new(Regions::built_in()), never_remove: None }
+    Setting { installation: "prod".parse().unwrap(), regions: Arc::new(Regions::built_in()), no_memory: None }
 }
 
 fn documents() -> Documents {
@@ -38,7 +38,7 @@ fn documents() -> Documents {
 
 #[test]
 fn a_table_that_several_networks_name_is_one_target_whatever_the_case_of_its_id() {
-    let targets = index(&world(&[("a", "rt one"), ("b", "RT")]), &documents(), &setting());
+    let targets = index(&world(&[("a", "rt one"), ("b", "RT")]), &documents(), &Retained::new(), &setting());
     let contributors: Vec<Vec<String>> =
         targets.values().map(|input| input.contributions.iter().map(|c| c.network.name.clone()).collect()).collect();
     assert_eq!(contributors, [vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]]);
@@ -56,7 +56,7 @@ fn without_a_document_a_contribution_says_why_and_wishes_nothing() {
             "the page is gone",
         ),
     ] {
-        let targets = index(&world(&[("a", "rt")]), &documents, &setting());
+        let targets = index(&world(&[("a", "rt")]), &documents, &Retained::new(), &setting());
         let error = targets.values().next().unwrap().contributions[0].outcome.clone().unwrap_err();
         assert!(error.to_string().contains(wanted), "{error}");
     }
@@ -66,7 +66,10 @@ fn without_a_document_a_contribution_says_why_and_wishes_nothing() {
 fn an_object_that_cannot_be_read_freezes_removals_everywhere() {
     let mut world = world(&[("a", "rt"), ("b", "other")]);
     let frozen = |world: &World| -> BTreeSet<bool> {
-        index(world, &documents(), &setting()).values().map(|input| input.removals_frozen.is_some()).collect()
+        index(world, &documents(), &Retained::new(), &setting())
+            .values()
+            .map(|input| input.removals_frozen.is_some())
+            .collect()
     };
     assert_eq!(frozen(&world), [false].into());
     let broken = Undecodable { place: "c.yaml".into(), network: None, message: "not YAML".into() };
@@ -76,7 +79,7 @@ fn an_object_that_cannot_be_read_freezes_removals_everywhere() {
 
 #[test]
 fn two_installations_have_targets_of_their_own_names_only() {
-    let input = index(&world(&[("a", "rt")]), &documents(), &setting());
+    let input = index(&world(&[("a", "rt")]), &documents(), &Retained::new(), &setting());
     assert_eq!(input.values().next().unwrap().installation.as_str(), "prod");
 }
 
@@ -84,6 +87,14 @@ fn two_installations_have_targets_of_their_own_names_only() {
 fn one_document_may_stand_for_every_feed() {
     let only = documents().by_feed.remove("public").unwrap().unwrap();
     let documents = Documents { instead: Some(only), ..Documents::default() };
-    let targets = index(&world(&[("a", "rt")]), &documents, &setting());
+    let targets = index(&world(&[("a", "rt")]), &documents, &Retained::new(), &setting());
     assert!(targets.values().next().unwrap().contributions[0].outcome.is_ok());
+}
+
+#[test]
+fn a_network_that_is_gone_is_still_reckoned_with_on_its_tables() {
+    let retained = Retained::from([(format!("{BASE}/RT").parse().unwrap(), "b is gone".to_owned())]);
+    let targets = index(&world(&[("a", "rt other")]), &documents(), &retained, &setting());
+    let frozen: Vec<bool> = targets.values().map(|input| input.removals_frozen.is_some()).collect();
+    assert_eq!(frozen, [false, true]);
 }

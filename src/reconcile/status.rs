@@ -99,12 +99,3 @@ pub fn write_all(
     }
     Ok(())
 }
-
-/// Drops the statuses of Networks that are gone. Not while an object cannot be read: it may be one of them.
-pub fn forget_gone(store: &impl Store, world: &World) -> Result<(), StoreError> {
-    if !world.undecodable.is_empty() {
-        return Ok(());
-    }
-    let known = store.known_networks();
-    known.iter().filter(|key| !world.networks.contains_key(key)).try_for_each(|key| store.remove_status(key))
-}

@@ -59,7 +59,8 @@ pub async fn reconcile(input: &TargetInput, arm: &Arm, fence: &Fence, intention:
     let mut applied = Vec::new();
     let taken = take_steps(&planned.plan, input, arm, fence, kind, progress, &mut applied).await;
     if let Err(stop) = taken {
-        let steps = planned.plan.steps[applied.len()..].to_vec();
+        let is_taken = |step: &Step| applied.iter().any(|applied| applied.step == *step);
+        let steps = planned.plan.steps.iter().filter(|step| !is_taken(step)).cloned().collect();
         return Outcome { plan: Plan { steps, ..planned.plan }, applied, end: stop.into(), seen: seen(input) };
     }
     read_back(input, arm, fence, kind, applied, planned.plan).await
@@ -74,14 +75,28 @@ struct Gathered {
 
 async fn gather(input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) -> Result<Gathered, Stop> {
     let observed = observe(input, arm, fence, kind).await?;
-    let limits = arm.limits(&input.id.subscription, &observed.location).await;
-    let mut notes = Vec::new();
+    tokio::select! {
+        (limits, notes) = surroundings(input, arm, &observed) => Ok(Gathered { observed, limits, notes }),
+        () = fence.fallen() => Err(ArmError::Stopped.into()),
+    }
+}
+
+/// What is read once an hour: limits and ARM's own word about pairs.
+async fn surroundings(input: &TargetInput, arm: &Arm, observed: &Observed) -> (Limits, Vec<Note>) {
+    let (limits, refusal) = arm.limits(&input.id.subscription, &observed.location).await;
+    let mut notes: Vec<Note> = refusal.into_iter().map(|refusal| limits_unknown(&refusal, limits)).collect();
     for wishes in input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).filter(|w| w.pair_is_automatic) {
         if let Some(by_arm) = arm.paired_region(&input.id.subscription, wishes.region.as_str()).await {
             notes.extend(effect::pair_differs(wishes, &by_arm));
         }
     }
-    Ok(Gathered { observed, limits, notes })
+    (limits, notes)
+}
+
+fn limits_unknown(refusal: &Refusal, limits: Limits) -> Note {
+    let code = refusal.failure().code;
+    let message = format!("the limits cannot be read ({code}), so {} routes a table are assumed", limits.entries);
+    Note { code: "LimitsUnknown", message }
 }
 
 async fn observe(input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) -> Result<Observed, Stop> {
@@ -105,30 +120,51 @@ async fn take_steps(
     progress: &dyn Progress,
     applied: &mut Vec<Applied>,
 ) -> Result<(), Stop> {
-    let hash = plan.hash();
-    for (index, step) in plan.steps.iter().enumerate() {
-        if step.is_default_route() && index > 1 {
+    let hash = plan.hash().to_string();
+    let mut refused = None;
+    for step in &plan.steps {
+        if refused.is_some() && (step.is_default_route() || step.action == Action::Remove) {
+            break;
+        }
+        if step.is_default_route() {
+            let before: Vec<&Step> = applied.iter().map(|applied| &applied.step).collect();
             // The first step was read back when it was taken.
-            verify(&plan.steps[1..index], input, arm, fence, kind).await?;
+            verify(before.get(1..).unwrap_or_default(), input, arm, fence, kind).await?;
         }
         if step.action == Action::Remove {
             still_as_planned(step, input, arm, fence, kind).await?;
         }
-        let operation = arm.send(&kind.request(&input.id, step), fence).await?;
+        let operation = match arm.send(&kind.request(&input.id, step), fence).await {
+            Ok(operation) => operation,
+            // Azure dislikes this one; the other prefixes are needed all the same.
+            Err(ArmError::Refused(refusal)) if is_about_one_entry(&refusal) => {
+                refused.get_or_insert(Stop::Arm(ArmError::Refused(refusal)));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        audit(plan, input, step, &hash, operation.correlation_id.as_deref());
         arm.settle(&operation, fence).await?;
-        audit(plan, input, step, &hash.to_string(), operation.correlation_id.as_deref());
         progress.taken(&input.id, step);
         applied.push(Applied { step: step.clone(), correlation_id: operation.correlation_id });
-        if index == 0 && plan.steps.len() > 1 {
+        if applied.len() == 1 && plan.steps.len() > 1 {
             // The canary: what the first step did not do, the others will not do either.
-            verify(std::slice::from_ref(step), input, arm, fence, kind).await?;
+            verify(&[step], input, arm, fence, kind).await?;
         }
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
+}
+
+/// Whether a refusal says nothing about the other steps.
+fn is_about_one_entry(refusal: &Refusal) -> bool {
+    refusal.class() == Class::Refused || refusal.code.eq_ignore_ascii_case("RouteConflict")
 }
 
 /// Reads the target and checks that these steps are in effect.
-async fn verify(steps: &[Step], input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) -> Result<(), Stop> {
+async fn verify(steps: &[&Step], input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) -> Result<(), Stop> {
+    if steps.is_empty() {
+        return Ok(());
+    }
     let observed = observe(input, arm, fence, kind).await?;
     match steps.iter().find(|step| !in_effect(step, &observed)) {
         Some(step) => Err(Stop::NotInEffect(step.entry.clone())),
@@ -187,7 +223,7 @@ async fn read_back(
     }
 }
 
-/// One line a write: enough to undo it by hand.
+/// One line a write, as soon as Azure has accepted it: enough to undo it by hand.
 fn audit(plan: &Plan, input: &TargetInput, step: &Step, hash: &str, correlation_id: Option<&str>) {
     let list = |items: Vec<String>| items.join(",");
     tracing::info!(

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use crate::api::read::{Feed, Network};
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::intent::ObjectKey;
+use crate::domain::resource_id::ResourceId;
 
 /// All objects at one moment, complete. Immutable.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,14 +49,13 @@ impl std::fmt::Display for Undecodable {
 pub trait Store: Send + Sync {
     /// The objects now. The receiver wakes when they change.
     fn world(&self) -> tokio::sync::watch::Receiver<std::sync::Arc<World>>;
-    /// The Networks that a status was written for, also before a restart.
-    fn known_networks(&self) -> Vec<ObjectKey>;
+    /// The targets of Networks that had a status here and are not in `world` any more, with the Network's name and what
+    /// a person does to give them up.
+    fn retained(&self, world: &World) -> BTreeMap<ResourceId, String>;
     /// The status that was written last, also before a restart.
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus>;
     /// Writes a status if it differs from what stands there.
     fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError>;
-    /// Forgets the status of a Network that is gone.
-    fn remove_status(&self, network: &ObjectKey) -> Result<(), StoreError>;
 }
 
 /// Why something could not be read or written.

@@ -190,7 +190,8 @@ fn a_plan_reads_like_a_diff_by_table_service_and_region() {
             rest = after;
         }
     }
-    let summary = "2 targets: 16 to add, 0 to change, 0 to remove; 0 held, 1 in conflict, 0 blocked; a person is needed";
+    let summary =
+        "2 targets: 16 to add, 0 to change, 0 to remove; 0 held, 1 in conflict, 0 blocked; a person is needed";
     assert_eq!(text.lines().last(), Some(summary), "{text}");
     assert!(!text.contains('\u{1b}'), "no colour where no terminal is");
 }

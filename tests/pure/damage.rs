@@ -29,6 +29,7 @@ fn plan_after(document: &Document, removal: Removal) -> (Plan, Observed) {
             outcome: desired::wishes(&intent, &table(), document, &REGIONS),
         }],
         removals_frozen: None,
+        no_memory: None,
     };
     let mut observed = Observed { location: "eastus2".to_owned(), entries: vec![], subnets: 1, updating: false };
     for step in guarded(&input(&BASE), &observed, Limits::DEFAULT).steps {

@@ -181,6 +181,7 @@ impl Case {
             installation: self.installation.parse().unwrap(),
             contributions,
             removals_frozen: self.removals_frozen.clone(),
+            no_memory: None,
         };
         let limits = Limits { entries: self.limit, ..Limits::DEFAULT };
         let plan = guarded(&input, &self.observed(), limits);

@@ -126,6 +126,7 @@ fn world() -> impl Strategy<Value = World> {
             installation: "prod".parse().unwrap(),
             contributions,
             removals_frozen,
+            no_memory: None,
         },
         observed,
         limits,

@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use azure_core_1::http::headers::Headers;
 use azure_core_1::http::{AsyncRawResponse, HttpClient, Request};
 
+use crate::telemetry::chain;
+
 #[derive(Debug)]
 pub(super) struct IdentityHttp(pub(super) reqwest::Client);
 
@@ -13,10 +15,7 @@ pub(super) struct IdentityHttp(pub(super) reqwest::Client);
 impl HttpClient for IdentityHttp {
     async fn execute_request(&self, request: &Request) -> azure_core_1::Result<AsyncRawResponse> {
         let io = |error: reqwest::Error| {
-            azure_core_1::Error::with_message(
-                azure_core_1::error::ErrorKind::Io,
-                crate::azure::transport::chain(&error),
-            )
+            azure_core_1::Error::with_message(azure_core_1::error::ErrorKind::Io, chain(&error))
         };
         let method = reqwest::Method::from_bytes(request.method().as_str().as_bytes())
             .map_err(|e| azure_core_1::Error::new(azure_core_1::error::ErrorKind::Other, e))?;

@@ -14,7 +14,7 @@ use azure_core::auth::{AccessToken, TokenCredential};
 use azure_core::error::{Error, ErrorKind};
 use azure_core_1::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core_1::credentials::{Secret, TokenCredential as NewTokenCredential};
-use azure_core_1::http::{ClientOptions, Transport};
+use azure_core_1::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
@@ -77,6 +77,8 @@ fn source(
     let options = |http: reqwest::Client| ClientOptions {
         transport: Some(Transport::new(Arc::new(IdentityHttp(http)))),
         cloud: Some(Arc::new(CloudConfiguration::Custom(configuration.clone()))),
+        // Ours repeats what is worth it, and says sooner what is wrong.
+        retry: RetryOptions::none(),
         ..Default::default()
     };
     Ok(match login {

@@ -18,6 +18,10 @@ pub enum Write {
 }
 
 impl Write {
+    pub fn takes_away(&self) -> bool {
+        matches!(self, Self::DeleteRoute { .. })
+    }
+
     /// Whose budget of requests it counts against.
     pub fn subscription(&self) -> &str {
         match self {

@@ -112,21 +112,44 @@ fn removals_pass_only_without_hold_and_without_approval() {
     }
 }
 
+/// What is held while somebody unknown may need what the table holds: B's next hop may be somebody's wish.
+const HELD: [&str; 2] = ["Change 20.2.0.0/26 Hold", "Remove 20.3.0.0/26 Hold"];
+
 #[test]
-fn nothing_is_removed_while_a_need_is_unknown() {
-    let plan = guarded(vec![network("a", Mode::Sync, &[A, B]), unresolved("z")]);
-    assert_eq!(summary(&plan), (vec![CHANGE.to_owned()], vec!["Remove 20.3.0.0/26 Hold".to_owned()]));
-    assert_eq!(plan.held[0].why, "it is not known what ns/z needs, so nothing is removed");
+fn nothing_is_taken_away_while_a_need_is_unknown() {
+    let plan = guarded(vec![network("a", Mode::Sync, &[NEW, A, B]), unresolved("z")]);
+    assert_eq!(summary(&plan), (vec![ADD.to_owned()], HELD.map(str::to_owned).to_vec()));
+    assert_eq!(plan.held[1].why, "it is not known what ns/z needs, so nothing is taken away");
     assert_eq!(plan.standing(), Standing::NeedsPerson);
 }
 
 #[test]
-fn nothing_is_removed_while_removals_are_frozen() {
+fn nothing_is_taken_away_while_an_object_cannot_be_read() {
     let frozen = "ns/broken cannot be read".to_owned();
-    let input = TargetInput { removals_frozen: Some(frozen.clone()), ..input(vec![network("a", Mode::Sync, &[A, B])]) };
-    let plan = guarded_input(&input);
+    let contributions = vec![network("a", Mode::Sync, &[NEW, A, B])];
+    let plan = guarded_input(&TargetInput { removals_frozen: Some(frozen.clone()), ..input(contributions) });
+    assert_eq!(summary(&plan), (vec![ADD.to_owned()], HELD.map(str::to_owned).to_vec()));
+    assert_eq!(plan.held[1].why, frozen);
+}
+
+#[test]
+fn without_memory_nothing_is_removed_but_what_is_known_is_put_right() {
+    let contributions = vec![network("a", Mode::Sync, &[A, B])];
+    let plan = guarded_input(&TargetInput { no_memory: Some("no state".to_owned()), ..input(contributions) });
     assert_eq!(summary(&plan), (vec![CHANGE.to_owned()], vec!["Remove 20.3.0.0/26 Hold".to_owned()]));
-    assert_eq!(plan.held[0].why, frozen);
+}
+
+#[test]
+fn the_default_route_waits_until_every_needed_prefix_is_known_and_written() {
+    let default = ("0.0.0.0/0", "10.0.1.4");
+    let with_default = |mode| Contribution { mode, ..contribution("fw", &[(A, NET), default]) };
+    let taken = |contributions| summary(&guarded(contributions)).0;
+    assert_eq!(taken(vec![with_default(Mode::UpsertOnly)]), ["Add 0.0.0.0/0"]);
+    assert_eq!(taken(vec![with_default(Mode::UpsertOnly), unresolved("z")]), Vec::<String>::new());
+    let observing = network("watch", Mode::Observe, &[NEW]);
+    assert_eq!(taken(vec![with_default(Mode::UpsertOnly), observing]), Vec::<String>::new());
+    let writing = network("write", Mode::UpsertOnly, &[NEW]);
+    assert_eq!(taken(vec![with_default(Mode::UpsertOnly), writing]), [ADD, "Add 0.0.0.0/0"]);
 }
 
 #[test]

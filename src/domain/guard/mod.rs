@@ -3,6 +3,7 @@
 //! A guard never adds a step and never takes one out of `held`: it can only make a plan do less.
 //! To change one rule, change one file here; `CHAIN` is the whole order.
 
+mod default_route;
 mod mode;
 mod removal;
 
@@ -18,7 +19,7 @@ pub struct Situation<'a> {
 type Guard = fn(Plan, Situation<'_>) -> Plan;
 
 /// In order: what the mode forbids is not asked about further; capacity comes last, when it is known what is left.
-const CHAIN: [Guard; 3] = [mode::guard, removal::guard, capacity];
+const CHAIN: [Guard; 4] = [mode::guard, removal::guard, default_route::guard, capacity];
 
 /// Runs the whole chain.
 pub fn guard(plan: Plan, situation: Situation<'_>) -> Plan {

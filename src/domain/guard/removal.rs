@@ -9,14 +9,19 @@ use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let unknown = unknown_needs(&plan, situation);
+    let no_memory = situation.input.no_memory.clone().map(|why| (HeldReason::Hold, why));
     let conditions = conditions(situation);
     plan.hold(|step: &Step| match step.action {
-        Action::Remove => unknown.clone().or_else(|| conditions.clone()),
-        // A route of ours that somebody gave another address: taking it back takes that address away.
-        Action::Change if step.before.as_ref().is_some_and(|(before, _)| before.folded() != step.address.folded()) => {
-            unknown.clone()
-        }
+        Action::Remove => unknown.clone().or_else(|| no_memory.clone()).or_else(|| conditions.clone()),
+        // What somebody unknown may need would be taken away: another address, or another next hop.
+        Action::Change if takes_something_away(step) => unknown.clone(),
         Action::Add | Action::Change => None,
+    })
+}
+
+fn takes_something_away(step: &Step) -> bool {
+    step.before.as_ref().is_some_and(|(address, next_hop)| {
+        address.folded() != step.address.folded() || Some(next_hop) != step.next_hop.as_ref()
     })
 }
 
@@ -25,7 +30,7 @@ fn unknown_needs(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, S
         return Some((HeldReason::Hold, why.clone()));
     }
     let (network, _) = plan.unresolved.first()?;
-    Some((HeldReason::Hold, format!("it is not known what {network} needs, so nothing is removed")))
+    Some((HeldReason::Hold, format!("it is not known what {network} needs, so nothing is taken away")))
 }
 
 fn conditions(situation: Situation<'_>) -> Option<(HeldReason, String)> {

@@ -11,6 +11,9 @@ use crate::domain::effect;
 use crate::domain::intent::{NextHop, ObjectKey, entry_name};
 use crate::domain::resolve::Note;
 
+/// A table this full is warned of.
+const WARN_PERCENT: usize = 80;
+
 /// The unguarded plan.
 pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     let unresolved = super::unresolved(&input.contributions);
@@ -36,6 +39,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     }
     let mut warnings: BTreeSet<_> =
         input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| w.notes.clone()).collect();
+    warnings.append(&mut findings.warnings.drain(..).collect());
     warnings.extend(effect::warnings(&desired, observed, &input.installation));
     findings.conflicts.sort();
     Plan {
@@ -88,6 +92,7 @@ struct Findings {
     changes: Vec<Step>,
     conflicts: Vec<Conflict>,
     satisfied: Vec<(Address, String)>,
+    warnings: Vec<Note>,
 }
 
 impl Findings {
@@ -107,6 +112,13 @@ impl Findings {
         } else if let Some(foreign) = table.foreign.get(&address.folded()) {
             if foreign.next_hop == entry.next_hop {
                 self.satisfied.push((address.clone(), foreign.name.clone()));
+                if foreign.failed {
+                    let message = format!(
+                        "route {:?} for {address} is not ours, and Azure failed to put it into effect",
+                        foreign.name
+                    );
+                    self.warnings.push(Note { code: "ForeignRouteFailed", message });
+                }
             } else {
                 self.conflicts.push(Conflict {
                     address: address.clone(),
@@ -222,7 +234,7 @@ pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
                  Remove routes of others, or have the limit raised"
             );
             plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
-        } else if peak * 5 >= limit * 4 {
+        } else if peak * 100 >= limit * WARN_PERCENT {
             let message = format!("the table will hold {peak} {what} of at most {limit}");
             plan.warnings.insert(Note { code: "CapacityHigh", message });
         }

@@ -22,8 +22,11 @@ pub struct TargetInput {
     pub installation: Installation,
     /// Sorted by Network.
     pub contributions: Vec<Contribution>,
-    /// Why nothing may be removed anywhere at present, if so: an object that cannot be decoded might be a contributor.
+    /// Why somebody unknown may need what the target holds, if so: an object that cannot be read might be a contributor,
+    /// or a Network that is gone was one. Nothing is taken away: no removal, no other next hop.
     pub removals_frozen: Option<String>,
+    /// Why it is not known what was needed before, if so. Nothing is removed.
+    pub no_memory: Option<String>,
 }
 
 /// What a target holds now.

@@ -11,6 +11,8 @@ use super::replace;
 use crate::domain::service_tags::Document;
 use crate::feed::{Accepted, Archive, ArchiveError, Record, decode};
 
+/// Names the documents that count, newest first.
+const INDEX: &str = "index.json";
 /// How many documents are kept.
 const KEPT: usize = 3;
 
@@ -31,11 +33,45 @@ impl FileArchive {
     }
 
     fn index(&self) -> Result<Vec<Record>, ArchiveError> {
-        match std::fs::read(self.folder.join("index.json")) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| self.error(format!("index.json: {error}"))),
+        match std::fs::read(self.folder.join(INDEX)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).or_else(|error| {
+                let records = self.rebuilt();
+                let lost = self.error(format!(
+                    "{INDEX} is damaged ({error}) and no stored document can be read; nothing is removed and nothing \
+                     is stored until this folder is moved away"
+                ));
+                tracing::error!(place = %self.folder.display(), %error, "{INDEX} is damaged; rebuilt from the documents");
+                if records.is_empty() { Err(lost) } else { Ok(records) }
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(self.error(format!("index.json: {error}"))),
+            Err(error) => Err(self.error(format!("{INDEX}: {error}"))),
         }
+    }
+
+    /// The records that the documents themselves tell, newest first. Dates and sources are lost with the index.
+    fn rebuilt(&self) -> Vec<Record> {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let documents = paths.filter_map(|path| {
+            let (document, _) = decode::document(std::fs::read(&path).ok()?).ok()?;
+            let record = Record {
+                change_number: document.change_number,
+                file_date: jiff::civil::Date::MIN,
+                date_is_published: false,
+                digest: document.digest.to_string(),
+                accepted_at: jiff::Timestamp::UNIX_EPOCH,
+                source: "index rebuilt".to_owned(),
+                strategy: "index rebuilt".to_owned(),
+                tags: document.tags().len(),
+                prefixes: document.prefix_count(),
+                validators: None,
+            };
+            // A file under another's name was put there by somebody.
+            (path.file_name()? == file_name(&record).as_str()).then_some(record)
+        });
+        let mut records: Vec<Record> = documents.collect();
+        records.sort_by(|a, b| b.change_number.cmp(&a.change_number).then_with(|| a.digest.cmp(&b.digest)));
+        records
     }
 
     fn read(&self, record: &Record) -> Result<Accepted, ArchiveError> {
@@ -104,15 +140,14 @@ impl Archive for FileArchive {
 
     fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
         std::fs::create_dir_all(&self.folder).map_err(|error| self.error(error))?;
+        let older = self.index()?;
         let bytes = gzip(text).map_err(|error| self.error(error))?;
         replace(&self.folder.join(file_name(record)), &bytes).map_err(|error| self.error(error))?;
-        // A damaged index is replaced: the document in force is worth more than the list of its predecessors.
-        let older = self.index().unwrap_or_default();
         let mut records = vec![record.clone()];
         records.extend(older.into_iter().filter(|old| old.digest != record.digest));
         let dropped = records.split_off(records.len().min(KEPT));
         let index = serde_json::to_vec_pretty(&records).map_err(|error| self.error(error))?;
-        replace(&self.folder.join("index.json"), &index).map_err(|error| self.error(error))?;
+        replace(&self.folder.join(INDEX), &index).map_err(|error| self.error(error))?;
         for old in &dropped {
             if !records.iter().any(|record| file_name(record) == file_name(old)) {
                 // A file that stays is a few hundred kilobytes too many, and nothing else.

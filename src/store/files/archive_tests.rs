@@ -11,6 +11,7 @@ fn record(text: &str) -> Record {
     Record {
         change_number: document.change_number,
         file_date: jiff::civil::date(2025, 1, 6),
+        date_is_published: true,
         digest: document.digest.to_string(),
         accepted_at: jiff::Timestamp::UNIX_EPOCH,
         source: "file".into(),
@@ -79,11 +80,24 @@ fn a_crash_before_the_index_leaves_the_old_document() {
 }
 
 #[test]
-fn a_damaged_index_is_said_and_replaced() {
+fn a_damaged_index_is_rebuilt_from_the_documents() {
     let (_folder, archive) = archive();
     store(&archive, &text(1, "20.0.1.0/24"));
-    std::fs::write(archive.folder.join("index.json"), b"[{").unwrap();
-    assert!(archive.load().is_err());
-    assert_eq!(store(&archive, &text(2, "20.0.2.0/24")), [2]);
+    store(&archive, &text(2, "20.0.2.0/24"));
+    std::fs::write(archive.folder.join(INDEX), b"[{").unwrap();
     assert_eq!(newest(&archive), Some(2));
+    assert_eq!(store(&archive, &text(3, "20.0.3.0/24")), [3, 2, 1]);
+}
+
+#[test]
+fn where_index_and_documents_are_lost_nothing_is_stored_over_them() {
+    let (_folder, archive) = archive();
+    let first = text(1, "20.0.1.0/24");
+    store(&archive, &first);
+    std::fs::write(archive.folder.join(INDEX), b"[{").unwrap();
+    std::fs::remove_file(archive.folder.join(file_name(&record(&first)))).unwrap();
+    assert!(archive.load().unwrap_err().to_string().contains("moved away"));
+    let other = text(2, "20.0.2.0/24");
+    assert!(archive.store(&record(&other), other.as_bytes()).is_err());
+    assert!(archive.load().is_err(), "the next start says it too");
 }

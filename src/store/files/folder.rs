@@ -4,6 +4,7 @@
 //! read changes nothing. Must not follow sub-folders: `--dir` is flat.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,13 +45,15 @@ pub fn scan(folder: &Path) -> std::io::Result<Vec<FileText>> {
 
 /// Reads one file.
 pub fn read_file(path: &Path) -> FileText {
-    let text = std::fs::metadata(path)
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    let text = read
         .map_err(|error| error.to_string())
-        .and_then(|metadata| {
-            if metadata.len() > MAX_FILE_BYTES {
+        .and_then(|length| {
+            if length as u64 > MAX_FILE_BYTES {
                 return Err(format!("the file has more than {} MiB", MAX_FILE_BYTES >> 20));
             }
-            std::fs::read(path).map_err(|error| error.to_string())
+            Ok(bytes)
         })
         .and_then(|bytes| String::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}")));
     FileText { path: path.to_owned(), text }

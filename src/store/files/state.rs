@@ -3,6 +3,7 @@
 //! `status/<namespace>.<name>.yaml`, `status/feeds/<name>.yaml`, `documents/<feed>/`, `lock`. Must not be written by
 //! `plan`.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::archive::FileArchive;
 use crate::api::API_VERSION;
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::intent::ObjectKey;
+use crate::domain::resource_id::ResourceId;
 use crate::store::{Store, StoreError, World};
 
 /// A state folder.
@@ -64,7 +66,7 @@ impl State {
     }
 
     /// The Networks that have a status here.
-    pub fn known_networks(&self) -> Vec<ObjectKey> {
+    fn known_networks(&self) -> Vec<ObjectKey> {
         let Ok(entries) = std::fs::read_dir(self.folder.join("status")) else { return Vec::new() };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let keys = names.filter_map(|name| {
@@ -76,6 +78,27 @@ impl State {
         let mut keys: Vec<ObjectKey> = keys.collect();
         keys.sort();
         keys
+    }
+
+    /// See `Store::retained`.
+    pub fn retained(&self, world: &World) -> BTreeMap<ResourceId, String> {
+        let mut retained = BTreeMap::new();
+        for key in self.known_networks().iter().filter(|key| !world.networks.contains_key(key)) {
+            let why = format!(
+                "the AmlNetwork {key} is gone or was not given, and what it needed is retained; to give that up, \
+                 delete {}",
+                self.status_path(key).display()
+            );
+            let targets = self.read_status(key).map(|status| status.targets).unwrap_or_default();
+            let ids = targets.iter().filter_map(|target| target.id.parse::<ResourceId>().ok());
+            retained.extend(ids.map(|id| (id, why.clone())));
+        }
+        retained
+    }
+
+    fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {
+        let text = std::fs::read_to_string(self.status_path(network)).ok()?;
+        serde_yaml::from_str::<StatusFile<AmlNetworkStatus>>(&text).ok().map(|file| file.status)
     }
 
     fn status_path(&self, network: &ObjectKey) -> PathBuf {
@@ -111,31 +134,17 @@ impl Store for FileStore {
         self.world.clone()
     }
 
-    fn known_networks(&self) -> Vec<ObjectKey> {
-        self.state.as_ref().map(|state| state.known_networks()).unwrap_or_default()
+    fn retained(&self, world: &World) -> BTreeMap<ResourceId, String> {
+        self.state.as_ref().map(|state| state.retained(world)).unwrap_or_default()
     }
 
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {
-        let path = self.state.as_ref()?.status_path(network);
-        let text = std::fs::read_to_string(path).ok()?;
-        // A status that somebody damaged is written anew; nothing rests on it but the times of its conditions.
-        serde_yaml::from_str::<StatusFile<AmlNetworkStatus>>(&text).ok().map(|file| file.status)
+        self.state.as_ref()?.read_status(network)
     }
 
     fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {
         let Some(state) = &self.state else { return Ok(()) };
         write(&state.status_path(network), "AmlNetwork", &network.name, Some(&network.namespace), status)
-    }
-
-    fn remove_status(&self, network: &ObjectKey) -> Result<(), StoreError> {
-        let Some(state) = &self.state else { return Ok(()) };
-        let path = state.status_path(network);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError { place: path.display().to_string(), what: error.to_string() })
-            }
-            _ => Ok(()),
-        }
     }
 }
 

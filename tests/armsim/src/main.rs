@@ -67,11 +67,7 @@ struct Tags {
 
 fn time_scale(text: &str) -> Result<f64, String> {
     let scale: f64 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
-    if (0.0..=1000.0).contains(&scale) {
-        Ok(scale)
-    } else {
-        Err("must be from 0 to 1000".to_owned())
-    }
+    if (0.0..=1000.0).contains(&scale) { Ok(scale) } else { Err("must be from 0 to 1000".to_owned()) }
 }
 
 fn main() -> ExitCode {
@@ -99,29 +95,23 @@ fn serve(arguments: Serve) -> Result<(), Box<dyn Error>> {
         None => World::default(),
     };
     let world = world.with_seed(arguments.seed).with_time_scale(arguments.time_scale);
-    let options = Options {
-        listen: arguments.listen,
-        log: arguments.log,
-    };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(async {
-            let mut terminated = signal(SignalKind::terminate())?;
-            let mut interrupted = signal(SignalKind::interrupt())?;
-            let running = server::start(world, options).await?;
-            let line = serde_json::to_string(&running.endpoints)?;
-            let mut out = io::stdout().lock();
-            writeln!(out, "{line}")?;
-            out.flush()?;
-            drop(out);
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-                () = stdin_closed(arguments.until_stdin_closes) => {}
-            }
-            Ok(())
-        })
+    let options = Options { listen: arguments.listen, log: arguments.log };
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        let running = server::start(world, options).await?;
+        let line = serde_json::to_string(&running.endpoints)?;
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()?;
+        drop(out);
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+            () = stdin_closed(arguments.until_stdin_closes) => {}
+        }
+        Ok(())
+    })
 }
 
 /// Waits for the end of standard input, or for ever.

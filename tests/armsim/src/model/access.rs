@@ -46,11 +46,7 @@ pub(super) fn check_roles(
             && is_within(&scope, &role.scope)
             && role.actions.iter().any(|pattern| matches(pattern, &action))
     });
-    if allowed {
-        Ok(())
-    } else {
-        Err(error::authorization_failed(&who.client, &who.object, &action, &scope))
-    }
+    if allowed { Ok(()) } else { Err(error::authorization_failed(&who.client, &who.object, &action, &scope)) }
 }
 
 pub(super) fn check_locks(locks: &[Lock], method: &str, path: &ArmPath) -> Result<(), ApiError> {
@@ -79,12 +75,8 @@ fn verb(method: &str) -> &'static str {
 
 /// Segment by segment and without case.
 fn is_within(id: &str, scope: &str) -> bool {
-    let (id, scope) = (
-        id.to_ascii_lowercase(),
-        scope.trim_end_matches('/').to_ascii_lowercase(),
-    );
-    id.strip_prefix(&scope)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let (id, scope) = (id.to_ascii_lowercase(), scope.trim_end_matches('/').to_ascii_lowercase());
+    id.strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn matches(pattern: &str, action: &str) -> bool {
@@ -117,12 +109,7 @@ mod tests {
     #[test]
     fn actions_may_have_stars() {
         let action = "Microsoft.Network/routeTables/routes/write";
-        for pattern in [
-            "*",
-            "Microsoft.Network/*",
-            "*/write",
-            "microsoft.network/routetables/routes/write",
-        ] {
+        for pattern in ["*", "Microsoft.Network/*", "*/write", "microsoft.network/routetables/routes/write"] {
             assert!(matches(pattern, action), "{pattern}");
         }
         for pattern in ["*/read", "Microsoft.Network", "Microsoft.Network/routeTables/write", ""] {
@@ -134,9 +121,6 @@ mod tests {
     fn a_scope_is_no_mere_prefix() {
         assert!(is_within("/subscriptions/s/resourceGroups/rg", "/subscriptions/S"));
         assert!(is_within("/subscriptions/s", "/"));
-        assert!(!is_within(
-            "/subscriptions/s/resourceGroups/rg2",
-            "/subscriptions/s/resourceGroups/rg"
-        ));
+        assert!(!is_within("/subscriptions/s/resourceGroups/rg2", "/subscriptions/s/resourceGroups/rg"));
     }
 }

@@ -28,16 +28,8 @@ impl ResourceId {
 
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            subscription,
-            group,
-            kind,
-            name,
-        } = self;
-        write!(
-            f,
-            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/{kind}/{name}"
-        )
+        let Self { subscription, group, kind, name } = self;
+        write!(f, "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/{kind}/{name}")
     }
 }
 
@@ -99,12 +91,7 @@ impl ArmPath {
         let Some(rest) = path.strip_prefix('/') else {
             return Self::Unknown;
         };
-        let Some(segments) = rest
-            .trim_end_matches('/')
-            .split('/')
-            .map(decode)
-            .collect::<Option<Vec<_>>>()
-        else {
+        let Some(segments) = rest.trim_end_matches('/').split('/').map(decode).collect::<Option<Vec<_>>>() else {
             return Self::Unknown;
         };
         let lower: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
@@ -119,22 +106,13 @@ impl ArmPath {
             ["subscriptions", _, "locations"] => Self::Locations { subscription: at(1) },
             ["subscriptions", _, "resourcegroups"] => Self::ResourceGroups { subscription: at(1) },
             ["subscriptions", _, "operationresults", _] => Self::Job { subscription: at(1) },
-            ["subscriptions", _, "resourcegroups", _] => Self::ResourceGroup {
-                subscription: at(1),
-                group: at(3),
-            },
+            ["subscriptions", _, "resourcegroups", _] => Self::ResourceGroup { subscription: at(1), group: at(3) },
             ["subscriptions", _, "providers", namespace, rest @ ..] => {
                 provider_path(at(1), None, namespace, rest, &segments[4..])
             }
-            [
-                "subscriptions",
-                _,
-                "resourcegroups",
-                _,
-                "providers",
-                namespace,
-                rest @ ..,
-            ] => provider_path(at(1), Some(at(3)), namespace, rest, &segments[6..]),
+            ["subscriptions", _, "resourcegroups", _, "providers", namespace, rest @ ..] => {
+                provider_path(at(1), Some(at(3)), namespace, rest, &segments[6..])
+            }
             _ => Self::Unknown,
         }
     }
@@ -161,16 +139,10 @@ impl ArmPath {
         match self {
             Self::RouteTable(id) | Self::Routes(id) => id.to_string(),
             Self::Route(id, route) => format!("{id}/routes/{route}"),
-            Self::ResourceGroup { subscription, group }
-            | Self::RouteTables {
-                subscription,
-                group: Some(group),
-            } => {
+            Self::ResourceGroup { subscription, group } | Self::RouteTables { subscription, group: Some(group) } => {
                 format!("/subscriptions/{subscription}/resourceGroups/{group}")
             }
-            other => other
-                .subscription()
-                .map_or_else(|| "/".to_owned(), |id| format!("/subscriptions/{id}")),
+            other => other.subscription().map_or_else(|| "/".to_owned(), |id| format!("/subscriptions/{id}")),
         }
     }
 
@@ -196,35 +168,19 @@ fn provider_path(
     spelled: &[String],
 ) -> ArmPath {
     let unknown = |subscription: String| match rest.first() {
-        Some(_) => ArmPath::UnknownType {
-            subscription,
-            namespace: namespace.to_owned(),
-            kind: spelled[0].clone(),
-        },
+        Some(_) => ArmPath::UnknownType { subscription, namespace: namespace.to_owned(), kind: spelled[0].clone() },
         None => ArmPath::Unknown,
     };
     if namespace != NETWORK {
         return unknown(subscription);
     }
-    let table = |subscription, group| ResourceId {
-        subscription,
-        group,
-        kind: "routeTables",
-        name: spelled[1].clone(),
-    };
+    let table = |subscription, group| ResourceId { subscription, group, kind: "routeTables", name: spelled[1].clone() };
     match (rest, group) {
-        (["locations", _, "usages"], None) => ArmPath::Usages {
-            subscription,
-            location: spelled[1].clone(),
-        },
-        (["locations", _, "operations", id], None) => ArmPath::Operation {
-            subscription,
-            id: (*id).to_owned(),
-        },
-        (["locations", _, "operationresults", id], None) => ArmPath::OperationResult {
-            subscription,
-            id: (*id).to_owned(),
-        },
+        (["locations", _, "usages"], None) => ArmPath::Usages { subscription, location: spelled[1].clone() },
+        (["locations", _, "operations", id], None) => ArmPath::Operation { subscription, id: (*id).to_owned() },
+        (["locations", _, "operationresults", id], None) => {
+            ArmPath::OperationResult { subscription, id: (*id).to_owned() }
+        }
         (["routetables"], group) => ArmPath::RouteTables { subscription, group },
         (["routetables", _], Some(group)) => ArmPath::RouteTable(table(subscription, group)),
         (["routetables", _, "routes"], Some(group)) => ArmPath::Routes(table(subscription, group)),
@@ -257,9 +213,7 @@ pub(super) fn is_valid_name(name: &str) -> bool {
     bytes.len() <= 80
         && bytes.iter().all(allowed)
         && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes
-            .last()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && bytes.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
 #[cfg(test)]
@@ -269,22 +223,15 @@ mod tests {
     #[test]
     fn paths_are_taken_apart_without_case() {
         let path = "/subscriptions/S/resourcegroups/Rg/providers/microsoft.network/ROUTETABLES/T/routes/a.b_c";
-        let ArmPath::Route(id, route) = ArmPath::parse(path) else {
-            panic!("not a route")
-        };
-        assert_eq!(
-            id.to_string(),
-            "/subscriptions/S/resourceGroups/Rg/providers/Microsoft.Network/routeTables/T"
-        );
+        let ArmPath::Route(id, route) = ArmPath::parse(path) else { panic!("not a route") };
+        assert_eq!(id.to_string(), "/subscriptions/S/resourceGroups/Rg/providers/Microsoft.Network/routeTables/T");
         assert_eq!(route, "a.b_c");
     }
 
     #[test]
     fn a_slash_hidden_in_a_name_stays_in_the_name() {
         let path = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/a%2f..%2fb";
-        let ArmPath::RouteTable(id) = ArmPath::parse(path) else {
-            panic!("not a table")
-        };
+        let ArmPath::RouteTable(id) = ArmPath::parse(path) else { panic!("not a table") };
         assert_eq!(id.name, "a/../b");
         assert!(!is_valid_name(&id.name));
         assert!(!is_valid_name(".."));

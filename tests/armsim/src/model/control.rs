@@ -25,10 +25,7 @@ impl World {
     }
 
     pub(super) fn place(&mut self, now: Time, client: &str, resource: &Value) -> Result<(), ApiError> {
-        let id = resource
-            .get("id")
-            .and_then(Value::as_str)
-            .ok_or_else(|| error::missing_property("id"))?;
+        let id = resource.get("id").and_then(Value::as_str).ok_or_else(|| error::missing_property("id"))?;
         let body = resource.to_string();
         match ArmPath::parse(id) {
             ArmPath::Subscription { subscription } => {

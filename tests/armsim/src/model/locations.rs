@@ -75,12 +75,7 @@ impl World {
     pub(super) fn list_locations(&self, subscription: &str) -> ApiResponse {
         let id = |name: &str| format!("/subscriptions/{subscription}/locations/{name}");
         let view = |location: &Location| {
-            let Location {
-                name,
-                display_name,
-                paired_region,
-                geography_group,
-            } = location;
+            let Location { name, display_name, paired_region, geography_group } = location;
             let display_name = display_name.clone().unwrap_or_else(|| name.clone());
             LocationView {
                 id: id(name),
@@ -91,21 +86,13 @@ impl World {
                     region_type: "Physical",
                     region_category: "Recommended",
                     geography_group: geography_group.clone(),
-                    paired_region: paired_region.as_ref().map(|pair| {
-                        [PairedRegion {
-                            name: pair.clone(),
-                            id: id(pair),
-                        }]
-                    }),
+                    paired_region: paired_region
+                        .as_ref()
+                        .map(|pair| [PairedRegion { name: pair.clone(), id: id(pair) }]),
                 },
             }
         };
-        ApiResponse::json(
-            200,
-            &LocationList {
-                value: self.locations.iter().map(view).collect(),
-            },
-        )
+        ApiResponse::json(200, &LocationList { value: self.locations.iter().map(view).collect() })
     }
 
     /// A location of any cloud is taken: the simulator stands for each of them.

@@ -150,10 +150,7 @@ impl World {
         let client = operation.client.clone();
         let succeeded = match &operation.fate {
             Fate::Fail { code, message } => {
-                operation.outcome = Outcome::Failed {
-                    code: code.clone(),
-                    message: message.clone(),
-                };
+                operation.outcome = Outcome::Failed { code: code.clone(), message: message.clone() };
                 false
             }
             Fate::Normal | Fate::Lost => {
@@ -191,14 +188,7 @@ impl World {
 
     /// Path and query. Computed each time: thousands of finished operations of 4.8 kB each would fill the memory.
     fn target(&self, operation: &Operation, kind: &str) -> String {
-        let Operation {
-            id,
-            place,
-            subscription,
-            api_version,
-            accepted,
-            ..
-        } = operation;
+        let Operation { id, place, subscription, api_version, accepted, .. } = operation;
         let path = match place {
             Place::Network(location) => {
                 format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/{kind}/{id}")
@@ -213,10 +203,7 @@ impl World {
     }
 
     fn presented(&self, request: &ApiRequest, id: &str, kind: &str) -> Result<&Operation, ApiError> {
-        let operation = self
-            .operations
-            .get(&id.to_ascii_lowercase())
-            .ok_or_else(|| error::operation_not_found(id))?;
+        let operation = self.operations.get(&id.to_ascii_lowercase()).ok_or_else(|| error::operation_not_found(id))?;
         if request.target != self.target(operation, kind) {
             return Err(error::changed_operation_url());
         }
@@ -230,36 +217,14 @@ impl World {
         let operation = self.presented(request, id, "operations")?;
         Ok(match &operation.outcome {
             Outcome::Running => {
-                let mut response = ApiResponse::json(
-                    200,
-                    &Status {
-                        status: "InProgress",
-                        error: None,
-                    },
-                );
+                let mut response = ApiResponse::json(200, &Status { status: "InProgress", error: None });
                 self.set_retry_after(&mut response, 2);
                 response
             }
-            Outcome::Succeeded => ApiResponse::json(
-                200,
-                &Status {
-                    status: "Succeeded",
-                    error: None,
-                },
-            ),
+            Outcome::Succeeded => ApiResponse::json(200, &Status { status: "Succeeded", error: None }),
             Outcome::Failed { code, message } => {
-                let error = Some(Failure {
-                    code,
-                    message,
-                    details: [],
-                });
-                ApiResponse::json(
-                    200,
-                    &Status {
-                        status: "Failed",
-                        error,
-                    },
-                )
+                let error = Some(Failure { code, message, details: [] });
+                ApiResponse::json(200, &Status { status: "Failed", error })
             }
         })
     }
@@ -271,18 +236,8 @@ impl World {
             Outcome::Running => ApiResponse::empty(202),
             Outcome::Succeeded => ApiResponse::empty(204),
             Outcome::Failed { code, message } => {
-                let error = Some(Failure {
-                    code,
-                    message,
-                    details: [],
-                });
-                return Ok(ApiResponse::json(
-                    200,
-                    &Status {
-                        status: "Failed",
-                        error,
-                    },
-                ));
+                let error = Some(Failure { code, message, details: [] });
+                return Ok(ApiResponse::json(200, &Status { status: "Failed", error }));
             }
         };
         self.tell_operation(&mut response, id, true);

@@ -80,9 +80,7 @@ impl Change {
 
 impl RouteTable {
     pub(super) fn position(&self, route: &str) -> Option<usize> {
-        self.routes
-            .iter()
-            .position(|present| present.name.eq_ignore_ascii_case(route))
+        self.routes.iter().position(|present| present.name.eq_ignore_ascii_case(route))
     }
 
     pub(super) fn route(&self, name: &str) -> Option<&Arc<Route>> {
@@ -107,11 +105,7 @@ impl RouteTable {
     }
 
     pub(super) fn settle(&mut self) {
-        for route in self
-            .routes
-            .iter_mut()
-            .filter(|route| route.state != ProvisioningState::Succeeded)
-        {
+        for route in self.routes.iter_mut().filter(|route| route.state != ProvisioningState::Succeeded) {
             Arc::make_mut(route).state = ProvisioningState::Succeeded;
         }
     }

@@ -122,9 +122,7 @@ impl Span {
             "d" => 86_400_000,
             _ => return None,
         };
-        number
-            .checked_mul(millis)
-            .map(|millis| Self(Duration::from_millis(millis)))
+        number.checked_mul(millis).map(|millis| Self(Duration::from_millis(millis)))
     }
 }
 
@@ -157,10 +155,6 @@ mod tests {
         assert_eq!(settings.usages["RoutesPerRouteTable"], 600);
         assert_eq!(settings.page_style, PageStyle::MetaRefresh);
         assert!(Settings::default().changed(&json!({"latency": {}})).is_err());
-        assert!(
-            Settings::default()
-                .changed(&json!({"latencies": {"route": "soon"}}))
-                .is_err()
-        );
+        assert!(Settings::default().changed(&json!({"latencies": {"route": "soon"}})).is_err());
     }
 }

@@ -18,12 +18,7 @@ const QUOTAS: &[(&str, &str, u64, bool)] = &[
     ("RouteFilters", "Route Filters", 1000, true),
     ("NetworkWatchers", "Network Watchers", 1, false),
     ("SubnetsPerVirtualNetwork", "Subnets per Virtual Network", 3000, true),
-    (
-        "SecurityRulesPerNetworkSecurityGroup",
-        "Security rules per Network Security Group",
-        1000,
-        true,
-    ),
+    ("SecurityRulesPerNetworkSecurityGroup", "Security rules per Network Security Group", 1000, true),
     (
         "SecurityRuleAddressesOrPortsPerNetworkSecurityGroup",
         "Security rules addresses or ports per Network Security Group",
@@ -31,12 +26,7 @@ const QUOTAS: &[(&str, &str, u64, bool)] = &[
         true,
     ),
     ("RoutesPerRouteTable", "Routes per Route Table", 400, true),
-    (
-        "RoutesWithServiceTagPerRouteTable",
-        "Routes with service tag per Route Table",
-        25,
-        true,
-    ),
+    ("RoutesWithServiceTagPerRouteTable", "Routes with service tag per Route Table", 25, true),
 ];
 
 const ROUTE_TABLES: &str = "RouteTables";
@@ -73,44 +63,26 @@ impl World {
             .filter(|table| table.location == location && table.id.subscription.eq_ignore_ascii_case(subscription));
         // Of limits inside one parent the real service says 0 as well.
         let current = |name: &str| {
-            if name == ROUTE_TABLES {
-                tables.clone().count()
-            } else {
-                0
-            }
+            if name == ROUTE_TABLES { tables.clone().count() } else { 0 }
         };
         let usage = |name, text, limit, is_adjustable| Usage {
             current_value: current(name),
             id: format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/usages/{name}"),
             limit,
-            name: UsageName {
-                localized_value: text,
-                value: name,
-            },
+            name: UsageName { localized_value: text, value: name },
             unit: "Count",
             is_adjustable,
         };
-        let known = QUOTAS
-            .iter()
-            .map(|(name, text, _, adjustable)| usage(name, text, self.usage_limit(name), *adjustable));
-        let added = self
-            .settings
-            .usages
-            .iter()
-            .filter(|(name, _)| !QUOTAS.iter().any(|quota| quota.0 == name.as_str()));
-        let value = known
-            .chain(added.map(|(name, limit)| usage(name, name, *limit, true)))
-            .collect();
+        let known =
+            QUOTAS.iter().map(|(name, text, _, adjustable)| usage(name, text, self.usage_limit(name), *adjustable));
+        let added =
+            self.settings.usages.iter().filter(|(name, _)| !QUOTAS.iter().any(|quota| quota.0 == name.as_str()));
+        let value = known.chain(added.map(|(name, limit)| usage(name, name, *limit, true))).collect();
         ApiResponse::json(200, &UsageList { value })
     }
 
     pub(super) fn usage_limit(&self, name: &str) -> u64 {
-        let built_in = || {
-            QUOTAS
-                .iter()
-                .find(|quota| quota.0 == name)
-                .map_or(u64::MAX, |quota| quota.2)
-        };
+        let built_in = || QUOTAS.iter().find(|quota| quota.0 == name).map_or(u64::MAX, |quota| quota.2);
         self.settings.usages.get(name).copied().unwrap_or_else(built_in)
     }
 }

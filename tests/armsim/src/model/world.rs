@@ -183,15 +183,8 @@ impl World {
             response
         } else {
             let fate = effect.as_ref().map(Effect::fate).unwrap_or_default();
-            let call = Call {
-                now,
-                request,
-                client: client.clone(),
-                api_version: String::new(),
-                fate,
-            };
-            self.answer(call, identity, &path)
-                .unwrap_or_else(|error| self.refusal(&error))
+            let call = Call { now, request, client: client.clone(), api_version: String::new(), fate };
+            self.answer(call, identity, &path).unwrap_or_else(|error| self.refusal(&error))
         };
         let subscription = path.subscription().filter(|id| self.require_subscription(id).is_ok());
         self.add_standard_headers(now, &request.method, subscription, &correlation, &mut response);
@@ -238,10 +231,7 @@ impl World {
         path: &ArmPath,
     ) -> Result<ApiResponse, ApiError> {
         let identity = identity?;
-        call.api_version = call
-            .request
-            .query("api-version")
-            .ok_or_else(error::missing_api_version)?;
+        call.api_version = call.request.query("api-version").ok_or_else(error::missing_api_version)?;
         if !is_api_version(&call.api_version) {
             return Err(error::invalid_api_version(&call.api_version));
         }
@@ -358,11 +348,5 @@ fn client_name(identity: Option<&Identity>, request: &ApiRequest) -> String {
 fn is_api_version(text: &str) -> bool {
     let text = text.strip_suffix("-preview").unwrap_or(text);
     text.len() == 10
-        && text.bytes().enumerate().all(|(i, byte)| {
-            if i == 4 || i == 7 {
-                byte == b'-'
-            } else {
-                byte.is_ascii_digit()
-            }
-        })
+        && text.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() })
 }

@@ -53,10 +53,7 @@ impl World {
             usages: file.usages,
             page_style: file.page_style,
         };
-        let mut world = Self {
-            settings,
-            ..Self::default()
-        };
+        let mut world = Self { settings, ..Self::default() };
         if let Some(locations) = file.locations {
             world.locations = locations;
         }
@@ -70,16 +67,8 @@ impl World {
         }
         for (index, resource) in file.resources.iter().enumerate() {
             world.place(Time::default(), "world", resource).map_err(|error| {
-                let id = resource
-                    .get("id")
-                    .and_then(serde_json::Value::as_str)
-                    .unwrap_or("no id")
-                    .to_owned();
-                WorldFileError::Resource {
-                    index,
-                    id,
-                    why: error.response().text(),
-                }
+                let id = resource.get("id").and_then(serde_json::Value::as_str).unwrap_or("no id").to_owned();
+                WorldFileError::Resource { index, id, why: error.response().text() }
             })?;
         }
         for path in &file.service_tag_files {
@@ -87,10 +76,7 @@ impl World {
             world
                 .download_page
                 .add(&full, None)
-                .map_err(|error| WorldFileError::ServiceTagFile {
-                    path: full.display().to_string(),
-                    error,
-                })?;
+                .map_err(|error| WorldFileError::ServiceTagFile { path: full.display().to_string(), error })?;
         }
         for fault in file.faults {
             world.add_fault(fault);
