@@ -120,7 +120,7 @@ impl Download {
                 return Err(unreachable(format!("the server answered {status}")));
             }
             let validators = Validators {
-                url: url.to_string(),
+                url: fingerprint(&url),
                 etag: text(header::ETAG),
                 last_modified: text(header::LAST_MODIFIED),
             };

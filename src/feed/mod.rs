@@ -123,6 +123,9 @@ pub struct Record {
     pub validators: Option<Validators>,
 }
 
+/// The source of a record whose own was lost with the index.
+pub const REBUILT: &str = "index rebuilt";
+
 /// Keeps accepted documents across restarts: the newest and its predecessors.
 pub trait Archive: Send + Sync {
     /// The newest document that can still be read, and the records of all that are kept, newest first.

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Accepted, Archive, Candidate, Fetched, Record, Source};
+use super::{Accepted, Archive, Candidate, Fetched, REBUILT, Record, Source};
 use crate::domain::accept::{self, InForce, Verdict};
 use crate::domain::region::Regions;
 use crate::domain::service_tags::{Cloud, Document};
@@ -169,24 +170,33 @@ impl State {
             _ => file_date,
         };
         let in_force = self.current.as_ref().map(|c| InForce { document: &c.document, file_date: c.record.file_date });
-        if let Some(last) = self
-            .newest_if_lost()
-            .filter(|last| (candidate.document.change_number, date) < (last.change_number, last.file_date))
-        {
+        if let Some(last) = self.newest_if_lost().filter(|last| is_older(&candidate, file_date, last)) {
             // It cannot be read any more, but its number and date still say what is old.
             let message = format!(
-                "change number {} of {date} is rejected: the one accepted last ({}, {}) is newer, though it cannot be \
+                "change number {} of {file_date} is rejected: the one accepted last ({}, {}) is newer, though it cannot be \
                  read any more",
                 candidate.document.change_number, last.change_number, last.file_date
             );
             return Line { source, result: LineResult::Rejected("Older"), message };
         }
         let verdict = accept::judge(&candidate.document, date, judge.cloud, in_force, judge.regions);
-        let number = candidate.document.change_number;
+        let record = Record {
+            change_number: candidate.document.change_number,
+            file_date,
+            date_is_published: candidate.published.is_some(),
+            digest: candidate.document.digest.to_string(),
+            accepted_at: judge.now,
+            source: source.to_owned(),
+            strategy: candidate.strategy.clone(),
+            tags: candidate.document.tags().len(),
+            prefixes: candidate.document.prefix_count(),
+            validators: candidate.validators.clone(),
+        };
+        let number = record.change_number;
         let line = |result, message| Line { source, result, message };
         match verdict {
             Verdict::Unchanged => {
-                self.store_again(archive, &candidate);
+                self.store_again(archive, &candidate, &record);
                 line(LineResult::Unchanged, format!("change number {number} is in force already"))
             }
             Verdict::Held(reason) => {
@@ -197,22 +207,9 @@ impl State {
                 format!("change number {number} is rejected: {rejection}"),
             ),
             Verdict::Accepted => {
-                let document = candidate.document;
-                let record = Record {
-                    change_number: number,
-                    file_date,
-                    date_is_published: candidate.published.is_some(),
-                    digest: document.digest.to_string(),
-                    accepted_at: judge.now,
-                    source: source.to_owned(),
-                    strategy: candidate.strategy.clone(),
-                    tags: document.tags().len(),
-                    prefixes: document.prefix_count(),
-                    validators: candidate.validators.clone(),
-                };
                 self.store(archive, &record, &candidate.text);
                 let message = format!("change number {number} of {file_date} is accepted ({})", candidate.strategy);
-                self.current = Some(Accepted { document: Arc::new(document), record });
+                self.current = Some(Accepted { document: Arc::new(candidate.document), record });
                 if !self.memory_is_lost {
                     self.no_removals = None;
                 }
@@ -272,13 +269,17 @@ impl State {
         self.stored.first().filter(|newest| Some(*newest) != in_force && self.lost_newest)
     }
 
-    /// A document that could not be stored when it was accepted is stored when it comes again.
-    fn store_again(&mut self, archive: Option<&dyn Archive>, candidate: &Candidate) {
-        let Some(current) = &self.current else { return };
-        let record = current.record.clone();
-        if !self.stored.iter().any(|stored| stored.digest == record.digest) {
-            self.store(archive, &record, &candidate.text);
+    /// A document that could not be stored when it was accepted, or whose record was lost with the index, is stored when
+    /// it comes again.
+    fn store_again(&mut self, archive: Option<&dyn Archive>, candidate: &Candidate, record: &Record) {
+        let Some(current) = &mut self.current else { return };
+        let is_stored = self.stored.iter().any(|stored| stored.digest == current.record.digest);
+        if current.record.source == REBUILT {
+            current.record = record.clone();
+        } else if is_stored {
+            return;
         }
+        self.store(archive, record, &candidate.text);
     }
 
     /// A full disk must not keep new addresses from the network: the document counts, and the failure is said.
@@ -289,6 +290,13 @@ impl State {
             Err(error) => self.report.not_stored = Some(error.to_string()),
         }
     }
+}
+
+/// Whether a candidate is older than a record, as far as both say: dates count where both were published.
+fn is_older(candidate: &Candidate, file_date: Date, last: &Record) -> bool {
+    let dates = candidate.published.is_some() && last.date_is_published && file_date < last.file_date;
+    let number = candidate.document.change_number;
+    number < last.change_number || (number == last.change_number && dates)
 }
 
 /// How many prefixes of the tags that both have are in `full` only.

@@ -53,7 +53,13 @@ impl Source for Scripted {
         let parse = if self.only_adds { Document::parse_discovery } else { Document::parse };
         let document = parse(&text).map_err(|error| SourceError::Document { place: "here".into(), error })?;
         let strategy = self.name().to_owned();
-        Ok(Fetched::Document(Box::new(Candidate { document, text, published: self.published, strategy, validators: None })))
+        Ok(Fetched::Document(Box::new(Candidate {
+            document,
+            text,
+            published: self.published,
+            strategy,
+            validators: None,
+        })))
     }
 }
 

@@ -164,7 +164,8 @@ fn a_damaged_index_of_documents_changes_nothing() {
         let before = sim.history(TABLE);
         let index = sim.write("state/documents/public/index.json", damage);
         sim.set(json!({"pageStyle": "html-error"}));
-        sim.once(&[]).exits(3).says(&["Unresolved"]);
+        // It is rebuilt from the documents that it named, so an older one is still an older one.
+        sim.once(&[]).exits(0);
         assert_eq!(sim.history(TABLE), before);
         // With the page back, everything is as it was.
         sim.set(json!({"pageStyle": "both"}));

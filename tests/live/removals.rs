@@ -121,8 +121,11 @@ fn apply_removes_nothing_when_it_is_given_only_some_of_the_known_networks() {
         sim.amlnet(&[command, &one].concat()).exits(0).says(&["held, Hold", "default/second"]);
     }
     assert_eq!(sim.history(TABLE), history);
-    // The controller sees that it is gone.
+    // Gone, and given up.
     std::fs::remove_file(second).unwrap();
+    sim.once(&[]).exits(0).says(&["held, Hold", "default/second"]);
+    assert_eq!(sim.history(TABLE), history);
+    std::fs::remove_file(sim.path("state/status/default.second.yaml")).unwrap();
     sim.once(&[]).exits(0);
     assert_eq!(ours(&sim.history(TABLE)), (0..4).map(east).collect());
 }

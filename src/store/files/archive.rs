@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::replace;
 use crate::domain::service_tags::Document;
-use crate::feed::{Accepted, Archive, ArchiveError, Record, decode};
+use crate::feed::{Accepted, Archive, ArchiveError, REBUILT, Record, decode};
 
 /// Names the documents that count, newest first.
 const INDEX: &str = "index.json";
@@ -60,8 +60,8 @@ impl FileArchive {
                 date_is_published: false,
                 digest: document.digest.to_string(),
                 accepted_at: jiff::Timestamp::UNIX_EPOCH,
-                source: "index rebuilt".to_owned(),
-                strategy: "index rebuilt".to_owned(),
+                source: REBUILT.to_owned(),
+                strategy: REBUILT.to_owned(),
                 tags: document.tags().len(),
                 prefixes: document.prefix_count(),
                 validators: None,
