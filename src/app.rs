@@ -15,6 +15,7 @@ use crate::azure::arm::Arm;
 use crate::azure::cloud::{self, Endpoints};
 use crate::azure::credential::{CachingCredential, Login};
 use crate::azure::discovery::Discovery;
+use crate::azure::limiter::Figures;
 use crate::domain::accept;
 use crate::domain::intent::Installation;
 use crate::domain::region::Regions;
@@ -56,8 +57,9 @@ pub fn arm(options: &AzureOptions) -> Result<Arm, AppError> {
         .map_err(AppError::new)?;
     let http = cloud::http_client(options.ca_file.as_deref()).map_err(AppError::new)?;
     let login = Login::from_variables(|name| std::env::var(name).ok()).map_err(AppError::new)?;
+    let figures = if options.cloud == Cloud::China { Figures::CHINA } else { Figures::AZURE };
     let credential = CachingCredential::new(&login, &endpoints, http.clone()).map_err(AppError::new)?;
-    Arm::new(&endpoints, Arc::new(credential), http).map_err(AppError::new)
+    Arm::new(&endpoints, Arc::new(credential), http, figures).map_err(AppError::new)
 }
 
 /// The table of regions: a file's, or the one that is compiled in.

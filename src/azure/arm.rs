@@ -3,49 +3,28 @@
 //! Waits and repeats as the class of a refusal says; everything sent is idempotent. Asks the fence before each write
 //! and drops every wait when the fence falls. Must not decide what is written.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use azure_core::auth::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::{RetryOptions, TransportOptions};
-use azure_mgmt_network::package_2024_03::{Client, models};
-use futures::StreamExt as _;
+use azure_mgmt_network::package_2024_03::Client;
 use serde_json::Value;
-use tokio::sync::{Mutex, watch};
 
+use super::cached::Cached;
 use super::cloud::Endpoints;
 use super::error::{Class, NO_TOKEN, OPERATION_LOST, Refusal, UNREADABLE};
+use super::fence::Fence;
 use super::kind::Write;
+use super::limiter::{Figures, Kind, Limiter, Permit, Remaining, Request};
 use super::operation::{Operation, Progress, default_wait};
-use super::transport::{self, Answer, ArmHttp};
-use crate::domain::plan::Limits;
+use super::transport::{self, Answer, ArmHttp, REMAINING};
+use super::tries::{LONGEST_WAIT, THROTTLED_WAIT, Tries};
 use crate::domain::resource_id::{ResourceId, TargetKind};
 use crate::telemetry::chain;
-
-/// Says whether writes may still be sent. Falls when the process is asked to stop.
-#[derive(Debug, Clone)]
-pub struct Fence(watch::Receiver<bool>);
-
-impl Fence {
-    /// A fence and the switch that drops it (by sending `false`, or by being dropped).
-    pub fn new() -> (watch::Sender<bool>, Self) {
-        let (sender, receiver) = watch::channel(true);
-        (sender, Self(receiver))
-    }
-
-    pub fn holds(&self) -> bool {
-        *self.0.borrow() && self.0.has_changed().is_ok()
-    }
-
-    /// Returns when the fence has fallen.
-    pub async fn fallen(&self) {
-        let mut receiver = self.0.clone();
-        // An error means that the switch is gone, which is a fall too.
-        let _ = receiver.wait_for(|holds| !holds).await;
-    }
-}
 
 /// Why something was not read or not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,30 +41,22 @@ impl From<Refusal> for ArmError {
     }
 }
 
-/// Limits and pairs change rarely; they are read again after this long.
-const CACHED_FOR: Duration = Duration::from_secs(3600);
 /// An operation that runs longer is left to the next reconcile, which sees `Updating` and waits. Clients that exist
 /// give up after as long (docs/facts.md).
 const OPERATION_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// A wait that ARM names is kept, but not one longer than this.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Where a busy resource names no wait.
-const BUSY_WAIT: Duration = Duration::from_secs(30);
-
-/// What the locations API names as the pairs of each region.
-type Pairs = HashMap<String, Vec<String>>;
-
 /// A connection to one cloud's ARM.
 pub struct Arm {
-    client: Client,
+    pub(super) client: Client,
     http: ArmHttp,
     reqwest: reqwest::Client,
     credential: Arc<dyn TokenCredential>,
-    endpoint: url::Url,
-    /// Until when nothing is sent to a subscription that was throttled.
-    pauses: Mutex<HashMap<String, Instant>>,
-    limits: Mutex<HashMap<(String, String), (Instant, Limits)>>,
-    pairs: Mutex<HashMap<String, (Instant, Arc<Pairs>)>>,
+    pub(super) endpoint: url::Url,
+    limiter: Mutex<Limiter>,
+    /// What the limiter's clock counts from.
+    started: Instant,
+    /// The locations of resources that were read, by id: the network provider counts by location.
+    regions: Mutex<HashMap<ResourceId, String>>,
+    pub(super) cached: Cached,
 }
 
 impl std::fmt::Debug for Arm {
@@ -99,6 +70,7 @@ impl Arm {
         endpoints: &Endpoints,
         credential: Arc<dyn TokenCredential>,
         reqwest: reqwest::Client,
+        figures: Figures,
     ) -> Result<Self, String> {
         let http = ArmHttp::new(reqwest.clone(), &endpoints.arm);
         let client = Client::builder(credential.clone())
@@ -113,30 +85,38 @@ impl Arm {
             reqwest,
             credential,
             endpoint: endpoints.arm.clone(),
-            pauses: Mutex::default(),
-            limits: Mutex::default(),
-            pairs: Mutex::default(),
+            limiter: Mutex::new(Limiter::new(figures)),
+            started: Instant::now(),
+            regions: Mutex::default(),
+            cached: Cached::default(),
         })
     }
 
     /// GETs a target.
     pub async fn read(&self, id: &ResourceId, fence: &Fence) -> Result<Value, ArmError> {
-        self.persist(&id.subscription, fence, Tries::default(), async || {
-            let ResourceId { subscription, resource_group, kind, name } = id;
-            let answer = match kind {
-                TargetKind::RouteTable => {
-                    self.client.route_tables_client().get(resource_group, name, subscription).send()
-                }
-            };
-            read_body(answer.await.map_err(into_refusal)?.into_raw_response(), "GET", &id.to_string()).await
-        })
-        .await
+        let request = Request::new(&id.subscription, &self.region(id), Kind::Read);
+        let body = self
+            .persist(request, fence, Tries::default(), async || {
+                let ResourceId { subscription, resource_group, kind, name } = id;
+                let answer = match kind {
+                    TargetKind::RouteTable => {
+                        self.client.route_tables_client().get(resource_group, name, subscription).send()
+                    }
+                };
+                read_body(answer.await.map_err(into_refusal)?.into_raw_response(), "GET", &id.to_string()).await
+            })
+            .await?;
+        if let Some(location) = body["location"].as_str() {
+            lock(&self.regions).insert(id.clone(), location.to_owned());
+        }
+        Ok(body)
     }
 
     /// GETs one route of a table; `None` where there is none.
     pub async fn read_route(&self, table: &ResourceId, name: &str, fence: &Fence) -> Result<Option<Value>, ArmError> {
+        let request = Request::new(&table.subscription, &self.region(table), Kind::Read);
         let found = self
-            .persist(&table.subscription, fence, Tries::default(), async || {
+            .persist(request, fence, Tries::default(), async || {
                 let ResourceId { subscription, resource_group, name: table_name, .. } = table;
                 let answer =
                     self.client.routes_client().get(resource_group, table_name, name, subscription).send().await;
@@ -154,8 +134,11 @@ impl Arm {
 
     /// Sends one write. Returns when ARM has accepted it.
     pub async fn send(&self, write: &Write, fence: &Fence) -> Result<Operation, ArmError> {
-        let tries = if write.takes_away() { Tries::once() } else { Tries::default() };
-        self.persist(write.subscription(), fence, tries, async || {
+        let (kind, tries) =
+            if write.takes_away() { (Kind::Delete, Tries::once()) } else { (Kind::Write, Tries::default()) };
+        let region = self.region(write.target());
+        let request = Request::new(&write.target().subscription, &region, kind);
+        self.persist(request, fence, tries, async || {
             if !fence.holds() {
                 return Err(ArmError::Stopped);
             }
@@ -175,7 +158,7 @@ impl Arm {
                     ("DELETE", format!("{table}/routes/{name}"), answer.into_raw_response())
                 }
             };
-            accepted(raw, method, path, write.subscription()).await
+            accepted(raw, method, path, &write.target().subscription, &region).await
         })
         .await
     }
@@ -187,8 +170,8 @@ impl Arm {
         let mut wait = operation.first_wait.unwrap_or_else(|| default_wait(0));
         for attempt in 1.. {
             pause(wait, fence).await?;
-            let answer =
-                self.persist(&operation.subscription, fence, Tries::default(), async || self.get(url).await).await;
+            let request = Request::new(&operation.subscription, &operation.region, Kind::Poll);
+            let answer = self.persist(request, fence, Tries::default(), async || self.get(url).await).await;
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(ArmError::Refused(refusal)) if refusal.status == Some(404) => {
@@ -217,119 +200,53 @@ impl Arm {
         Ok(())
     }
 
-    /// The live limits of route tables in a location, cached. Where they cannot be read: the last known, else the
-    /// defaults, and why.
-    pub async fn limits(&self, subscription: &str, location: &str) -> (Limits, Option<Refusal>) {
-        let key = (subscription.to_ascii_lowercase(), location.to_ascii_lowercase());
-        if let Some((read, limits)) = self.limits.lock().await.get(&key)
-            && read.elapsed() < CACHED_FOR
-        {
-            return (*limits, None);
-        }
-        match self.read_limits(subscription, location).await {
-            Ok(limits) => {
-                self.limits.lock().await.insert(key, (Instant::now(), limits));
-                (limits, None)
-            }
-            Err(refusal) => {
-                // What was known before is better than the defaults, and it is asked again at the next reconcile.
-                let known = self.limits.lock().await.get(&key).map(|(_, limits)| *limits);
-                (known.unwrap_or(Limits::DEFAULT), Some(refusal))
-            }
-        }
-    }
-
-    async fn read_limits(&self, subscription: &str, location: &str) -> Result<Limits, Refusal> {
-        let mut limits = Limits::DEFAULT;
-        let mut pages = self.client.usages_client().list(location, subscription).into_stream();
-        while let Some(page) = pages.next().await {
-            for usage in page.map_err(into_refusal)?.value {
-                let (name, limit) = read_usage(&usage);
-                match name {
-                    "RoutesPerRouteTable" => limits.entries = limit,
-                    "RoutesWithServiceTagPerRouteTable" => limits.tag_entries = limit,
-                    _ => {}
-                }
-            }
-        }
-        Ok(limits)
-    }
-
     /// The Discovery API's answer as it came. One page: none with a next link was ever seen.
     pub async fn service_tags(&self, subscription: &str, location: &str) -> Result<Vec<u8>, Refusal> {
+        self.turn(&mut Request::new(subscription, location, Kind::Read)).await;
         let request = self.client.service_tags_client().list(location, subscription);
         let raw = request.send().await.map_err(into_refusal)?.into_raw_response();
         Ok(raw.into_body().collect().await.map_err(into_refusal)?.to_vec())
     }
 
-    /// What ARM's locations API names as the pair of a region, cached. `None`: not known, or not readable.
-    pub async fn paired_region(&self, subscription: &str, region: &str) -> Option<Vec<String>> {
-        let key = subscription.to_ascii_lowercase();
-        let known = self.pairs.lock().await.get(&key).filter(|(read, _)| read.elapsed() < CACHED_FOR).cloned();
-        let pairs = match known {
-            Some((_, pairs)) => pairs,
-            None => {
-                let pairs = Arc::new(self.read_pairs(subscription).await.unwrap_or_else(|error| {
-                    tracing::debug!(%error, "the locations cannot be read, so pairs are not compared");
-                    HashMap::new()
-                }));
-                self.pairs.lock().await.insert(key, (Instant::now(), pairs.clone()));
-                pairs
-            }
-        };
-        pairs.get(region).cloned()
-    }
-
-    async fn read_pairs(&self, subscription: &str) -> Result<Pairs, ArmError> {
-        let mut url = self.endpoint.clone();
-        url.set_path(&format!("/subscriptions/{subscription}/locations"));
-        url.set_query(Some("api-version=2022-12-01"));
-        let answer = self.get(&url).await?;
-        let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let name = |value: &Value| value["name"].as_str().map(str::to_owned);
-        let locations = json["value"].as_array().into_iter().flatten();
-        Ok(locations
-            .filter_map(|location| {
-                let metadata = &location["metadata"];
-                // Logical regions (`europe`) have no pairs; a physical one without any says that it has none.
-                let pairs = metadata["pairedRegion"].as_array().cloned();
-                let pairs = pairs.or((metadata["regionType"].as_str() == Some("Physical")).then(Vec::new))?;
-                Some((name(location)?, pairs.iter().filter_map(name).collect()))
-            })
-            .collect())
-    }
-
     /// GETs an address of ARM that the network client has no builder for.
-    async fn get(&self, url: &url::Url) -> Result<Answer, ArmError> {
+    pub(super) async fn get(&self, url: &url::Url) -> Result<Answer, ArmError> {
         let token = self.credential.get_token(&[]).await.map_err(into_refusal)?;
         let request = self.reqwest.get(url.clone()).bearer_auth(token.token.secret()).build();
         let request = request.map_err(|error| unreadable("GET", url.path(), chain(&error)))?;
         Ok(self.http.send(request).await?)
     }
 
-    async fn wait_out_pause(&self, subscription: &str, fence: &Fence) -> Result<(), ArmError> {
-        let until = self.pauses.lock().await.get(&subscription.to_ascii_lowercase()).copied();
-        match until.and_then(|until| until.checked_duration_since(Instant::now())) {
-            Some(rest) => pause(rest, fence).await,
-            None => Ok(()),
+    /// Waits until the budgets of the subscription have room for a request.
+    pub(super) async fn turn(&self, request: &mut Request) {
+        loop {
+            let permit = lock(&self.limiter).ask(request, self.started.elapsed());
+            match permit {
+                Permit::Now => return,
+                Permit::At(time) => tokio::time::sleep(time.saturating_sub(self.started.elapsed())).await,
+            }
         }
     }
 
-    /// Repeats an idempotent request as the class of its refusals says.
+    /// The location of a resource that was read before; empty for the first read.
+    fn region(&self, id: &ResourceId) -> String {
+        lock(&self.regions).get(id).cloned().unwrap_or_default()
+    }
+
+    /// Sends an idempotent request when the budgets allow it, and repeats it as the class of its refusals says.
     async fn persist<T, E: Into<ArmError>>(
         &self,
-        subscription: &str,
+        mut request: Request,
         fence: &Fence,
         mut tries: Tries,
         mut attempt: impl AsyncFnMut() -> Result<T, E>,
     ) -> Result<T, ArmError> {
         loop {
-            self.wait_out_pause(subscription, fence).await?;
             // A request that is given up may still arrive: every write is idempotent and is read again by the next run.
-            let answer = tokio::select! {
-                answer = attempt() => answer,
+            let (answer, remaining) = tokio::select! {
+                answer = self.attempt(&mut request, &mut attempt) => answer,
                 () = fence.fallen() => return Err(ArmError::Stopped),
             };
+            lock(&self.limiter).answered(&request, &remaining, self.started.elapsed());
             let refusal = match answer.map_err(Into::into) {
                 Ok(value) => return Ok(value),
                 Err(ArmError::Refused(refusal)) => refusal,
@@ -339,51 +256,32 @@ impl Arm {
                 // If no new login can be prepared, the next try says why.
                 let _ = self.credential.clear_cache().await;
             }
+            if refusal.class() == Class::Throttled {
+                // A budget of the whole subscription is used up: every other request would only be refused too.
+                let pause = refusal.retry_after.unwrap_or(THROTTLED_WAIT);
+                lock(&self.limiter).throttled(&request, pause, self.started.elapsed());
+            }
             match tries.next(&refusal) {
-                Some(wait) if refusal.class() == Class::Throttled => {
-                    // A budget of the whole subscription is used up: every other request would only be refused too.
-                    let mut pauses = self.pauses.lock().await;
-                    let until = pauses.entry(subscription.to_ascii_lowercase()).or_insert_with(Instant::now);
-                    *until = (*until).max(Instant::now() + wait);
-                }
+                Some(_) if refusal.class() == Class::Throttled => {}
                 Some(wait) => pause(wait, fence).await?,
                 None => return Err(ArmError::Refused(refusal)),
             }
         }
     }
+
+    async fn attempt<T, E>(
+        &self,
+        request: &mut Request,
+        attempt: &mut impl AsyncFnMut() -> Result<T, E>,
+    ) -> (Result<T, E>, Remaining) {
+        self.turn(request).await;
+        REMAINING.scope(Cell::default(), async { (attempt().await, REMAINING.with(Cell::get)) }).await
+    }
 }
 
-/// How often each class was met for one request.
-#[derive(Debug, Default)]
-struct Tries {
-    busy: u32,
-    throttled: u32,
-    transient: u32,
-    unauthenticated: u32,
-}
-
-impl Tries {
-    /// For a removal: what was read before it says nothing any more after a wait, so only the login is repeated.
-    fn once() -> Self {
-        Self { busy: u32::MAX, throttled: u32::MAX, transient: u32::MAX, unauthenticated: 0 }
-    }
-
-    /// How long to wait before the next try; `None`: give up.
-    fn next(&mut self, refusal: &Refusal) -> Option<Duration> {
-        let (count, most, default) = match refusal.class() {
-            Class::Busy => (&mut self.busy, 20, BUSY_WAIT),
-            Class::Throttled => (&mut self.throttled, 10, Duration::from_secs(10)),
-            Class::Transient => (&mut self.transient, 4, Duration::from_secs(1)),
-            Class::Unauthenticated => (&mut self.unauthenticated, 1, Duration::ZERO),
-            Class::Stale | Class::NotFound | Class::Blocked(_) | Class::Refused => return None,
-        };
-        if *count >= most {
-            return None;
-        }
-        let own = if refusal.class() == Class::Transient { default * 2_u32.pow(*count) } else { default };
-        *count += 1;
-        Some(refusal.retry_after.unwrap_or(own).min(LONGEST_WAIT))
-    }
+/// A panic while one of these is held is a bug of ours that has ended the process's work already.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn pause(wait: Duration, fence: &Fence) -> Result<(), ArmError> {
@@ -404,6 +302,7 @@ async fn accepted(
     method: &str,
     path: String,
     subscription: &str,
+    region: &str,
 ) -> Result<Operation, ArmError> {
     let (_, headers, body) = raw.deconstruct();
     let header = |name: &'static str| headers.get_optional_str(&name.into()).map(str::to_owned);
@@ -429,11 +328,8 @@ async fn accepted(
         method: method.to_owned(),
         path,
         subscription: subscription.to_owned(),
+        region: region.to_owned(),
     })
-}
-
-fn read_usage(usage: &models::Usage) -> (&str, usize) {
-    (usage.name.value.as_deref().unwrap_or_default(), usize::try_from(usage.limit).unwrap_or(0))
 }
 
 fn unreadable(method: &str, path: &str, message: String) -> Refusal {
@@ -451,53 +347,10 @@ fn unreadable(method: &str, path: &str, message: String) -> Refusal {
 
 /// Our own refusal comes through the network client untouched; what else it reports has no request of its own.
 #[expect(clippy::needless_pass_by_value, reason = "so that map_err takes it as it is")]
-fn into_refusal(error: azure_core::Error) -> Refusal {
+pub(super) fn into_refusal(error: azure_core::Error) -> Refusal {
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
         return refusal.clone();
     }
     let code = if matches!(error.kind(), ErrorKind::Credential) { NO_TOKEN } else { UNREADABLE };
     Refusal { code: code.to_owned(), ..unreadable("login", "", error.to_string()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(status: u16, code: &str, retry_after: Option<u64>) -> Refusal {
-        Refusal {
-            status: Some(status),
-            code: code.into(),
-            retry_after: retry_after.map(Duration::from_secs),
-            ..unreadable("PUT", "/x", String::new())
-        }
-    }
-
-    #[test]
-    fn waits_are_as_arm_names_them_and_end() {
-        let mut tries = Tries::default();
-        let busy = refusal(429, "RetryableErrorDueToAnotherOperation", Some(14));
-        assert_eq!(tries.next(&busy), Some(Duration::from_secs(14)));
-        assert_eq!(tries.next(&refusal(409, "AnotherOperationInProgress", None)), Some(BUSY_WAIT));
-        let transient = refusal(503, "", None);
-        let waits: Vec<Option<u64>> = (0..5).map(|_| tries.next(&transient).map(|wait| wait.as_secs())).collect();
-        assert_eq!(waits, [Some(1), Some(2), Some(4), Some(8), None]);
-        assert_eq!(tries.next(&refusal(429, "", Some(100_000))), Some(LONGEST_WAIT));
-        let unauthenticated = refusal(401, "", None);
-        assert_eq!([tries.next(&unauthenticated), tries.next(&unauthenticated)], [Some(Duration::ZERO), None]);
-        assert_eq!(tries.next(&refusal(403, "AuthorizationFailed", None)), None);
-        assert_eq!(tries.next(&refusal(412, "", None)), None);
-    }
-
-    #[tokio::test]
-    async fn a_fence_falls_when_it_is_told_to_or_its_switch_is_gone() {
-        let (switch, fence) = Fence::new();
-        assert!(fence.holds());
-        switch.send(false).unwrap();
-        fence.fallen().await;
-        assert!(!fence.holds());
-        let (switch, fence) = Fence::new();
-        drop(switch);
-        fence.fallen().await;
-        assert!(!fence.holds());
-    }
 }

@@ -4,11 +4,14 @@
 //! Must not decide what is written. Must not let a token into a log, an error or a file.
 
 pub mod arm;
+mod cached;
 pub mod cloud;
 pub mod credential;
 pub mod discovery;
 pub mod error;
+pub mod fence;
 pub mod kind;
 pub mod limiter;
 pub mod operation;
 pub mod transport;
+mod tries;

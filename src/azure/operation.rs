@@ -21,6 +21,7 @@ pub struct Operation {
     pub path: String,
     /// Whose budget of requests its polls count against.
     pub subscription: String,
+    pub region: String,
 }
 
 /// What a poll says.
@@ -88,6 +89,7 @@ mod tests {
             method: "PUT".into(),
             path: "/routes/r".into(),
             subscription: "s".into(),
+            region: "r".into(),
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Must not send anything to another host than ARM's: every request carries a token. Must not log headers or queries.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,10 +13,17 @@ use azure_core::{Body, HttpClient, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::error::{NO_ANSWER, Refusal, UNREADABLE};
+use super::limiter::Remaining;
 use crate::telemetry::chain;
 
 /// An answer of ARM is never larger (a route table with 1,000 routes has 0.5 MB, the Discovery API's answer 2 MB).
 const MAX_ANSWER_BYTES: usize = 32 << 20;
+
+tokio::task_local! {
+    /// What the last answer to the task's request said is left of the subscription's budgets. Set here, because nothing
+    /// above sees the headers of both successes and refusals.
+    pub(super) static REMAINING: Cell<Remaining>;
+}
 
 /// Sends requests to one ARM endpoint.
 #[derive(Debug, Clone)]
@@ -74,6 +82,9 @@ impl ArmHttp {
         let no_answer = |error: reqwest::Error| Refusal { message: chain(&error), ..refusal.clone() };
         let mut answer = self.client.execute(request).await.map_err(no_answer)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
+        let remaining = Remaining::read(|name| headers.get(name).and_then(|value| value.to_str().ok()));
+        // Outside of such a task nobody wants to know.
+        let _ = REMAINING.try_with(|cell| cell.set(remaining));
         let mut body = bytes::BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(no_answer)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::plan::{Inputs, Prepared, prepare, report, text};
 use super::{Common, Exit, block_on, shows_progress};
 use crate::app::{self, AppError};
-use crate::azure::arm::Fence;
+use crate::azure::fence::Fence;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;

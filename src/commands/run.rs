@@ -10,7 +10,7 @@ use super::plan::report;
 use super::{Common, Exit, block_on};
 use crate::app::feeds::Feeds;
 use crate::app::{self, AppError, Kept};
-use crate::azure::arm::Fence;
+use crate::azure::fence::Fence;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
 use crate::reconcile::controller::Controller;

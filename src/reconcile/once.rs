@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures::StreamExt as _;
 
 use super::target::{self, Intention, Progress};
-use crate::azure::arm::{Arm, Fence};
+use crate::azure::arm::Arm;
+use crate::azure::fence::Fence;
 use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::{Step, TargetInput};
 use crate::domain::resource_id::ResourceId;

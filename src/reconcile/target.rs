@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::azure::arm::{Arm, ArmError, Fence};
+use crate::azure::arm::{Arm, ArmError};
 use crate::azure::error::{Class, Refusal};
+use crate::azure::fence::Fence;
 use crate::azure::kind::{self, Kind};
 use crate::domain::effect;
 use crate::domain::guard::{self, Situation};

@@ -22,10 +22,10 @@ impl Write {
         matches!(self, Self::DeleteRoute { .. })
     }
 
-    /// Whose budget of requests it counts against.
-    pub fn subscription(&self) -> &str {
+    /// The top-level resource that it changes.
+    pub fn target(&self) -> &ResourceId {
         match self {
-            Self::PutRoute { table, .. } | Self::DeleteRoute { table, .. } => &table.subscription,
+            Self::PutRoute { table, .. } | Self::DeleteRoute { table, .. } => table,
         }
     }
 }
