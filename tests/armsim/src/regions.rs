@@ -43,23 +43,11 @@ const fn region(
     pair: Option<&'static str>,
     short: Option<&'static str>,
 ) -> Region {
-    Region {
-        display_name,
-        geography,
-        pair,
-        short,
-        cloud: Cloud::Public,
-    }
+    Region { display_name, geography, pair, short, cloud: Cloud::Public }
 }
 
 const fn elsewhere(display_name: &'static str, cloud: Cloud, geography: &'static str, pair: &'static str) -> Region {
-    Region {
-        display_name,
-        geography,
-        pair: Some(pair),
-        short: None,
-        cloud,
-    }
+    Region { display_name, geography, pair: Some(pair), short: None, cloud }
 }
 
 /// Public ones first. The pairs are ARM's, which differ from the documentation in Australia Central and Qatar.
@@ -86,19 +74,9 @@ pub(crate) const REGIONS: &[Region] = &[
     region("Korea Central", "Asia Pacific", Some("koreasouth"), None),
     region("Canada Central", "Canada", Some("canadaeast"), None),
     region("France Central", "Europe", Some("francesouth"), Some("centralfrance")),
-    region(
-        "Germany West Central",
-        "Europe",
-        Some("germanynorth"),
-        Some("germanywc"),
-    ),
+    region("Germany West Central", "Europe", Some("germanynorth"), Some("germanywc")),
     region("Norway East", "Europe", Some("norwaywest"), Some("norwaye")),
-    region(
-        "Switzerland North",
-        "Europe",
-        Some("switzerlandwest"),
-        Some("switzerlandn"),
-    ),
+    region("Switzerland North", "Europe", Some("switzerlandwest"), Some("switzerlandn")),
     region("UAE North", "Middle East", Some("uaecentral"), None),
     region("Brazil South", "South America", Some("southcentralus"), None),
     region("Central US EUAP", "US", Some("eastus2euap"), None),
@@ -118,20 +96,10 @@ pub(crate) const REGIONS: &[Region] = &[
     region("Germany North", "Europe", Some("germanywestcentral"), Some("germanyn")),
     region("Norway West", "Europe", Some("norwayeast"), Some("norwayw")),
     region("Sweden South", "Europe", Some("swedencentral"), None),
-    region(
-        "Switzerland West",
-        "Europe",
-        Some("switzerlandnorth"),
-        Some("switzerlandw"),
-    ),
+    region("Switzerland West", "Europe", Some("switzerlandnorth"), Some("switzerlandw")),
     region("UK West", "Europe", Some("uksouth"), None),
     region("UAE Central", "Middle East", Some("uaenorth"), None),
-    region(
-        "Brazil Southeast",
-        "South America",
-        Some("brazilsouth"),
-        Some("brazilse"),
-    ),
+    region("Brazil Southeast", "South America", Some("brazilsouth"), Some("brazilse")),
     region("Qatar Central", "Middle East", Some("westeurope"), None),
     region("Poland Central", "Europe", None, None),
     region("Israel Central", "Middle East", None, None),
@@ -153,14 +121,8 @@ pub(crate) const REGIONS: &[Region] = &[
     region("South Central US 2", "US", None, None),
     region("Denmark East", "Europe", None, None),
     region("East US 3", "US", None, None),
-    Region {
-        short: Some("usstagee"),
-        ..elsewhere("East US STG", Cloud::Stage, "Stage", "southcentralusstg")
-    },
-    Region {
-        short: Some("usstagec"),
-        ..elsewhere("South Central US STG", Cloud::Stage, "Stage", "eastusstg")
-    },
+    Region { short: Some("usstagee"), ..elsewhere("East US STG", Cloud::Stage, "Stage", "southcentralusstg") },
+    Region { short: Some("usstagec"), ..elsewhere("South Central US STG", Cloud::Stage, "Stage", "eastusstg") },
     elsewhere("USDoD East", Cloud::AzureGovernment, "US Government", "usdodcentral"),
     elsewhere("USDoD Central", Cloud::AzureGovernment, "US Government", "usdodeast"),
     elsewhere("USGov Arizona", Cloud::AzureGovernment, "US Government", "usgovtexas"),

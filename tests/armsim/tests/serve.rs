@@ -31,9 +31,7 @@ impl Server {
     }
 
     async fn start_world(world: World) -> Self {
-        let running = server::start(world.with_time_scale(0.01), Options::default())
-            .await
-            .unwrap();
+        let running = server::start(world.with_time_scale(0.01), Options::default()).await.unwrap();
         let ca = std::fs::read(&running.endpoints.ca_file).unwrap();
         let client = Client::builder()
             .tls_built_in_root_certs(false)
@@ -41,11 +39,7 @@ impl Server {
             .no_proxy()
             .build()
             .unwrap();
-        let mut server = Self {
-            running,
-            client,
-            token: String::new(),
-        };
+        let mut server = Self { running, client, token: String::new() };
         let answer = server.log_in("armsim-secret").await;
         assert_eq!(answer.status(), 200);
         let token = json_of(answer).await["access_token"].as_str().map(str::to_owned);
@@ -62,13 +56,8 @@ impl Server {
             ("client_secret", secret),
             ("scope", &scope),
         ];
-        let url = format!(
-            "{}/{}/oauth2/v2.0/token",
-            self.running.endpoints.login, credentials.tenant_id
-        );
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
+        let url = format!("{}/{}/oauth2/v2.0/token", self.running.endpoints.login, credentials.tenant_id);
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         self.client
             .post(url)
             .header("content-type", "application/x-www-form-urlencoded")
@@ -93,10 +82,7 @@ impl Server {
 
     async fn put_route(&self, name: &str, prefix: &str) -> reqwest::Result<Response> {
         let body = json!({"properties": {"addressPrefix": prefix, "nextHopType": "Internet"}});
-        self.request(Method::PUT, &format!("{TABLE}/routes/{name}"))
-            .json(&body)
-            .send()
-            .await
+        self.request(Method::PUT, &format!("{TABLE}/routes/{name}")).json(&body).send().await
     }
 
     /// Polls as a client would, with a deadline.
@@ -113,9 +99,7 @@ impl Server {
     }
 
     async fn control(&self, method: Method, path: &str, body: Option<Value>) -> Response {
-        let request = self
-            .client
-            .request(method, format!("{}{path}", self.running.endpoints.control));
+        let request = self.client.request(method, format!("{}{path}", self.running.endpoints.control));
         match body {
             Some(body) => request.json(&body),
             None => request,
@@ -158,11 +142,7 @@ async fn a_route_is_written_polled_read_and_deleted() {
     assert_eq!(table["etag"], etag.as_str());
     assert_eq!(table["properties"]["routes"].as_array().unwrap().len(), 2);
 
-    let deleted = server
-        .request(Method::DELETE, &format!("{TABLE}/routes/amlnet.prod.a"))
-        .send()
-        .await
-        .unwrap();
+    let deleted = server.request(Method::DELETE, &format!("{TABLE}/routes/amlnet.prod.a")).send().await.unwrap();
     assert_eq!(deleted.status(), 202);
     server.settled(&deleted).await;
     let result = deleted.headers()["location"].to_str().unwrap().to_owned();
@@ -177,22 +157,12 @@ async fn a_wrong_secret_and_a_missing_token_are_refused() {
     assert_eq!(refused.status(), 401);
     let refused = json_of(refused).await;
     assert_eq!(refused["error"], "invalid_client");
-    assert!(
-        refused["error_description"]
-            .as_str()
-            .unwrap()
-            .starts_with("AADSTS7000215: ")
-    );
+    assert!(refused["error_description"].as_str().unwrap().starts_with("AADSTS7000215: "));
 
     let url = format!("{}{TABLE}?api-version=2024-03-01", server.running.endpoints.arm);
     let refused = server.client.get(url).send().await.unwrap();
     assert_eq!(refused.status(), 401);
-    assert!(
-        refused.headers()["www-authenticate"]
-            .to_str()
-            .unwrap()
-            .starts_with("Bearer authorization_uri=")
-    );
+    assert!(refused.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer authorization_uri="));
     assert_eq!(json_of(refused).await["error"]["code"], "AuthenticationFailed");
 }
 
@@ -207,19 +177,15 @@ async fn openid_discovery_leads_to_the_token_endpoint() {
     let instance = json_of(server.client.get(instance).send().await.unwrap()).await;
     let configuration = instance["tenant_discovery_endpoint"].as_str().unwrap().to_owned();
     let configuration = json_of(server.client.get(configuration).send().await.unwrap()).await;
-    assert_eq!(
-        configuration["token_endpoint"],
-        format!("{login}/{tenant}/oauth2/v2.0/token")
-    );
+    assert_eq!(configuration["token_endpoint"], format!("{login}/{tenant}/oauth2/v2.0/token"));
 }
 
 #[tokio::test]
 async fn connections_are_cut_before_or_after_the_write() {
     let server = Server::start(&world()).await;
-    for (effect, name, prefix, present) in [
-        ("dropBefore", "a", "20.1.0.0/16", false),
-        ("dropAfterCommit", "b", "20.2.0.0/16", true),
-    ] {
+    for (effect, name, prefix, present) in
+        [("dropBefore", "a", "20.1.0.0/16", false), ("dropAfterCommit", "b", "20.2.0.0/16", true)]
+    {
         let fault = json!({"match": {"method": "PUT", "pathContains": "/routes/"}, "effect": effect});
         assert_eq!(server.control(Method::POST, "/faults", Some(fault)).await.status(), 200);
         let error = server.put_route(name, prefix).await.unwrap_err();
@@ -245,26 +211,15 @@ async fn a_withheld_answer_never_comes_but_the_write_is_done() {
 async fn the_control_interface_changes_and_tells() {
     let server = Server::start(&world()).await;
     let settings = json!({"latencies": {"route": "1h"}});
-    assert_eq!(
-        server.control(Method::PUT, "/settings", Some(settings)).await.status(),
-        200
-    );
+    assert_eq!(server.control(Method::PUT, "/settings", Some(settings)).await.status(), 200);
     server.put_route("a", "20.1.0.0/16").await.unwrap();
     let locked = server.put_route("b", "20.2.0.0/16").await.unwrap();
     assert_eq!(locked.status(), 429);
     let log = json_of(server.control(Method::GET, "/log", None).await).await;
     let statuses: Vec<&Value> = log.as_array().unwrap().iter().map(|entry| &entry["status"]).collect();
     assert_eq!(statuses, [201, 429]);
-    assert_eq!(
-        log[0]["client"],
-        server.running.endpoints.credentials.client_id.as_str()
-    );
-    assert!(
-        log[0]["url"]
-            .as_str()
-            .unwrap()
-            .ends_with("/routes/a?api-version=2024-03-01")
-    );
+    assert_eq!(log[0]["client"], server.running.endpoints.credentials.client_id.as_str());
+    assert!(log[0]["url"].as_str().unwrap().ends_with("/routes/a?api-version=2024-03-01"));
 
     let route = json!({"id": format!("{TABLE}/routes/foreign"), "properties": {"addressPrefix": "10.9.0.0/16", "nextHopType": "None"}});
     let placed = server.control(Method::PUT, "/resource", Some(route)).await;
@@ -272,61 +227,27 @@ async fn the_control_interface_changes_and_tells() {
     assert_eq!(json_of(placed).await["properties"]["provisioningState"], "Succeeded");
     let id = format!("/resource?id={TABLE}/routes/default");
     assert_eq!(server.control(Method::DELETE, &id, None).await.status(), 204);
-    let table = json_of(
-        server
-            .control(Method::GET, &format!("/resource?id={TABLE}"), None)
-            .await,
-    )
-    .await;
-    let names: Vec<&Value> = table["properties"]["routes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|route| &route["name"])
-        .collect();
+    let table = json_of(server.control(Method::GET, &format!("/resource?id={TABLE}"), None).await).await;
+    let names: Vec<&Value> =
+        table["properties"]["routes"].as_array().unwrap().iter().map(|route| &route["name"]).collect();
     assert_eq!(names, ["a", "foreign"]);
 
     let history = json_of(server.control(Method::GET, &format!("/history?id={TABLE}"), None).await).await;
-    let clients: Vec<&Value> = history
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|state| &state["client"])
-        .collect();
-    assert_eq!(
-        clients,
-        ["world", "22222222-2222-4222-8222-222222222222", "control", "control"]
-    );
+    let clients: Vec<&Value> = history.as_array().unwrap().iter().map(|state| &state["client"]).collect();
+    assert_eq!(clients, ["world", "22222222-2222-4222-8222-222222222222", "control", "control"]);
     assert_eq!(
         history[0]["entries"],
         json!([{"name": "default", "addressPrefix": "0.0.0.0/0", "nextHopType": "VirtualAppliance", "nextHopIpAddress": "10.0.1.4", "provisioningState": "Succeeded"}])
     );
-    assert!(
-        history[0]["at"].as_str() > Some("2020"),
-        "the world begins when the server does"
-    );
-    assert_eq!(
-        server.control(Method::GET, "/log?server=nobody", None).await.status(),
-        400
-    );
-    assert_eq!(
-        server
-            .control(Method::POST, "/faults", Some(json!({"effect": "x"})))
-            .await
-            .status(),
-        400
-    );
+    assert!(history[0]["at"].as_str() > Some("2020"), "the world begins when the server does");
+    assert_eq!(server.control(Method::GET, "/log?server=nobody", None).await.status(), 400);
+    assert_eq!(server.control(Method::POST, "/faults", Some(json!({"effect": "x"}))).await.status(), 400);
 }
 
 #[tokio::test]
 async fn two_processes_can_be_told_apart() {
     let server = Server::start(&world()).await;
-    server
-        .request(Method::GET, TABLE)
-        .header("x-armsim-client", "second")
-        .send()
-        .await
-        .unwrap();
+    server.request(Method::GET, TABLE).header("x-armsim-client", "second").send().await.unwrap();
     let client = server.running.world().log().last().unwrap().client.clone();
     assert!(client.ends_with("/second"), "{client}");
 }
@@ -347,13 +268,7 @@ async fn files_are_published_in_order_and_downloaded_conditionally() {
     let server = Server::start_world(World::from_yaml(yaml, folder.path()).unwrap()).await;
     let page = server.running.endpoints.download_page.clone();
 
-    let plain = server
-        .client
-        .get(&page)
-        .header("user-agent", "curl/8")
-        .send()
-        .await
-        .unwrap();
+    let plain = server.client.get(&page).header("user-agent", "curl/8").send().await.unwrap();
     assert_eq!(plain.status(), 403);
     let html = server.download(&page).await.text().await.unwrap();
     assert!(html.contains("ServiceTags_Public_20250720.json") && html.contains("window.__DLCDetails__="));
@@ -363,10 +278,7 @@ async fn files_are_published_in_order_and_downloaded_conditionally() {
     assert_eq!(published["changeNumber"], 363);
     assert_eq!(published["name"], "ServiceTags_Public_20250113.json");
     let html = server.download(&page).await.text().await.unwrap();
-    assert!(
-        html.find("20250720").unwrap() < html.find("20250113").unwrap(),
-        "the older one is listed first"
-    );
+    assert!(html.find("20250720").unwrap() < html.find("20250113").unwrap(), "the older one is listed first");
 
     let url = published["url"].as_str().unwrap();
     let fresh = server.download(url).await;
@@ -379,23 +291,14 @@ async fn files_are_published_in_order_and_downloaded_conditionally() {
         assert_eq!(request.send().await.unwrap().status(), 304, "{name}");
     }
     assert_eq!(server.control(Method::POST, "/publish", None).await.status(), 409);
-    let again = json_of(
-        server
-            .control(Method::POST, "/publish", Some(json!({"index": 0})))
-            .await,
-    )
-    .await;
+    let again = json_of(server.control(Method::POST, "/publish", Some(json!({"index": 0}))).await).await;
     assert_eq!(again["changeNumber"], 362);
 }
 
 #[tokio::test]
 async fn the_page_has_every_style_that_readers_met() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("a.json"),
-        "{\"changeNumber\": 1, \"cloud\": \"Public\"}",
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("a.json"), "{\"changeNumber\": 1, \"cloud\": \"Public\"}").unwrap();
     let server = Server::start_world(World::from_yaml("serviceTagFiles: [a.json]", folder.path()).unwrap()).await;
     let details = server.running.endpoints.download_page.clone();
     let confirmation = details.replace("details", "confirmation");
@@ -403,11 +306,7 @@ async fn the_page_has_every_style_that_readers_met() {
         ("both", vec!["<a href=", "__DLCDetails__"], vec![]),
         ("anchors", vec!["<a href="], vec![]),
         ("embedded", vec!["__DLCDetails__"], vec![]),
-        (
-            "confirmation",
-            vec!["confirmation.aspx?id=56519"],
-            vec!["<a href=", "ServiceTags_Public_20250106.json"],
-        ),
+        ("confirmation", vec!["confirmation.aspx?id=56519"], vec!["<a href=", "ServiceTags_Public_20250106.json"]),
         (
             "metaRefresh",
             vec!["confirmation.aspx?id=56519"],
@@ -415,9 +314,7 @@ async fn the_page_has_every_style_that_readers_met() {
         ),
         ("html-error", vec!["Something went wrong"], vec![]),
     ] {
-        server
-            .control(Method::PUT, "/settings", Some(json!({"pageStyle": style})))
-            .await;
+        server.control(Method::PUT, "/settings", Some(json!({"pageStyle": style}))).await;
         let shown = server.download(&details).await;
         assert_eq!(shown.status(), 200);
         let shown = shown.text().await.unwrap();
@@ -427,23 +324,14 @@ async fn the_page_has_every_style_that_readers_met() {
         let shown = server.download(&confirmation).await;
         assert_eq!(shown.status().is_success(), !on_confirmation.is_empty(), "{style}");
         let shown = shown.text().await.unwrap();
-        assert!(
-            on_confirmation.iter().all(|part| shown.contains(part)),
-            "{style}: {shown}"
-        );
+        assert!(on_confirmation.iter().all(|part| shown.contains(part)), "{style}: {shown}");
     }
 }
 
 #[tokio::test]
 async fn only_loopback_is_served() {
-    let options = Options {
-        listen: "0.0.0.0:0".parse().unwrap(),
-        log: None,
-    };
-    assert!(matches!(
-        server::start(World::default(), options).await,
-        Err(server::Error::NotLoopback(_))
-    ));
+    let options = Options { listen: "0.0.0.0:0".parse().unwrap(), log: None };
+    assert!(matches!(server::start(World::default(), options).await, Err(server::Error::NotLoopback(_))));
 }
 
 #[test]
@@ -453,15 +341,7 @@ fn the_command_says_when_it_is_ready_and_ends_with_its_standard_input() {
     std::fs::write(&world_file, world()).unwrap();
     let log = folder.path().join("log.jsonl");
     let mut child = Command::new(env!("CARGO_BIN_EXE_armsim"))
-        .args([
-            "serve",
-            "--until-stdin-closes",
-            "--seed",
-            "7",
-            "--time-scale",
-            "0.01",
-            "--world",
-        ])
+        .args(["serve", "--until-stdin-closes", "--seed", "7", "--time-scale", "0.01", "--world"])
         .arg(&world_file)
         .arg("--log")
         .arg(&log)
@@ -470,9 +350,7 @@ fn the_command_says_when_it_is_ready_and_ends_with_its_standard_input() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let ready: Value = serde_json::from_str(&line).unwrap();
     for key in ["arm", "login", "metadata", "downloadPage", "caFile", "control"] {
         assert!(ready[key].is_string(), "{key} in {line}");
@@ -483,8 +361,5 @@ fn the_command_says_when_it_is_ready_and_ends_with_its_standard_input() {
     assert!(log.exists());
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
-    assert!(
-        !Path::new(ready["caFile"].as_str().unwrap()).exists(),
-        "the folder outlived the server"
-    );
+    assert!(!Path::new(ready["caFile"].as_str().unwrap()).exists(), "the folder outlived the server");
 }

@@ -1,4 +1,4 @@
-//! Who may do what: role assignments and management locks of the world file. Decides; does not authenticate.
+//! Who may do what: the role assignments of the world file. Decides; does not authenticate.
 
 use super::{
     arm_id::ArmPath,
@@ -14,19 +14,6 @@ pub struct Role {
     pub client: String,
     pub scope: String,
     pub actions: Vec<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Lock {
-    pub scope: String,
-    pub level: LockLevel,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LockLevel {
-    CanNotDelete,
-    ReadOnly,
 }
 
 /// Without any role in the world everything is allowed.
@@ -46,30 +33,10 @@ pub(super) fn check_roles(
             && is_within(&scope, &role.scope)
             && role.actions.iter().any(|pattern| matches(pattern, &action))
     });
-    if allowed {
-        Ok(())
-    } else {
-        Err(error::authorization_failed(&who.client, &who.object, &action, &scope))
-    }
+    if allowed { Ok(()) } else { Err(error::authorization_failed(&who.client, &who.object, &action, &scope)) }
 }
 
-pub(super) fn check_locks(locks: &[Lock], method: &str, path: &ArmPath) -> Result<(), ApiError> {
-    let operation = verb(method);
-    let scope = path.scope();
-    let hit = locks.iter().find(|lock| {
-        let closed = match lock.level {
-            LockLevel::CanNotDelete => operation == "delete",
-            LockLevel::ReadOnly => operation != "read",
-        };
-        closed && is_within(&scope, &lock.scope)
-    });
-    match hit {
-        Some(lock) => Err(error::scope_locked(&scope, operation, &lock.scope)),
-        None => Ok(()),
-    }
-}
-
-fn verb(method: &str) -> &'static str {
+pub(super) fn verb(method: &str) -> &'static str {
     match method {
         "GET" | "HEAD" => "read",
         "DELETE" => "delete",
@@ -78,13 +45,9 @@ fn verb(method: &str) -> &'static str {
 }
 
 /// Segment by segment and without case.
-fn is_within(id: &str, scope: &str) -> bool {
-    let (id, scope) = (
-        id.to_ascii_lowercase(),
-        scope.trim_end_matches('/').to_ascii_lowercase(),
-    );
-    id.strip_prefix(&scope)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+pub(super) fn is_within(id: &str, scope: &str) -> bool {
+    let (id, scope) = (id.to_ascii_lowercase(), scope.trim_end_matches('/').to_ascii_lowercase());
+    id.strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn matches(pattern: &str, action: &str) -> bool {
@@ -117,12 +80,7 @@ mod tests {
     #[test]
     fn actions_may_have_stars() {
         let action = "Microsoft.Network/routeTables/routes/write";
-        for pattern in [
-            "*",
-            "Microsoft.Network/*",
-            "*/write",
-            "microsoft.network/routetables/routes/write",
-        ] {
+        for pattern in ["*", "Microsoft.Network/*", "*/write", "microsoft.network/routetables/routes/write"] {
             assert!(matches(pattern, action), "{pattern}");
         }
         for pattern in ["*/read", "Microsoft.Network", "Microsoft.Network/routeTables/write", ""] {
@@ -134,9 +92,6 @@ mod tests {
     fn a_scope_is_no_mere_prefix() {
         assert!(is_within("/subscriptions/s/resourceGroups/rg", "/subscriptions/S"));
         assert!(is_within("/subscriptions/s", "/"));
-        assert!(!is_within(
-            "/subscriptions/s/resourceGroups/rg2",
-            "/subscriptions/s/resourceGroups/rg"
-        ));
+        assert!(!is_within("/subscriptions/s/resourceGroups/rg2", "/subscriptions/s/resourceGroups/rg"));
     }
 }

@@ -10,7 +10,7 @@ const NETWORK: &str = "microsoft.network";
 pub struct ResourceId {
     pub subscription: String,
     pub group: String,
-    /// `routeTables`, in ARM's spelling.
+    /// `routeTables` or `virtualNetworks`, in ARM's spelling.
     pub kind: &'static str,
     pub name: String,
 }
@@ -28,16 +28,8 @@ impl ResourceId {
 
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            subscription,
-            group,
-            kind,
-            name,
-        } = self;
-        write!(
-            f,
-            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/{kind}/{name}"
-        )
+        let Self { subscription, group, kind, name } = self;
+        write!(f, "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Network/{kind}/{name}")
     }
 }
 
@@ -86,6 +78,32 @@ pub enum ArmPath {
     RouteTable(ResourceId),
     Routes(ResourceId),
     Route(ResourceId, String),
+    VirtualNetworks {
+        subscription: String,
+        group: Option<String>,
+    },
+    VirtualNetwork(ResourceId),
+    Subnets(ResourceId),
+    Subnet(ResourceId, String),
+    /// Management locks at a scope, in the spelling of the path.
+    Locks {
+        subscription: String,
+        scope: String,
+    },
+    Lock {
+        subscription: String,
+        scope: String,
+        name: String,
+    },
+    /// The Service Tag Discovery API.
+    ServiceTags {
+        subscription: String,
+        location: String,
+    },
+    ServiceAliases {
+        subscription: String,
+        group: Option<String>,
+    },
     UnknownType {
         subscription: String,
         namespace: String,
@@ -99,12 +117,7 @@ impl ArmPath {
         let Some(rest) = path.strip_prefix('/') else {
             return Self::Unknown;
         };
-        let Some(segments) = rest
-            .trim_end_matches('/')
-            .split('/')
-            .map(decode)
-            .collect::<Option<Vec<_>>>()
-        else {
+        let Some(segments) = rest.trim_end_matches('/').split('/').map(decode).collect::<Option<Vec<_>>>() else {
             return Self::Unknown;
         };
         let lower: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
@@ -113,28 +126,30 @@ impl ArmPath {
         if lower.iter().any(|segment| segment.is_empty()) {
             return Self::Unknown;
         }
+        if let ["subscriptions", _, .., "providers", "microsoft.authorization", "locks"] = lower.as_slice() {
+            let scope = format!("/{}", segments[..segments.len() - 3].join("/"));
+            return Self::Locks { subscription: at(1), scope };
+        }
+        if let ["subscriptions", _, .., "providers", "microsoft.authorization", "locks", _] = lower.as_slice() {
+            return Self::Lock {
+                subscription: at(1),
+                scope: format!("/{}", segments[..segments.len() - 4].join("/")),
+                name: at(segments.len() - 1),
+            };
+        }
         match lower.as_slice() {
             ["subscriptions"] => Self::Subscriptions,
             ["subscriptions", _] => Self::Subscription { subscription: at(1) },
             ["subscriptions", _, "locations"] => Self::Locations { subscription: at(1) },
             ["subscriptions", _, "resourcegroups"] => Self::ResourceGroups { subscription: at(1) },
             ["subscriptions", _, "operationresults", _] => Self::Job { subscription: at(1) },
-            ["subscriptions", _, "resourcegroups", _] => Self::ResourceGroup {
-                subscription: at(1),
-                group: at(3),
-            },
+            ["subscriptions", _, "resourcegroups", _] => Self::ResourceGroup { subscription: at(1), group: at(3) },
             ["subscriptions", _, "providers", namespace, rest @ ..] => {
                 provider_path(at(1), None, namespace, rest, &segments[4..])
             }
-            [
-                "subscriptions",
-                _,
-                "resourcegroups",
-                _,
-                "providers",
-                namespace,
-                rest @ ..,
-            ] => provider_path(at(1), Some(at(3)), namespace, rest, &segments[6..]),
+            ["subscriptions", _, "resourcegroups", _, "providers", namespace, rest @ ..] => {
+                provider_path(at(1), Some(at(3)), namespace, rest, &segments[6..])
+            }
             _ => Self::Unknown,
         }
     }
@@ -142,7 +157,12 @@ impl ArmPath {
     pub fn subscription(&self) -> Option<&str> {
         match self {
             Self::Subscriptions | Self::Unknown => None,
-            Self::RouteTable(id) | Self::Routes(id) | Self::Route(id, _) => Some(&id.subscription),
+            Self::RouteTable(id)
+            | Self::Routes(id)
+            | Self::Route(id, _)
+            | Self::VirtualNetwork(id)
+            | Self::Subnets(id)
+            | Self::Subnet(id, _) => Some(&id.subscription),
             Self::Subscription { subscription }
             | Self::Locations { subscription }
             | Self::ResourceGroups { subscription }
@@ -152,6 +172,11 @@ impl ArmPath {
             | Self::Operation { subscription, .. }
             | Self::OperationResult { subscription, .. }
             | Self::RouteTables { subscription, .. }
+            | Self::VirtualNetworks { subscription, .. }
+            | Self::Locks { subscription, .. }
+            | Self::Lock { subscription, .. }
+            | Self::ServiceTags { subscription, .. }
+            | Self::ServiceAliases { subscription, .. }
             | Self::UnknownType { subscription, .. } => Some(subscription),
         }
     }
@@ -159,18 +184,16 @@ impl ArmPath {
     /// The id that roles and locks are compared with.
     pub fn scope(&self) -> String {
         match self {
-            Self::RouteTable(id) | Self::Routes(id) => id.to_string(),
+            Self::RouteTable(id) | Self::Routes(id) | Self::VirtualNetwork(id) | Self::Subnets(id) => id.to_string(),
+            Self::Subnet(id, subnet) => format!("{id}/subnets/{subnet}"),
+            Self::Locks { scope, .. } | Self::Lock { scope, .. } => scope.clone(),
             Self::Route(id, route) => format!("{id}/routes/{route}"),
             Self::ResourceGroup { subscription, group }
-            | Self::RouteTables {
-                subscription,
-                group: Some(group),
-            } => {
+            | Self::RouteTables { subscription, group: Some(group) }
+            | Self::VirtualNetworks { subscription, group: Some(group) } => {
                 format!("/subscriptions/{subscription}/resourceGroups/{group}")
             }
-            other => other
-                .subscription()
-                .map_or_else(|| "/".to_owned(), |id| format!("/subscriptions/{id}")),
+            other => other.subscription().map_or_else(|| "/".to_owned(), |id| format!("/subscriptions/{id}")),
         }
     }
 
@@ -179,6 +202,10 @@ impl ArmPath {
         match self {
             Self::RouteTables { .. } | Self::RouteTable(_) => Some("Microsoft.Network/routeTables"),
             Self::Routes(_) | Self::Route(..) => Some("Microsoft.Network/routeTables/routes"),
+            Self::VirtualNetworks { .. } | Self::VirtualNetwork(_) => Some("Microsoft.Network/virtualNetworks"),
+            Self::Subnets(_) | Self::Subnet(..) => Some("Microsoft.Network/virtualNetworks/subnets"),
+            Self::Locks { .. } | Self::Lock { .. } => Some("Microsoft.Authorization/locks"),
+            Self::ServiceTags { .. } => Some("Microsoft.Network/locations/serviceTags"),
             Self::Usages { .. } => Some("Microsoft.Network/locations/usages"),
             Self::ResourceGroups { .. } | Self::ResourceGroup { .. } => {
                 Some("Microsoft.Resources/subscriptions/resourceGroups")
@@ -196,35 +223,29 @@ fn provider_path(
     spelled: &[String],
 ) -> ArmPath {
     let unknown = |subscription: String| match rest.first() {
-        Some(_) => ArmPath::UnknownType {
-            subscription,
-            namespace: namespace.to_owned(),
-            kind: spelled[0].clone(),
-        },
+        Some(_) => ArmPath::UnknownType { subscription, namespace: namespace.to_owned(), kind: spelled[0].clone() },
         None => ArmPath::Unknown,
     };
     if namespace != NETWORK {
         return unknown(subscription);
     }
-    let table = |subscription, group| ResourceId {
-        subscription,
-        group,
-        kind: "routeTables",
-        name: spelled[1].clone(),
-    };
+    let resource = |kind, subscription, group| ResourceId { subscription, group, kind, name: spelled[1].clone() };
+    let table = |subscription, group| resource("routeTables", subscription, group);
+    let network = |subscription, group| resource("virtualNetworks", subscription, group);
     match (rest, group) {
-        (["locations", _, "usages"], None) => ArmPath::Usages {
-            subscription,
-            location: spelled[1].clone(),
-        },
-        (["locations", _, "operations", id], None) => ArmPath::Operation {
-            subscription,
-            id: (*id).to_owned(),
-        },
-        (["locations", _, "operationresults", id], None) => ArmPath::OperationResult {
-            subscription,
-            id: (*id).to_owned(),
-        },
+        (["locations", _, "usages"], None) => ArmPath::Usages { subscription, location: spelled[1].clone() },
+        (["locations", _, "operations", id], None) => ArmPath::Operation { subscription, id: (*id).to_owned() },
+        (["locations", _, "operationresults", id], None) => {
+            ArmPath::OperationResult { subscription, id: (*id).to_owned() }
+        }
+        (["locations", _, "servicetags"], None) => ArmPath::ServiceTags { subscription, location: spelled[1].clone() },
+        (["locations", _, "availableservicealiases"], group) => ArmPath::ServiceAliases { subscription, group },
+        (["virtualnetworks"], group) => ArmPath::VirtualNetworks { subscription, group },
+        (["virtualnetworks", _], Some(group)) => ArmPath::VirtualNetwork(network(subscription, group)),
+        (["virtualnetworks", _, "subnets"], Some(group)) => ArmPath::Subnets(network(subscription, group)),
+        (["virtualnetworks", _, "subnets", _], Some(group)) => {
+            ArmPath::Subnet(network(subscription, group), spelled[3].clone())
+        }
         (["routetables"], group) => ArmPath::RouteTables { subscription, group },
         (["routetables", _], Some(group)) => ArmPath::RouteTable(table(subscription, group)),
         (["routetables", _, "routes"], Some(group)) => ArmPath::Routes(table(subscription, group)),
@@ -257,9 +278,7 @@ pub(super) fn is_valid_name(name: &str) -> bool {
     bytes.len() <= 80
         && bytes.iter().all(allowed)
         && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes
-            .last()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && bytes.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
 #[cfg(test)]
@@ -269,22 +288,15 @@ mod tests {
     #[test]
     fn paths_are_taken_apart_without_case() {
         let path = "/subscriptions/S/resourcegroups/Rg/providers/microsoft.network/ROUTETABLES/T/routes/a.b_c";
-        let ArmPath::Route(id, route) = ArmPath::parse(path) else {
-            panic!("not a route")
-        };
-        assert_eq!(
-            id.to_string(),
-            "/subscriptions/S/resourceGroups/Rg/providers/Microsoft.Network/routeTables/T"
-        );
+        let ArmPath::Route(id, route) = ArmPath::parse(path) else { panic!("not a route") };
+        assert_eq!(id.to_string(), "/subscriptions/S/resourceGroups/Rg/providers/Microsoft.Network/routeTables/T");
         assert_eq!(route, "a.b_c");
     }
 
     #[test]
     fn a_slash_hidden_in_a_name_stays_in_the_name() {
         let path = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/a%2f..%2fb";
-        let ArmPath::RouteTable(id) = ArmPath::parse(path) else {
-            panic!("not a table")
-        };
+        let ArmPath::RouteTable(id) = ArmPath::parse(path) else { panic!("not a table") };
         assert_eq!(id.name, "a/../b");
         assert!(!is_valid_name(&id.name));
         assert!(!is_valid_name(".."));

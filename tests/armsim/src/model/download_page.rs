@@ -48,22 +48,14 @@ impl PublishedFile {
     fn contents(&self) -> &Contents {
         self.contents.get_or_init(|| {
             let bytes = read(&self.path).unwrap_or_default();
-            Contents {
-                size: bytes.len(),
-                etag: format!("\"{:016x}\"", encoding::hash(0, &bytes)),
-            }
+            Contents { size: bytes.len(), etag: format!("\"{:016x}\"", encoding::hash(0, &bytes)) }
         })
     }
 
     /// When it was published: at run time, or from the start and then in the week of its date.
     fn modified(&self) -> String {
-        let thursday = || {
-            self.date
-                .saturating_add(3.days())
-                .at(8, 0, 0, 0)
-                .strftime("%a, %d %b %Y %H:%M:%S GMT")
-                .to_string()
-        };
+        let thursday =
+            || self.date.saturating_add(3.days()).at(8, 0, 0, 0).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         self.since.map_or_else(thursday, Time::http_date)
     }
 
@@ -105,10 +97,7 @@ impl DownloadPage {
         let start = read_start(path)?;
         let text = String::from_utf8_lossy(&start);
         let stated = cloud.map(str::to_owned).or_else(|| stated_cloud(&text));
-        let cloud = PAGES
-            .iter()
-            .find(|page| Some(page.1) == stated.as_deref())
-            .map_or("Public", |page| page.1);
+        let cloud = PAGES.iter().find(|page| Some(page.1) == stated.as_deref()).map_or("Public", |page| page.1);
         let own_date = path.file_name().and_then(|name| date_in(&name.to_string_lossy()));
         let weeks = i64::try_from(self.of(cloud).count()).unwrap_or(0);
         self.files.push(PublishedFile {
@@ -126,6 +115,13 @@ impl DownloadPage {
         self.files.iter().filter(move |file| file.cloud == cloud)
     }
 
+    /// The document `lag` files before a cloud's current one, with its place in the order of publication; none: nothing.
+    pub(super) fn behind(&self, cloud: &str, lag: usize) -> (usize, Vec<u8>) {
+        let place = self.current.get(cloud).copied().unwrap_or(0).saturating_sub(lag);
+        let bytes = self.of(cloud).nth(place).and_then(|file| read(&file.path).ok());
+        (place, bytes.unwrap_or_default())
+    }
+
     /// The files that the page lists: an older one first, as the real page sometimes does.
     fn listed(&self, cloud: &str) -> Vec<&PublishedFile> {
         let index = self.current.get(cloud).copied().unwrap_or(0);
@@ -139,10 +135,7 @@ impl World {
     pub fn publish(&mut self, now: Time, ask: &Publish) -> Result<Published, String> {
         let wanted = ask.cloud.as_deref();
         let known = PAGES.iter().map(|page| page.1);
-        let mut cloud = known
-            .clone()
-            .find(|cloud| wanted == Some(cloud))
-            .unwrap_or_else(|| self.only_cloud());
+        let mut cloud = known.clone().find(|cloud| wanted == Some(cloud)).unwrap_or_else(|| self.only_cloud());
         let mut index = self.download_page.current.get(cloud).map_or(0, |index| index + 1);
         if !self.download_page.current.contains_key(cloud) && self.download_page.of(cloud).next().is_some() {
             // The first one is published from the start.
@@ -152,42 +145,23 @@ impl World {
             index = given;
         }
         if let Some(path) = &ask.file {
-            cloud = self
-                .download_page
-                .add(path, wanted)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            cloud = self.download_page.add(path, wanted).map_err(|error| format!("{}: {error}", path.display()))?;
             index = self.download_page.of(cloud).count() - 1;
         }
         let base = self.endpoints.download.clone();
-        let Some(file) = self
-            .download_page
-            .files
-            .iter_mut()
-            .filter(|file| file.cloud == cloud)
-            .nth(index)
-        else {
+        let Some(file) = self.download_page.files.iter_mut().filter(|file| file.cloud == cloud).nth(index) else {
             return Err(format!("there is no file number {index} of {cloud} to publish"));
         };
         file.since = Some(now);
         let (name, change_number) = (file.name(), file.change_number);
         self.download_page.current.insert(cloud, index);
-        Ok(Published {
-            cloud: cloud.to_owned(),
-            index,
-            url: format!("{base}{DIRECTORY}/{name}"),
-            name,
-            change_number,
-        })
+        Ok(Published { cloud: cloud.to_owned(), index, url: format!("{base}{DIRECTORY}/{name}"), name, change_number })
     }
 
     /// Public, unless only files of another cloud were given.
     fn only_cloud(&self) -> &'static str {
         let has = |cloud: &str| self.download_page.of(cloud).next().is_some();
-        PAGES
-            .iter()
-            .map(|page| page.1)
-            .find(|cloud| has(cloud))
-            .unwrap_or("Public")
+        PAGES.iter().map(|page| page.1).find(|cloud| has(cloud)).unwrap_or("Public")
     }
 
     pub(super) fn answer_download(&mut self, _now: Time, request: &ApiRequest) -> ApiResponse {
@@ -195,10 +169,7 @@ impl World {
         if request.method != "GET" && request.method != "HEAD" {
             return ApiResponse::empty(405);
         }
-        if !request
-            .header("user-agent")
-            .is_some_and(|agent| agent.contains("Mozilla/"))
-        {
+        if !request.header("user-agent").is_some_and(|agent| agent.contains("Mozilla/")) {
             return ApiResponse::html(403, page("Access Denied", "<h1>Access Denied</h1>"));
         }
         if let Some(name) = path.strip_prefix(&format!("{DIRECTORY}/")) {
@@ -228,22 +199,15 @@ impl World {
                 .with_header("cache-control", "public,max-age=60")
         };
         let unchanged = match request.header("if-none-match") {
-            Some(etags) => etags
-                .split(',')
-                .any(|etag| etag.trim().trim_start_matches("W/") == etag),
-            None => request
-                .header("if-modified-since")
-                .is_some_and(|since| since == modified),
+            Some(etags) => etags.split(',').any(|etag| etag.trim().trim_start_matches("W/") == etag),
+            None => request.header("if-modified-since").is_some_and(|since| since == modified),
         };
         if unchanged {
             return headers(ApiResponse::empty(304));
         }
         match read(&file.path) {
-            Ok(bytes) => headers(ApiResponse {
-                body: bytes,
-                ..ApiResponse::empty(200)
-            })
-            .with_header("content-type", "application/octet-stream"),
+            Ok(bytes) => headers(ApiResponse { body: bytes, ..ApiResponse::empty(200) })
+                .with_header("content-type", "application/octet-stream"),
             Err(error) => ApiResponse::html(500, page("Error", &error.to_string())),
         }
     }
@@ -274,20 +238,10 @@ impl World {
         match self.settings.page_style {
             PageStyle::Confirmation => ApiResponse::html(200, page("Thank you for downloading", &self.anchors(cloud))),
             PageStyle::MetaRefresh => {
-                let refresh = self
-                    .download_page
-                    .listed(cloud)
-                    .last()
-                    .map_or_else(String::new, |file| {
-                        format!(
-                            "<meta http-equiv=\"refresh\" content=\"0;url={}\" />",
-                            self.file_url(file)
-                        )
-                    });
-                ApiResponse::html(
-                    200,
-                    format!("<!DOCTYPE html>\n<html><head>{refresh}</head><body></body></html>\n"),
-                )
+                let refresh = self.download_page.listed(cloud).last().map_or_else(String::new, |file| {
+                    format!("<meta http-equiv=\"refresh\" content=\"0;url={}\" />", self.file_url(file))
+                });
+                ApiResponse::html(200, format!("<!DOCTYPE html>\n<html><head>{refresh}</head><body></body></html>\n"))
             }
             // The page comes and goes.
             _ => ApiResponse::html(404, page("Page not found", "<h1>We couldn't find that page</h1>")),
@@ -316,11 +270,7 @@ impl World {
             url: self.file_url(file),
             size: file.contents().size.to_string(),
             version: file.date.strftime("%Y.%m.%d").to_string(),
-            date_published: file
-                .date
-                .saturating_add(3.days())
-                .strftime("%-m/%-d/%Y 8:00:00 AM")
-                .to_string(),
+            date_published: file.date.saturating_add(3.days()).strftime("%-m/%-d/%Y 8:00:00 AM").to_string(),
         };
         let details = Details {
             dlc_details_view: DetailsView {
@@ -370,11 +320,7 @@ fn page(title: &str, body: &str) -> String {
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = BufReader::new(File::open(path)?);
     let is_compressed = path.extension().is_some_and(|extension| extension == "gz");
-    Ok(if is_compressed {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    })
+    Ok(if is_compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -414,12 +360,7 @@ fn date_in(name: &str) -> Option<Date> {
     let plain = |at: usize| name.get(at..at + 8).filter(|text| digits(text)).map(str::to_owned);
     (0..name.len()).find_map(|at| {
         let text = dashed(at).or_else(|| plain(at))?;
-        Date::new(
-            text[..4].parse().ok()?,
-            text[4..6].parse().ok()?,
-            text[6..].parse().ok()?,
-        )
-        .ok()
+        Date::new(text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?).ok()
     })
 }
 

@@ -9,10 +9,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub(super) fn base64url(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = chunk
-            .iter()
-            .enumerate()
-            .fold(0_u32, |word, (i, byte)| word | (u32::from(*byte) << (16 - 8 * i)));
+        let word = chunk.iter().enumerate().fold(0_u32, |word, (i, byte)| word | (u32::from(*byte) << (16 - 8 * i)));
         for i in 0..=chunk.len() {
             out.push(char::from(ALPHABET[((word >> (18 - 6 * i)) & 63) as usize]));
         }
@@ -36,9 +33,7 @@ pub(super) fn from_base64url(text: &str) -> Option<Vec<u8>> {
 /// `length` base64url characters that depend on the key and on every byte of `text`.
 pub(super) fn signature(key: u64, text: &str, length: usize) -> String {
     let mut random = Random::new(hash(key, text.as_bytes()));
-    let bytes: Vec<u8> = (0..length.div_ceil(8))
-        .flat_map(|_| random.next().to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).collect();
     let mut signature = base64url(&bytes);
     signature.truncate(length);
     signature
@@ -57,14 +52,9 @@ mod tests {
 
     #[test]
     fn base64url_is_the_usual_one() {
-        for (plain, encoded) in [
-            ("", ""),
-            ("f", "Zg"),
-            ("fo", "Zm8"),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg"),
-            ("\u{ff}?~", "w78_fg"),
-        ] {
+        for (plain, encoded) in
+            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("\u{ff}?~", "w78_fg")]
+        {
             assert_eq!(base64url(plain.as_bytes()), encoded);
             assert_eq!(from_base64url(encoded).as_deref(), Some(plain.as_bytes()));
         }

@@ -8,10 +8,18 @@ use serde::Serialize;
 pub struct ApiError {
     pub status: u16,
     body: Box<ErrorBody>,
-    /// Made by ARM's front end and not by the network provider.
-    from_gateway: bool,
+    source: Source,
     pub retry_after_seconds: Option<u64>,
     challenge: Option<String>,
+}
+
+/// Who refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Provider,
+    Gateway,
+    /// The front end says so in `x-ms-failure-cause`; recorded for its 404s.
+    GatewayMarked,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -35,24 +43,14 @@ struct Envelope<'a> {
 
 impl ApiError {
     fn new(status: u16, code: &str, message: String, details: Option<Vec<Detail>>) -> Self {
-        let body = Box::new(ErrorBody {
-            code: code.to_owned(),
-            message,
-            details,
-        });
-        Self {
-            status,
-            body,
-            from_gateway: false,
-            retry_after_seconds: None,
-            challenge: None,
-        }
+        let body = Box::new(ErrorBody { code: code.to_owned(), message, details });
+        Self { status, body, source: Source::Provider, retry_after_seconds: None, challenge: None }
     }
 
     /// Refused by ARM's front end: no `details`.
     fn gateway(status: u16, code: &str, message: String) -> Self {
         Self {
-            from_gateway: status == 404,
+            source: if status == 404 { Source::GatewayMarked } else { Source::Gateway },
             ..Self::new(status, code, message, None)
         }
     }
@@ -63,11 +61,13 @@ impl ApiError {
     }
 
     fn with_detail(status: u16, code: &str, message: &str, detail: (&str, String)) -> Self {
-        let details = vec![Detail {
-            code: detail.0.to_owned(),
-            message: detail.1,
-        }];
+        let details = vec![Detail { code: detail.0.to_owned(), message: detail.1 }];
         Self::new(status, code, message.to_owned(), Some(details))
+    }
+
+    /// Made by the provider of the resource and not by ARM's front end.
+    pub fn is_of_provider(&self) -> bool {
+        self.source == Source::Provider
     }
 
     pub fn code(&self) -> &str {
@@ -76,7 +76,7 @@ impl ApiError {
 
     pub fn response(&self) -> ApiResponse {
         let mut response = ApiResponse::json(self.status, &Envelope { error: &self.body });
-        if self.from_gateway {
+        if self.source == Source::GatewayMarked {
             response.set_header("x-ms-failure-cause", "gateway");
         }
         if let Some(challenge) = &self.challenge {
@@ -95,6 +95,11 @@ pub(super) fn resource_not_found(id: &ResourceId) -> ApiError {
     ApiError::gateway(404, "ResourceNotFound", message)
 }
 
+/// ASSUMPTION: the code and the text; the refusal was not recorded.
+pub(super) fn lock_not_found(name: &str) -> ApiError {
+    ApiError::gateway(404, "LockNotFound", format!("The lock '{name}' could not be found."))
+}
+
 pub(super) fn child_not_found(id: &str) -> ApiError {
     ApiError::provider(404, "NotFound", format!("Resource {id} not found."))
 }
@@ -110,19 +115,11 @@ pub(super) fn parent_not_found(parent: &ResourceId, child_kind: &str) -> ApiErro
 }
 
 pub(super) fn resource_group_not_found(group: &str) -> ApiError {
-    ApiError::gateway(
-        404,
-        "ResourceGroupNotFound",
-        format!("Resource group '{group}' could not be found."),
-    )
+    ApiError::gateway(404, "ResourceGroupNotFound", format!("Resource group '{group}' could not be found."))
 }
 
 pub(super) fn subscription_not_found(subscription: &str) -> ApiError {
-    ApiError::gateway(
-        404,
-        "SubscriptionNotFound",
-        format!("The subscription '{subscription}' could not be found."),
-    )
+    ApiError::gateway(404, "SubscriptionNotFound", format!("The subscription '{subscription}' could not be found."))
 }
 
 /// ASSUMPTION: the text is the usual one of ARM; it was not recorded.
@@ -135,11 +132,7 @@ pub(super) fn unknown_type(namespace: &str, kind: &str, api_version: &str) -> Ap
 
 /// ASSUMPTION: the text for a path that names nothing.
 pub(super) fn unknown_path(path: &str) -> ApiError {
-    ApiError::gateway(
-        404,
-        "NotFound",
-        format!("The request path '{path}' does not name a resource."),
-    )
+    ApiError::gateway(404, "NotFound", format!("The request path '{path}' does not name a resource."))
 }
 
 /// ASSUMPTION: the status for a signed URL that was changed, shortened or rebuilt.
@@ -185,19 +178,13 @@ pub(super) fn invalid_content(why: &str) -> ApiError {
 
 /// ASSUMPTION: the text; which property the network provider names first was not recorded.
 pub(super) fn missing_property(property: &str) -> ApiError {
-    let detail = (
-        "MissingJsonProperty",
-        format!("Required property '{property}' not found in JSON."),
-    );
+    let detail = ("MissingJsonProperty", format!("Required property '{property}' not found in JSON."));
     ApiError::with_detail(400, "InvalidRequestFormat", "Cannot parse the request.", detail)
 }
 
 /// ASSUMPTION: the text of the inner message.
 pub(super) fn invalid_value(property: &str, value: &str) -> ApiError {
-    let detail = (
-        "InvalidJson",
-        format!("Error converting value \"{value}\" of property '{property}'."),
-    );
+    let detail = ("InvalidJson", format!("Error converting value \"{value}\" of property '{property}'."));
     ApiError::with_detail(400, "InvalidRequestFormat", "Cannot parse the request.", detail)
 }
 
@@ -208,11 +195,7 @@ pub(super) fn missing_next_hop_address(route: &str) -> ApiError {
 }
 
 pub(super) fn location_required() -> ApiError {
-    ApiError::gateway(
-        400,
-        "LocationRequired",
-        "The location property is required for this definition.".to_owned(),
-    )
+    ApiError::gateway(400, "LocationRequired", "The location property is required for this definition.".to_owned())
 }
 
 /// ASSUMPTION: the list of locations that the real text ends with is left out.
@@ -235,10 +218,7 @@ pub(super) fn locked_by_operation(operation: &str, guid: &str, id: &ResourceId, 
     );
     let detail = ("RetryableErrorDueToAnotherOperation", message);
     let error = ApiError::with_detail(429, "RetryableError", "A retryable error occurred.", detail);
-    ApiError {
-        retry_after_seconds: Some(seconds),
-        ..error
-    }
+    ApiError { retry_after_seconds: Some(seconds), ..error }
 }
 
 pub(super) fn etag_mismatch(given: &str, present: &str, id: &ResourceId) -> ApiError {
@@ -247,6 +227,21 @@ pub(super) fn etag_mismatch(given: &str, present: &str, id: &ResourceId) -> ApiE
     );
     let detail = ("PreconditionFailedEtagMismatch", message);
     ApiError::with_detail(412, "PreconditionFailed", "Precondition failed.", detail)
+}
+
+pub(super) fn invalid_reference(referenced: &str, by: &str) -> ApiError {
+    let message = format!(
+        "Resource {referenced} referenced by resource {by} was not found. Please make sure that the referenced resource \
+         exists, and that both resources are in the same region."
+    );
+    ApiError::provider(400, "InvalidResourceReference", message)
+}
+
+/// ASSUMPTION: the text; the code and that a table in use cannot be deleted are known from the field.
+pub(super) fn table_in_use(table: &ResourceId, subnet: &str) -> ApiError {
+    let name = &table.name;
+    let message = format!("Route table {name} is in use and cannot be deleted. It is used by {subnet}.");
+    ApiError::provider(400, "InUseRouteTableCannotBeDeleted", message)
 }
 
 pub(super) fn route_conflict(one: &str, other: &str) -> ApiError {
@@ -305,10 +300,7 @@ pub(super) fn subscription_throttled(kind: &str, subscription: &str, actor: &str
         "Number of '{kind}' requests for subscription '{subscription}' actor '{actor}' exceeded. Please try again \
          after '{seconds}' seconds."
     );
-    ApiError {
-        retry_after_seconds: Some(seconds),
-        ..ApiError::gateway(429, "SubscriptionRequestsThrottled", message)
-    }
+    ApiError { retry_after_seconds: Some(seconds), ..ApiError::gateway(429, "SubscriptionRequestsThrottled", message) }
 }
 
 pub(super) fn missing_token(authority: &str) -> ApiError {
@@ -323,32 +315,19 @@ pub(super) fn missing_token(authority: &str) -> ApiError {
 
 pub(super) fn invalid_token(authority: &str) -> ApiError {
     let message = "The access token is invalid.".to_owned();
-    challenged(
-        "InvalidAuthenticationToken",
-        message,
-        authority,
-        "The access token is invalid.",
-    )
+    challenged("InvalidAuthenticationToken", message, authority, "The access token is invalid.")
 }
 
 pub(super) fn expired_token(authority: &str, expiry: Time, now: Time) -> ApiError {
     let (expiry, now) = (expiry.us_date(), now.us_date());
     let message = format!("The access token expiry UTC time '{expiry}' is earlier than current UTC time '{now}'.");
-    challenged(
-        "ExpiredAuthenticationToken",
-        message,
-        authority,
-        "The access token has expired.",
-    )
+    challenged("ExpiredAuthenticationToken", message, authority, "The access token has expired.")
 }
 
 fn challenged(code: &str, message: String, authority: &str, why: &str) -> ApiError {
     let challenge =
         format!("Bearer authorization_uri=\"{authority}\", error=\"invalid_token\", error_description=\"{why}\"");
-    ApiError {
-        challenge: Some(challenge),
-        ..ApiError::gateway(401, code, message)
-    }
+    ApiError { challenge: Some(challenge), ..ApiError::gateway(401, code, message) }
 }
 
 /// The text of the web server in front of ARM when nothing behind it answers; polls were answered with it.

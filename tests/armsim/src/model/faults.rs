@@ -85,10 +85,7 @@ pub enum Fate {
 impl Effect {
     pub(super) fn fate(&self) -> Fate {
         match self {
-            Self::FailOperation { code, message } => Fate::Fail {
-                code: code.clone(),
-                message: message.clone(),
-            },
+            Self::FailOperation { code, message } => Fate::Fail { code: code.clone(), message: message.clone() },
             Self::LostOperation => Fate::Lost,
             _ => Fate::Normal,
         }
@@ -152,10 +149,7 @@ impl Match {
     fn fits(&self, server: Server, request: &ApiRequest, client: &str) -> bool {
         let contains = |part: &String| request.target.to_ascii_lowercase().contains(&part.to_ascii_lowercase());
         self.server == server
-            && self
-                .method
-                .as_ref()
-                .is_none_or(|method| method.eq_ignore_ascii_case(&request.method))
+            && self.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(&request.method))
             && self.path_contains.as_ref().is_none_or(contains)
             && self
                 .client
@@ -205,10 +199,7 @@ mod tests {
     #[test]
     fn a_client_is_named_by_its_parts() {
         let fits = |wanted: &str| {
-            let matching = Match {
-                client: Some(wanted.to_owned()),
-                ..Match::default()
-            };
+            let matching = Match { client: Some(wanted.to_owned()), ..Match::default() };
             matching.fits(Server::Arm, &ApiRequest::new("GET", "/"), "app/one")
         };
         assert!(fits("app") && fits("one") && fits("app/one"));

@@ -35,47 +35,27 @@ pub(super) struct History(BTreeMap<String, Vec<State>>);
 
 impl History {
     pub(super) fn record(&mut self, at: Time, client: &str, id: &ResourceId, routes: &[Arc<Route>]) {
-        let state = State {
-            at,
-            client: client.to_owned(),
-            routes: routes.to_vec(),
-        };
+        let state = State { at, client: client.to_owned(), routes: routes.to_vec() };
         self.0.entry(id.key()).or_default().push(state);
     }
 
     /// Dates what was there from the beginning.
     pub(super) fn begin(&mut self, now: Time) {
-        for state in self
-            .0
-            .values_mut()
-            .flatten()
-            .filter(|state| state.at == Time::default())
-        {
+        for state in self.0.values_mut().flatten().filter(|state| state.at == Time::default()) {
             state.at = now;
         }
     }
 
     /// Oldest first; empty for a table that never was.
     pub(super) fn of(&self, key: &str) -> Vec<HistoryState> {
-        self.0
-            .get(key)
-            .map(|states| states.iter().map(HistoryState::from).collect())
-            .unwrap_or_default()
+        self.0.get(key).map(|states| states.iter().map(HistoryState::from).collect()).unwrap_or_default()
     }
 }
 
 impl From<&State> for HistoryState {
     fn from(state: &State) -> Self {
-        let entries = state
-            .routes
-            .iter()
-            .map(|route| HistoryEntry::from(route.as_ref()))
-            .collect();
-        Self {
-            at: state.at.rfc3339(),
-            client: state.client.clone(),
-            entries,
-        }
+        let entries = state.routes.iter().map(|route| HistoryEntry::from(route.as_ref())).collect();
+        Self { at: state.at.rfc3339(), client: state.client.clone(), entries }
     }
 }
 

@@ -14,11 +14,7 @@ pub struct ApiRequest {
 
 impl ApiRequest {
     pub fn new(method: &str, target: &str) -> Self {
-        Self {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            ..Self::default()
-        }
+        Self { method: method.to_owned(), target: target.to_owned(), ..Self::default() }
     }
 
     #[must_use]
@@ -34,16 +30,11 @@ impl ApiRequest {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub fn path(&self) -> &str {
-        self.target
-            .split_once('?')
-            .map_or(self.target.as_str(), |(path, _)| path)
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
     }
 
     /// A query parameter; ARM compares their names without case.
@@ -77,28 +68,17 @@ pub struct ApiResponse {
 
 impl ApiResponse {
     pub fn empty(status: u16) -> Self {
-        Self {
-            status,
-            ..Self::default()
-        }
+        Self { status, ..Self::default() }
     }
 
     /// The fields stand in the order of the type's declaration, which is why bodies are types and not maps.
     pub fn json(status: u16, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("the bodies have string keys only and no failing serializer");
-        Self {
-            body,
-            ..Self::empty(status)
-        }
-        .with_header("content-type", "application/json; charset=utf-8")
+        Self { body, ..Self::empty(status) }.with_header("content-type", "application/json; charset=utf-8")
     }
 
     pub fn html(status: u16, body: String) -> Self {
-        Self {
-            body: body.into_bytes(),
-            ..Self::empty(status)
-        }
-        .with_header("content-type", "text/html; charset=utf-8")
+        Self { body: body.into_bytes(), ..Self::empty(status) }.with_header("content-type", "text/html; charset=utf-8")
     }
 
     #[must_use]
@@ -113,10 +93,7 @@ impl ApiResponse {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON, `Null` where it is none.

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod arm_id;
 mod control;
+pub mod discovery;
 pub mod download_page;
 mod encoding;
 pub mod error;
@@ -12,6 +13,7 @@ pub mod faults;
 pub mod history;
 pub mod http;
 pub mod locations;
+pub mod locks;
 pub mod log;
 pub mod operation;
 pub(crate) mod random;
@@ -26,6 +28,7 @@ mod subscription;
 pub mod time;
 pub mod token;
 pub mod usages;
+mod virtual_network;
 pub mod world;
 pub mod world_file;
 

@@ -62,9 +62,7 @@ impl ResourceGroup {
             r#type: "Microsoft.Resources/resourceGroups",
             location: &self.location,
             tags: self.tags.as_ref(),
-            properties: GroupProperties {
-                provisioning_state: if self.deleting { "Deleting" } else { "Succeeded" },
-            },
+            properties: GroupProperties { provisioning_state: if self.deleting { "Deleting" } else { "Succeeded" } },
         }
     }
 }
@@ -72,9 +70,7 @@ impl ResourceGroup {
 impl World {
     pub(super) fn require_group(&self, subscription: &str, group: &str) -> Result<&ResourceGroup, ApiError> {
         let key = group_key(subscription, group);
-        self.groups
-            .get(&key)
-            .ok_or_else(|| error::resource_group_not_found(group))
+        self.groups.get(&key).ok_or_else(|| error::resource_group_not_found(group))
     }
 
     pub(super) fn get_group(&self, subscription: &str, group: &str) -> Result<ApiResponse, ApiError> {
@@ -82,16 +78,8 @@ impl World {
     }
 
     pub(super) fn list_groups(&self, subscription: &str) -> ApiResponse {
-        let groups = self
-            .groups
-            .values()
-            .filter(|group| group.subscription.eq_ignore_ascii_case(subscription));
-        ApiResponse::json(
-            200,
-            &GroupList {
-                value: groups.map(ResourceGroup::group_view).collect(),
-            },
-        )
+        let groups = self.groups.values().filter(|group| group.subscription.eq_ignore_ascii_case(subscription));
+        ApiResponse::json(200, &GroupList { value: groups.map(ResourceGroup::group_view).collect() })
     }
 
     pub(super) fn put_group(
@@ -118,24 +106,19 @@ impl World {
                 201
             }
         };
-        Ok(ApiResponse::json(
-            status,
-            &self.require_group(subscription, group)?.view(),
-        ))
+        Ok(ApiResponse::json(status, &self.require_group(subscription, group)?.view()))
     }
 
     /// Makes the group, and the subscription, where they are missing.
     pub(super) fn place_group(&mut self, subscription: &str, group: &str, location: &str) {
         self.place_subscription(subscription);
-        self.groups
-            .entry(group_key(subscription, group))
-            .or_insert_with(|| ResourceGroup {
-                subscription: subscription.to_owned(),
-                name: group.to_owned(),
-                location: location.to_owned(),
-                tags: None,
-                deleting: false,
-            });
+        self.groups.entry(group_key(subscription, group)).or_insert_with(|| ResourceGroup {
+            subscription: subscription.to_owned(),
+            name: group.to_owned(),
+            location: location.to_owned(),
+            tags: None,
+            deleting: false,
+        });
     }
 
     pub(super) fn set_group_tags(&mut self, subscription: &str, group: &str, body: GroupBody) {
@@ -182,6 +165,8 @@ impl World {
             return;
         }
         self.groups.remove(key);
+        self.remove_networks_of(key);
+        self.locks.remove_within(key);
         let inside: Vec<_> = self
             .route_tables
             .values()

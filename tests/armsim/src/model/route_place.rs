@@ -22,10 +22,7 @@ impl World {
         body: TableBody,
     ) -> Result<(), ApiError> {
         route_request::check_name(&id.name)?;
-        let subnets = body
-            .properties
-            .as_ref()
-            .and_then(|properties| properties.subnets.as_ref());
+        let subnets = body.properties.as_ref().and_then(|properties| properties.subnets.as_ref());
         let subnets = subnets.map(|subnets| subnets.iter().map(|subnet| subnet.id.clone()).collect());
         let mut table = self.wanted_table(id, body)?;
         table.subnets = subnets.unwrap_or(table.subnets);
@@ -46,21 +43,11 @@ impl World {
         name: &str,
         body: RouteBody,
     ) -> Result<(), ApiError> {
-        let route = Route {
-            state: ProvisioningState::Succeeded,
-            ..body.route(id, name)?
-        };
+        let route = Route { state: ProvisioningState::Succeeded, ..body.route(id, name)? };
         let etag = self.random.uuid();
-        let table = self
-            .route_tables
-            .get_mut(&id.key())
-            .ok_or_else(|| error::resource_not_found(id))?;
-        let others: Vec<_> = table
-            .routes
-            .iter()
-            .filter(|other| !other.name.eq_ignore_ascii_case(name))
-            .cloned()
-            .collect();
+        let table = self.route_tables.get_mut(&id.key()).ok_or_else(|| error::resource_not_found(id))?;
+        let others: Vec<_> =
+            table.routes.iter().filter(|other| !other.name.eq_ignore_ascii_case(name)).cloned().collect();
         check_conflict(&route, &others)?;
         table.set_route(Arc::new(route));
         table.etag = etag;

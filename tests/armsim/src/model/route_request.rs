@@ -10,13 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, net::IpAddr};
 
-const NEXT_HOP_TYPES: [&str; 5] = [
-    "VirtualNetworkGateway",
-    "VnetLocal",
-    "Internet",
-    "VirtualAppliance",
-    "None",
-];
+const NEXT_HOP_TYPES: [&str; 5] = ["VirtualNetworkGateway", "VnetLocal", "Internet", "VirtualAppliance", "None"];
 
 /// What a PUT of a table may say. Everything else (id, etag, provisioningState …) is read-only and ignored, as ARM does.
 #[derive(Debug, Default, Deserialize)]
@@ -61,11 +55,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
-    if is_valid_name(name) {
-        Ok(())
-    } else {
-        Err(error::invalid_name(name))
-    }
+    if is_valid_name(name) { Ok(()) } else { Err(error::invalid_name(name)) }
 }
 
 impl RouteBody {
@@ -73,12 +63,8 @@ impl RouteBody {
     pub(super) fn route(self, table: &ResourceId, name: &str) -> Result<Route, ApiError> {
         check_name(name)?;
         let properties = self.properties.ok_or_else(|| error::missing_property("properties"))?;
-        let address_prefix = properties
-            .address_prefix
-            .ok_or_else(|| error::missing_property("addressPrefix"))?;
-        let given = properties
-            .next_hop_type
-            .ok_or_else(|| error::missing_property("nextHopType"))?;
+        let address_prefix = properties.address_prefix.ok_or_else(|| error::missing_property("addressPrefix"))?;
+        let given = properties.next_hop_type.ok_or_else(|| error::missing_property("nextHopType"))?;
         let next_hop_type = NEXT_HOP_TYPES
             .iter()
             .find(|known| known.eq_ignore_ascii_case(&given))

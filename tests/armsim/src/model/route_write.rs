@@ -8,7 +8,7 @@ use super::{
     locations::normalised,
     operation::{Accept, Place, Work},
     route_request::{self, Prefix, RouteBody, TableBody},
-    route_table::{Change, List, ProvisioningState, Route, RouteTable},
+    route_table::{Change, List, ProvisioningState, Route, RouteTable, SHOWS_PEERING_ROUTE, Shape},
     settings::Span,
     time::Time,
     world::{Call, World},
@@ -21,14 +21,20 @@ use std::{
 impl World {
     pub(super) fn table(&self, id: &ResourceId) -> Result<&RouteTable, ApiError> {
         self.require_group(&id.subscription, &id.group)?;
-        self.route_tables
-            .get(&id.key())
-            .ok_or_else(|| error::resource_not_found(id))
+        self.route_tables.get(&id.key()).ok_or_else(|| error::resource_not_found(id))
+    }
+
+    fn table_shape(&self, call: &Call<'_>) -> Shape {
+        Shape {
+            peering_route: self.settings.behaviour.disable_peering_route
+                && call.api_version.as_str() >= SHOWS_PEERING_ROUTE,
+        }
     }
 
     pub(super) fn get_route_table(&self, call: &Call<'_>, id: &ResourceId) -> Result<ApiResponse, ApiError> {
         let table = self.table(id)?;
-        Ok(ApiResponse::json(200, &table.view(&call.api_version)).with_header("etag", format!("W/\"{}\"", table.etag)))
+        Ok(ApiResponse::json(200, &table.view(self.table_shape(call)))
+            .with_header("etag", format!("W/\"{}\"", table.etag)))
     }
 
     pub(super) fn list_route_tables(
@@ -45,29 +51,17 @@ impl World {
                 && group.is_none_or(|group| table.id.group.eq_ignore_ascii_case(group))
         };
         let tables = self.route_tables.values().filter(is_listed);
-        Ok(ApiResponse::json(
-            200,
-            &List {
-                value: tables.map(|table| table.view(&call.api_version)).collect(),
-            },
-        ))
+        Ok(ApiResponse::json(200, &List { value: tables.map(|table| table.view(self.table_shape(call))).collect() }))
     }
 
     pub(super) fn list_routes(&self, id: &ResourceId) -> Result<ApiResponse, ApiError> {
         let table = self.table(id)?;
-        Ok(ApiResponse::json(
-            200,
-            &List {
-                value: table.routes.iter().map(|route| table.route_view(route)).collect(),
-            },
-        ))
+        Ok(ApiResponse::json(200, &List { value: table.routes.iter().map(|route| table.route_view(route)).collect() }))
     }
 
     pub(super) fn get_route(&self, id: &ResourceId, name: &str) -> Result<ApiResponse, ApiError> {
         let table = self.table(id)?;
-        let route = table
-            .route(name)
-            .ok_or_else(|| error::child_not_found(&format!("{id}/routes/{name}")))?;
+        let route = table.route(name).ok_or_else(|| error::child_not_found(&format!("{id}/routes/{name}")))?;
         Ok(ApiResponse::json(200, &table.route_view(route)).with_header("etag", format!("W/\"{}\"", table.etag)))
     }
 
@@ -93,10 +87,7 @@ impl World {
         let body: TableBody = route_request::read(&call.request.body)?;
         check_if_match(call, id, Some(&present))?;
         self.check_idle(Some(&present))?;
-        let wanted = RouteTable {
-            tags: body.tags,
-            ..present.clone()
-        };
+        let wanted = RouteTable { tags: body.tags, ..present.clone() };
         self.write_table(call, Some(present), wanted)
     }
 
@@ -152,16 +143,10 @@ impl World {
         wanted.etag = self.random.uuid();
         self.history.record(call.now, &call.client, &id, &wanted.routes);
         self.route_tables.insert(id.key(), wanted);
-        let operation = self.begin(
-            call,
-            &id,
-            Change::PutTable {
-                previous: present.map(Box::new),
-            },
-        );
-        let mut response = ApiResponse::json(status, &self.table(&id)?.view(&call.api_version));
+        let operation = self.begin(call, &id, Change::PutTable { previous: present.map(Box::new) });
+        let mut response = ApiResponse::json(status, &self.table(&id)?.view(self.table_shape(call)));
         self.tell_operation(&mut response, &operation, false);
-        self.set_retry_after(&mut response, 2);
+        self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
         Ok(response)
     }
 
@@ -174,15 +159,13 @@ impl World {
     ) -> ApiResponse {
         let etag = self.random.uuid();
         let operation = self.accept_nothing(call, id, "PutRouteTableOperation");
-        let table = self
-            .route_tables
-            .get_mut(&id.key())
-            .expect("the caller found the table");
+        let shape = self.table_shape(call);
+        let table = self.route_tables.get_mut(&id.key()).expect("the caller found the table");
         if table.tags != tags {
             table.tags = tags;
             table.etag = etag;
         }
-        let mut response = ApiResponse::json(200, &table.view(&call.api_version));
+        let mut response = ApiResponse::json(200, &table.view(shape));
         self.tell_operation(&mut response, &operation, false);
         response
     }
@@ -193,7 +176,10 @@ impl World {
             return Ok(ApiResponse::empty(204));
         };
         check_if_match(call, id, Some(present))?;
-        self.check_idle(self.route_tables.get(&id.key()))?;
+        self.check_idle(Some(present))?;
+        if let Some(subnet) = present.subnets.first() {
+            return Err(error::table_in_use(id, subnet));
+        }
         let etag = self.random.uuid();
         let table = self.route_tables.get_mut(&id.key()).expect("found above");
         table.state = ProvisioningState::Deleting;
@@ -212,12 +198,8 @@ impl World {
         let spelled = present.as_ref().map_or(name, |present| present.name.as_str());
         let wanted = body.route(&table.id, spelled)?;
         self.check_idle(Some(table))?;
-        let others: Vec<Arc<Route>> = table
-            .routes
-            .iter()
-            .filter(|other| !other.name.eq_ignore_ascii_case(name))
-            .cloned()
-            .collect();
+        let others: Vec<Arc<Route>> =
+            table.routes.iter().filter(|other| !other.name.eq_ignore_ascii_case(name)).cloned().collect();
         check_conflict(&wanted, &others)?;
         if let Some(present) = present.as_ref().filter(|present| present.asks_for_the_same(&wanted)) {
             // ASSUMPTION: as for a table; no PUT of an unchanged route was recorded.
@@ -231,19 +213,12 @@ impl World {
         let status = if present.is_some() { 200 } else { 201 };
         let spelled = wanted.name.clone();
         self.write(call, id, |table| table.set_route(Arc::new(wanted)));
-        let operation = self.begin(
-            call,
-            id,
-            Change::PutRoute {
-                name: spelled.clone(),
-                previous: present,
-            },
-        );
+        let operation = self.begin(call, id, Change::PutRoute { name: spelled.clone(), previous: present });
         let table = self.table(id)?;
         let route = table.route(&spelled).expect("written above");
         let mut response = ApiResponse::json(status, &table.route_view(route));
         self.tell_operation(&mut response, &operation, false);
-        self.set_retry_after(&mut response, 2);
+        self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
         Ok(response)
     }
 
@@ -267,17 +242,14 @@ impl World {
     fn accepted_deletion(&self, operation: &str) -> ApiResponse {
         let mut response = ApiResponse::empty(202);
         self.tell_operation(&mut response, operation, true);
-        self.set_retry_after(&mut response, 2);
+        self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
         response
     }
 
     /// The first half of a write: the table changes at once, with a new etag.
     fn write(&mut self, call: &Call<'_>, id: &ResourceId, change: impl FnOnce(&mut RouteTable)) {
         let etag = self.random.uuid();
-        let table = self
-            .route_tables
-            .get_mut(&id.key())
-            .expect("the caller found the table");
+        let table = self.route_tables.get_mut(&id.key()).expect("the caller found the table");
         change(table);
         table.etag = etag;
         // ASSUMPTION: the table is `Updating` as long as one of its routes is.
@@ -298,27 +270,30 @@ impl World {
         operation
     }
 
+    /// Nothing changes but the etag, and nobody else can write until the operation is over.
+    pub(super) fn hold_route_table(&mut self, call: &Call<'_>, id: &ResourceId, name: &str) {
+        let Some(previous) = self.route_tables.get(&id.key()).filter(|table| table.operation.is_none()) else {
+            return;
+        };
+        let change = Change::PutTable { previous: Some(Box::new(previous.clone())) };
+        let known =
+            ["PutRouteOperation", "DeleteRouteOperation", "PutRouteTableOperation", "DeleteRouteTableOperation"];
+        let name = known.into_iter().find(|known| *known == name).unwrap_or("PutRouteTableOperation");
+        let takes = self.settings.latencies.route;
+        let operation = self.accept_work(call, id, name, takes, Work::RouteTable(id.clone(), change));
+        if let Some(table) = self.route_tables.get_mut(&id.key()) {
+            table.operation = Some(operation);
+        }
+    }
+
     fn accept_nothing(&mut self, call: &Call<'_>, id: &ResourceId, name: &'static str) -> String {
         self.accept_work(call, id, name, Span::default(), Work::Nothing)
     }
 
     fn accept_work(&mut self, call: &Call<'_>, id: &ResourceId, name: &'static str, takes: Span, work: Work) -> String {
-        let location = self
-            .route_tables
-            .get(&id.key())
-            .map(|table| table.location.clone())
-            .unwrap_or_default();
+        let location = self.route_tables.get(&id.key()).map(|table| table.location.clone()).unwrap_or_default();
         let subscription = id.subscription.clone();
-        self.accept(
-            call,
-            Accept {
-                name,
-                place: Place::Network(location),
-                subscription,
-                takes: takes.0,
-                work,
-            },
-        )
+        self.accept(call, Accept { name, place: Place::Network(location), subscription, takes: takes.0, work })
     }
 
     /// The second half of a write, at the end of its operation: it holds, or it is undone.
@@ -345,12 +320,7 @@ impl World {
                 self.history.record(now, client, id, &[]);
                 return;
             }
-            (
-                Change::PutTable {
-                    previous: Some(previous),
-                },
-                false,
-            ) => {
+            (Change::PutTable { previous: Some(previous) }, false) => {
                 let subnets = std::mem::take(&mut table.subnets);
                 *table = RouteTable { subnets, ..*previous };
             }
@@ -361,13 +331,7 @@ impl World {
             (Change::PutRoute { name, previous: None }, false) | (Change::DeleteRoute { name }, true) => {
                 table.remove_route(&name);
             }
-            (
-                Change::PutRoute {
-                    previous: Some(previous),
-                    ..
-                },
-                false,
-            ) => table.set_route(previous),
+            (Change::PutRoute { previous: Some(previous), .. }, false) => table.set_route(previous),
             (Change::DeleteTable, false) => {}
         }
         table.etag = etag;
@@ -377,50 +341,39 @@ impl World {
     }
 
     fn check_idle(&self, table: Option<&RouteTable>) -> Result<(), ApiError> {
-        let Some((table, operation)) = table.and_then(|table| Some((table, table.operation.as_ref()?))) else {
-            return Ok(());
-        };
-        let name = self
-            .operations
-            .get(operation)
-            .map(|running| running.name)
-            .unwrap_or_default();
+        match table.and_then(|table| Some((table, table.operation.as_ref()?))) {
+            Some((table, operation)) => Err(self.locked_by(operation, &table.id)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn locked_by(&self, operation: &str, id: &ResourceId) -> ApiError {
+        let name = self.operations.get(&operation.to_ascii_lowercase()).map(|running| running.name).unwrap_or_default();
         // Drawn from the operation and not from the sequence, so that a refusal does not disturb what follows.
         let (first, last) = self.settings.limits.lock_retry_after;
         let seconds = self.drawn(operation, self.log.len(), first, last);
-        Err(error::locked_by_operation(name, operation, &table.id, seconds))
+        error::locked_by_operation(name, operation, id, seconds)
     }
 
     fn check_limits(&self, routes: &[Arc<Route>]) -> Result<(), ApiError> {
         let count = |routes: usize| u64::try_from(routes).unwrap_or(u64::MAX);
         let limits = &self.settings.limits;
-        let limit = limits
-            .routes_per_route_table
-            .unwrap_or_else(|| self.usage_limit("RoutesPerRouteTable"));
+        let limit = limits.routes_per_route_table.unwrap_or_else(|| self.usage_limit("RoutesPerRouteTable"));
         if count(routes.len()) > limit {
             return Err(error::route_limit(limit));
         }
         let limit = limits
             .routes_with_service_tag_per_route_table
             .unwrap_or_else(|| self.usage_limit("RoutesWithServiceTagPerRouteTable"));
-        let tags = routes
-            .iter()
-            .filter(|route| matches!(route.prefix, Prefix::ServiceTag(_)))
-            .count();
-        if count(tags) > limit {
-            Err(error::service_tag_route_limit(limit))
-        } else {
-            Ok(())
-        }
+        let tags = routes.iter().filter(|route| matches!(route.prefix, Prefix::ServiceTag(_))).count();
+        if count(tags) > limit { Err(error::service_tag_route_limit(limit)) } else { Ok(()) }
     }
 }
 
 /// Routes that a PUT of the whole table repeats keep their place in time: they are not `Updating`.
 fn keep_unchanged_routes(wanted: &mut [Arc<Route>], present: &[Arc<Route>]) {
     for route in wanted {
-        let same = present
-            .iter()
-            .find(|other| other.name == route.name && other.asks_for_the_same(route));
+        let same = present.iter().find(|other| other.name == route.name && other.asks_for_the_same(route));
         if let Some(same) = same {
             *route = Arc::clone(same);
         }
@@ -447,9 +400,5 @@ fn check_if_match(call: &Call<'_>, id: &ResourceId, present: Option<&RouteTable>
     if bare == etag && present.is_some() {
         return Ok(());
     }
-    Err(error::etag_mismatch(
-        &format!("W/\"{bare}\""),
-        &format!("W/\"{etag}\""),
-        id,
-    ))
+    Err(error::etag_mismatch(&format!("W/\"{bare}\""), &format!("W/\"{etag}\""), id))
 }

@@ -10,7 +10,11 @@ pub struct Settings {
     pub limits: Limits,
     /// Quota names with the limit that the usages API says and the network provider keeps to.
     pub usages: BTreeMap<String, u64>,
+    /// How many of a quota are in use, where the simulator does not count them itself.
+    pub usage_counts: BTreeMap<String, i64>,
     pub page_style: PageStyle,
+    pub behaviour: Behaviour,
+    pub discovery: Discovery,
 }
 
 impl Settings {
@@ -31,6 +35,41 @@ fn merge(into: &mut serde_json::Value, change: &serde_json::Value) {
         }
         (into, change) => *into = change.clone(),
     }
+}
+
+/// What ARM does differently at different times; the defaults are those of 2026.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Behaviour {
+    /// Operation URLs carry a signature of 4.8 kB (since 2023).
+    pub signed_operation_urls: bool,
+    /// Route tables show `disablePeeringRoute` at api-versions from 2025-03-01 on (since 2026).
+    pub disable_peering_route: bool,
+    /// Refusals of a provider carry `x-ms-failure-cause: service` (since 2026).
+    pub provider_failure_cause: bool,
+    /// The seconds that a client is told to wait before it asks for the status of a write of a network resource.
+    pub operation_retry_after: u64,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            signed_operation_urls: true,
+            disable_peering_route: true,
+            provider_failure_cause: true,
+            operation_retry_after: 2,
+        }
+    }
+}
+
+/// How the Service Tag Discovery API differs from the weekly documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Discovery {
+    /// How many documents it is behind the published one.
+    pub lag: usize,
+    /// It answers 200 with no tags at all, as it did to real clients.
+    pub empty: bool,
 }
 
 /// How long things take, before the time scale is applied.
@@ -122,9 +161,7 @@ impl Span {
             "d" => 86_400_000,
             _ => return None,
         };
-        number
-            .checked_mul(millis)
-            .map(|millis| Self(Duration::from_millis(millis)))
+        number.checked_mul(millis).map(|millis| Self(Duration::from_millis(millis)))
     }
 }
 
@@ -157,10 +194,6 @@ mod tests {
         assert_eq!(settings.usages["RoutesPerRouteTable"], 600);
         assert_eq!(settings.page_style, PageStyle::MetaRefresh);
         assert!(Settings::default().changed(&json!({"latency": {}})).is_err());
-        assert!(
-            Settings::default()
-                .changed(&json!({"latencies": {"route": "soon"}}))
-                .is_err()
-        );
+        assert!(Settings::default().changed(&json!({"latencies": {"route": "soon"}})).is_err());
     }
 }

@@ -16,15 +16,8 @@ pub(super) struct Buckets(BTreeMap<(String, &'static str), (u64, Time)>);
 
 impl Buckets {
     fn take(&mut self, now: Time, subscription: &str, kind: &'static str) -> u64 {
-        let (size, rate) = if kind == "reads" {
-            (READS, READS_A_SECOND)
-        } else {
-            (WRITES, WRITES_A_SECOND)
-        };
-        let (left, since) = self
-            .0
-            .entry((subscription.to_ascii_lowercase(), kind))
-            .or_insert((size, now));
+        let (size, rate) = if kind == "reads" { (READS, READS_A_SECOND) } else { (WRITES, WRITES_A_SECOND) };
+        let (left, since) = self.0.entry((subscription.to_ascii_lowercase(), kind)).or_insert((size, now));
         let elapsed = now.millis().saturating_sub(since.millis());
         let filled = (*left + elapsed * rate / 1000).min(size);
         if filled > *left {
@@ -54,27 +47,22 @@ impl World {
             ("x-cache", "CONFIG_NOCACHE"),
             ("x-ms-request-id", &request_id),
             ("x-ms-correlation-request-id", correlation),
-            (
-                "x-ms-routing-request-id",
-                &format!("ARMSIM:{}:{request_id}", now.rfc3339()),
-            ),
+            ("x-ms-routing-request-id", &format!("ARMSIM:{}:{request_id}", now.rfc3339())),
         ] {
             if response.header(name).is_none() {
                 response.set_header(name, value);
             }
         }
         // Requests that the front end refuses do not count.
-        if let (Some(subscription), None) = (subscription, response.header("x-ms-failure-cause")) {
+        let is_counted = response.header("x-ms-failure-cause") != Some("gateway");
+        if let Some(subscription) = subscription.filter(|_| is_counted) {
             let kind = match method {
                 "GET" | "HEAD" => "reads",
                 "DELETE" => "deletes",
                 _ => "writes",
             };
             let left = self.buckets.take(now, subscription, kind);
-            response.set_header(
-                &format!("x-ms-ratelimit-remaining-subscription-global-{kind}"),
-                left.to_string(),
-            );
+            response.set_header(&format!("x-ms-ratelimit-remaining-subscription-global-{kind}"), left.to_string());
         }
     }
 

@@ -35,11 +35,7 @@ struct Policies {
 
 impl World {
     pub(super) fn place_subscription(&mut self, subscription: &str) {
-        if !self
-            .subscriptions
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(subscription))
-        {
+        if !self.subscriptions.iter().any(|known| known.eq_ignore_ascii_case(subscription)) {
             self.subscriptions.push(subscription.to_owned());
         }
     }
@@ -52,18 +48,11 @@ impl World {
     }
 
     pub(super) fn get_subscription(&self, subscription: &str) -> Result<ApiResponse, ApiError> {
-        Ok(ApiResponse::json(
-            200,
-            &self.subscription_view(self.require_subscription(subscription)?),
-        ))
+        Ok(ApiResponse::json(200, &self.subscription_view(self.require_subscription(subscription)?)))
     }
 
     pub(super) fn list_subscriptions(&self) -> ApiResponse {
-        let value = self
-            .subscriptions
-            .iter()
-            .map(|subscription| self.subscription_view(subscription))
-            .collect();
+        let value = self.subscriptions.iter().map(|subscription| self.subscription_view(subscription)).collect();
         ApiResponse::json(200, &List { value })
     }
 
@@ -73,11 +62,7 @@ impl World {
             authorization_source: "RoleBased",
             managed_by_tenants: [],
             subscription_id: subscription.to_owned(),
-            tenant_id: self
-                .credentials
-                .first()
-                .map(|known| known.tenant_id.clone())
-                .unwrap_or_default(),
+            tenant_id: self.credentials.first().map(|known| known.tenant_id.clone()).unwrap_or_default(),
             display_name: format!("armsim {subscription}"),
             state: "Enabled",
             subscription_policies: Policies {

@@ -109,11 +109,7 @@ impl World {
         let tenant = request
             .query("authorization_endpoint")
             .and_then(|endpoint| url::Url::parse(&endpoint).ok())
-            .and_then(|endpoint| {
-                endpoint
-                    .path_segments()
-                    .and_then(|mut segments| segments.next().map(str::to_owned))
-            })
+            .and_then(|endpoint| endpoint.path_segments().and_then(|mut segments| segments.next().map(str::to_owned)))
             .unwrap_or_else(|| "common".to_owned());
         let body = serde_json::json!({
             "tenant_discovery_endpoint": format!("{login}/{tenant}/v2.0/.well-known/openid-configuration"),
@@ -128,14 +124,7 @@ impl World {
         let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
         let correlation = request.header("client-request-id").map(str::to_owned);
         let mut refuse = |status: u16, error: &str, code: u64, message: String| {
-            refusal(
-                status,
-                (error, code),
-                &message,
-                now,
-                correlation.as_deref(),
-                &mut self.random,
-            )
+            refusal(status, (error, code), &message, now, correlation.as_deref(), &mut self.random)
         };
         if field("grant_type") != "client_credentials" {
             let message = "The given grant type is not one that this login service knows.".to_owned();
@@ -146,10 +135,7 @@ impl World {
             return refuse(400, "invalid_request", 90002, message);
         }
         let client = field("client_id");
-        let known = self
-            .credentials
-            .iter()
-            .find(|known| known.tenant_id == tenant && known.client_id == client);
+        let known = self.credentials.iter().find(|known| known.tenant_id == tenant && known.client_id == client);
         let Some(known) = known else {
             let message = format!("Application with identifier '{client}' was not found in the directory '{tenant}'.");
             return refuse(400, "unauthorized_client", 700_016, message);
@@ -205,16 +191,9 @@ impl World {
         let token = authorization.ok_or_else(|| error::missing_token(&authority))?;
         let claims = self.claims(token).ok_or_else(|| error::invalid_token(&authority))?;
         if claims.exp <= now.seconds() {
-            return Err(error::expired_token(
-                &authority,
-                Time::from_millis(claims.exp * 1000),
-                now,
-            ));
+            return Err(error::expired_token(&authority, Time::from_millis(claims.exp * 1000), now));
         }
-        Ok(Identity {
-            client: claims.appid,
-            object: claims.oid,
-        })
+        Ok(Identity { client: claims.appid, object: claims.oid })
     }
 
     fn claims(&self, authorization: &str) -> Option<Claims> {
@@ -228,11 +207,7 @@ impl World {
     }
 
     fn authority(&self) -> String {
-        let tenant = self
-            .credentials
-            .first()
-            .map(|known| known.tenant_id.as_str())
-            .unwrap_or_default();
+        let tenant = self.credentials.first().map(|known| known.tenant_id.as_str()).unwrap_or_default();
         format!("{}/{tenant}", self.endpoints.login)
     }
 }

@@ -2,8 +2,9 @@
 //! resource, headers, log. What one kind of resource does is in its own file.
 
 use super::{
-    access::{self, Lock, Role},
+    access::{self, Role},
     arm_id::{ArmPath, ResourceId},
+    discovery::DiscoveryDocument,
     download_page::DownloadPage,
     encoding,
     error::{self, ApiError},
@@ -11,6 +12,7 @@ use super::{
     history::{History, HistoryState},
     http::{ApiRequest, ApiResponse, Delivery},
     locations::{self, Location},
+    locks::Locks,
     log::{LogEntry, Server},
     operation::{self, Operations},
     random::Random,
@@ -20,8 +22,13 @@ use super::{
     standard_headers::Buckets,
     time::Time,
     token::{Credentials, Identity},
+    usages::{self, Quota},
+    virtual_network::VirtualNetwork,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Where the servers are reached, for the URLs that answers contain; without a trailing slash.
 #[derive(Clone, Debug)]
@@ -44,6 +51,9 @@ impl Default for BaseUrls {
 #[derive(Clone, Debug)]
 pub struct World {
     pub(super) route_tables: BTreeMap<String, RouteTable>,
+    pub(super) networks: BTreeMap<String, VirtualNetwork>,
+    /// Keys of the networks that are or were there.
+    pub(super) known_networks: BTreeSet<String>,
     pub(super) groups: BTreeMap<String, ResourceGroup>,
     pub(super) subscriptions: Vec<String>,
     pub(super) operations: Operations,
@@ -53,9 +63,11 @@ pub struct World {
     pub(super) settings: Settings,
     pub(super) locations: Vec<Location>,
     pub(super) roles: Option<Vec<Role>>,
-    pub(super) locks: Vec<Lock>,
+    pub(super) locks: Locks,
     pub(super) credentials: Vec<Credentials>,
     pub(super) download_page: DownloadPage,
+    pub(super) discovery: Option<DiscoveryDocument>,
+    pub(super) quotas: Vec<Quota>,
     pub(super) endpoints: BaseUrls,
     pub(super) buckets: Buckets,
     pub(super) random: Random,
@@ -69,6 +81,8 @@ impl Default for World {
     fn default() -> Self {
         Self {
             route_tables: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            known_networks: BTreeSet::new(),
             groups: BTreeMap::new(),
             subscriptions: vec!["00000000-0000-0000-0000-000000000000".to_owned()],
             operations: Operations::default(),
@@ -78,9 +92,11 @@ impl Default for World {
             settings: Settings::default(),
             locations: locations::built_in(),
             roles: None,
-            locks: vec![],
+            locks: Locks::default(),
             credentials: vec![Credentials::default()],
             download_page: DownloadPage::default(),
+            discovery: None,
+            quotas: usages::built_in(),
             endpoints: BaseUrls::default(),
             buckets: Buckets::default(),
             random: Random::new(0),
@@ -183,15 +199,8 @@ impl World {
             response
         } else {
             let fate = effect.as_ref().map(Effect::fate).unwrap_or_default();
-            let call = Call {
-                now,
-                request,
-                client: client.clone(),
-                api_version: String::new(),
-                fate,
-            };
-            self.answer(call, identity, &path)
-                .unwrap_or_else(|error| self.refusal(&error))
+            let call = Call { now, request, client: client.clone(), api_version: String::new(), fate };
+            self.answer(call, identity, &path).unwrap_or_else(|error| self.refusal(&error))
         };
         let subscription = path.subscription().filter(|id| self.require_subscription(id).is_ok());
         self.add_standard_headers(now, &request.method, subscription, &correlation, &mut response);
@@ -238,10 +247,7 @@ impl World {
         path: &ArmPath,
     ) -> Result<ApiResponse, ApiError> {
         let identity = identity?;
-        call.api_version = call
-            .request
-            .query("api-version")
-            .ok_or_else(error::missing_api_version)?;
+        call.api_version = call.request.query("api-version").ok_or_else(error::missing_api_version)?;
         if !is_api_version(&call.api_version) {
             return Err(error::invalid_api_version(&call.api_version));
         }
@@ -250,15 +256,38 @@ impl World {
         }
         let method = call.request.method.as_str();
         access::check_roles(self.roles.as_deref(), &identity, method, path)?;
-        access::check_locks(&self.locks, method, path)?;
+        self.locks.check(method, path)?;
         match (method, path) {
             ("GET", ArmPath::Subscriptions) => Ok(self.list_subscriptions()),
             ("GET", ArmPath::Subscription { subscription }) => self.get_subscription(subscription),
             ("GET", ArmPath::Locations { subscription }) => Ok(self.list_locations(subscription)),
             ("GET", ArmPath::Usages { subscription, location }) => Ok(self.list_usages(subscription, location)),
-            ("GET", ArmPath::Operation { id, .. }) => self.operation_status(call.request, id),
-            ("GET", ArmPath::OperationResult { id, .. }) => self.operation_result(call.request, id),
-            ("GET", ArmPath::Job { .. }) => self.job_status(call.request),
+            ("GET", ArmPath::Operation { id, .. }) => self.operation_status(&call, id),
+            ("GET", ArmPath::OperationResult { id, .. }) => self.operation_result(&call, id),
+            ("GET", ArmPath::Job { .. }) => self.job_status(&call),
+            ("GET", ArmPath::Locks { scope, .. }) => Ok(self.list_locks(scope)),
+            ("GET", ArmPath::Lock { scope, name, .. }) => self.get_lock(scope, name),
+            ("PUT", ArmPath::Lock { scope, name, .. }) => self.put_lock(&call, scope, name),
+            ("DELETE", ArmPath::Lock { scope, name, .. }) => Ok(self.delete_lock(scope, name)),
+            ("GET", ArmPath::ServiceTags { subscription, location }) => {
+                Ok(self.list_service_tags(subscription, location))
+            }
+            ("GET", ArmPath::ServiceAliases { subscription, group }) => {
+                self.list_service_aliases(subscription, group.as_deref())
+            }
+            ("GET", ArmPath::VirtualNetworks { subscription, group }) => {
+                self.list_networks(&call, subscription, group.as_deref())
+            }
+            ("GET", ArmPath::VirtualNetwork(id)) => self.get_network(&call, id),
+            ("PUT", ArmPath::VirtualNetwork(id)) => self.put_network(&call, id),
+            ("DELETE", ArmPath::VirtualNetwork(id)) => self.delete_network(&call, id),
+            ("GET", ArmPath::Subnets(id)) => self.list_subnets(id),
+            ("GET", ArmPath::Subnet(id, name)) => self.get_subnet(id, name),
+            ("PUT", ArmPath::Subnet(id, name)) => self.put_subnet(&call, id, name),
+            ("DELETE", ArmPath::Subnet(id, name)) => self.delete_subnet(&call, id, name),
+            ("HEAD", ArmPath::ResourceGroup { subscription, group }) => {
+                self.require_group(subscription, group).map(|_| ApiResponse::empty(204))
+            }
             ("GET", ArmPath::ResourceGroups { subscription }) => Ok(self.list_groups(subscription)),
             ("GET", ArmPath::ResourceGroup { subscription, group }) => self.get_group(subscription, group),
             ("PUT", ArmPath::ResourceGroup { subscription, group }) => self.put_group(&call, subscription, group),
@@ -284,6 +313,9 @@ impl World {
 
     fn refusal(&self, error: &ApiError) -> ApiResponse {
         let mut response = error.response();
+        if error.is_of_provider() && self.settings.behaviour.provider_failure_cause {
+            response.set_header("x-ms-failure-cause", "service");
+        }
         if let Some(seconds) = error.retry_after_seconds {
             self.set_retry_after(&mut response, seconds);
         }
@@ -358,11 +390,5 @@ fn client_name(identity: Option<&Identity>, request: &ApiRequest) -> String {
 fn is_api_version(text: &str) -> bool {
     let text = text.strip_suffix("-preview").unwrap_or(text);
     text.len() == 10
-        && text.bytes().enumerate().all(|(i, byte)| {
-            if i == 4 || i == 7 {
-                byte == b'-'
-            } else {
-                byte.is_ascii_digit()
-            }
-        })
+        && text.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() })
 }

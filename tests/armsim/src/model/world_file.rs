@@ -1,10 +1,11 @@
 //! The world file: YAML in which every key has a default and an unknown key is an error.
 
 use super::{
-    access::{Lock, Role},
+    access::Role,
     faults::Fault,
     locations::Location,
-    settings::{Latencies, Limits, PageStyle, Settings},
+    locks::{Lock, Locks},
+    settings::{Behaviour, Discovery, Latencies, Limits, PageStyle, Settings},
     time::Time,
     token::Credentials,
     world::World,
@@ -35,6 +36,9 @@ struct WorldFile {
     limits: Limits,
     faults: Vec<Fault>,
     page_style: PageStyle,
+    usage_counts: BTreeMap<String, i64>,
+    behaviour: Behaviour,
+    discovery: Discovery,
     /// The first is the one that `serve` prints.
     credentials: Vec<Credentials>,
 }
@@ -51,17 +55,17 @@ impl World {
             latencies: file.latencies,
             limits: file.limits,
             usages: file.usages,
+            usage_counts: file.usage_counts,
             page_style: file.page_style,
+            behaviour: file.behaviour,
+            discovery: file.discovery,
         };
-        let mut world = Self {
-            settings,
-            ..Self::default()
-        };
+        let mut world = Self { settings, ..Self::default() };
         if let Some(locations) = file.locations {
             world.locations = locations;
         }
         world.roles = file.roles;
-        world.locks = file.locks;
+        world.locks = Locks::new(file.locks);
         if !file.credentials.is_empty() {
             world.credentials = file.credentials;
         }
@@ -70,16 +74,8 @@ impl World {
         }
         for (index, resource) in file.resources.iter().enumerate() {
             world.place(Time::default(), "world", resource).map_err(|error| {
-                let id = resource
-                    .get("id")
-                    .and_then(serde_json::Value::as_str)
-                    .unwrap_or("no id")
-                    .to_owned();
-                WorldFileError::Resource {
-                    index,
-                    id,
-                    why: error.response().text(),
-                }
+                let id = resource.get("id").and_then(serde_json::Value::as_str).unwrap_or("no id").to_owned();
+                WorldFileError::Resource { index, id, why: error.response().text() }
             })?;
         }
         for path in &file.service_tag_files {
@@ -87,10 +83,7 @@ impl World {
             world
                 .download_page
                 .add(&full, None)
-                .map_err(|error| WorldFileError::ServiceTagFile {
-                    path: full.display().to_string(),
-                    error,
-                })?;
+                .map_err(|error| WorldFileError::ServiceTagFile { path: full.display().to_string(), error })?;
         }
         for fault in file.faults {
             world.add_fault(fault);

@@ -88,10 +88,7 @@ async fn get_resource(State(shared): World, Query(ById { id }): Query<ById>) -> 
 }
 
 fn resource(shared: &Shared, id: &str) -> Response {
-    let answered = shared
-        .world()
-        .get_resource(now(), id)
-        .unwrap_or_else(|error| error.response());
+    let answered = shared.world().get_resource(now(), id).unwrap_or_else(|error| error.response());
     let status = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, "application/json")], answered.body).into_response()
 }
@@ -102,21 +99,14 @@ async fn put_resource(State(shared): World, body: Bytes) -> Result<Response, Ref
     if let Err(error) = placed {
         return Err(bad(error.response().text()));
     }
-    Ok(resource(
-        &shared,
-        value.get("id").and_then(Value::as_str).unwrap_or_default(),
-    ))
+    Ok(resource(&shared, value.get("id").and_then(Value::as_str).unwrap_or_default()))
 }
 
 async fn delete_resource(State(shared): World, Query(ById { id }): Query<ById>) -> Response {
     if shared.world().delete_resource(now(), &id) {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        Refusal(
-            StatusCode::NOT_FOUND,
-            "there is no such route table or route".to_owned(),
-        )
-        .into_response()
+        Refusal(StatusCode::NOT_FOUND, "there is no such route table or route".to_owned()).into_response()
     }
 }
 
@@ -127,10 +117,7 @@ async fn get_settings(State(shared): World) -> Json<Settings> {
 async fn put_settings(State(shared): World, body: Bytes) -> Result<Json<Settings>, Refusal> {
     let change: Value = read(&body)?;
     let mut world = shared.world();
-    let settings = world
-        .settings()
-        .changed(&change)
-        .map_err(|error| bad(error.to_string()))?;
+    let settings = world.settings().changed(&change).map_err(|error| bad(error.to_string()))?;
     world.set_settings(settings.clone());
     Ok(Json(settings))
 }

@@ -52,15 +52,7 @@ impl Listener {
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
                     if let Ok(stream) = tls.accept(stream).await {
-                        let _ = sender
-                            .send((
-                                Io {
-                                    stream,
-                                    connection: Connection::default(),
-                                },
-                                peer,
-                            ))
-                            .await;
+                        let _ = sender.send((Io { stream, connection: Connection::default() }, peer)).await;
                     }
                 });
             }
@@ -101,11 +93,7 @@ pub(super) struct Io {
 
 impl Io {
     fn check(&self) -> io::Result<()> {
-        if self.connection.cut.load(Ordering::SeqCst) {
-            Err(io::ErrorKind::ConnectionReset.into())
-        } else {
-            Ok(())
-        }
+        if self.connection.cut.load(Ordering::SeqCst) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
 }
 

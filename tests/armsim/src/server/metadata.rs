@@ -9,16 +9,11 @@ use axum::{
 use serde_json::json;
 
 pub(super) fn router() -> Router {
-    Router::new()
-        .route("/metadata/versions", get(versions))
-        .fallback(not_found)
+    Router::new().route("/metadata/versions", get(versions)).fallback(not_found)
 }
 
 async fn versions(headers: HeaderMap) -> Response {
-    if headers
-        .get("metadata")
-        .is_none_or(|value| !value.as_bytes().eq_ignore_ascii_case(b"true"))
-    {
+    if headers.get("metadata").is_none_or(|value| !value.as_bytes().eq_ignore_ascii_case(b"true")) {
         let body = json!({"error": "Bad request. Required metadata header not specified"});
         return (StatusCode::BAD_REQUEST, Json(body)).into_response();
     }

@@ -33,10 +33,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            log: None,
-        }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), log: None }
     }
 }
 
@@ -128,18 +125,9 @@ pub async fn start(world: World, options: Options) -> Result<Running, Error> {
     if !options.listen.ip().is_loopback() {
         return Err(Error::NotLoopback(options.listen));
     }
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("armsim")
-        .enable_all()
-        .build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("armsim").enable_all().build()?;
     let (endpoints, shared, folder) = runtime.spawn(open(world, options)).await??;
-    Ok(Running {
-        endpoints,
-        shared,
-        runtime: Some(runtime),
-        _folder: folder,
-    })
+    Ok(Running { endpoints, shared, runtime: Some(runtime), _folder: folder })
 }
 
 async fn open(mut world: World, options: Options) -> Result<(Endpoints, Arc<Shared>, tempfile::TempDir), Error> {
@@ -169,29 +157,16 @@ async fn open(mut world: World, options: Options) -> Result<(Endpoints, Arc<Shar
     };
     world.set_base_urls(urls);
     world.begin_at(now());
-    let log = options
-        .log
-        .map(|path| File::options().create(true).append(true).open(path))
-        .transpose()?
-        .map(Mutex::new);
-    let shared = Arc::new(Shared {
-        world: Mutex::new(world),
-        log,
-    });
+    let log = options.log.map(|path| File::options().create(true).append(true).open(path)).transpose()?.map(Mutex::new);
+    let shared = Arc::new(Shared { world: Mutex::new(world), log });
 
-    for (listener, answer) in [
-        (arm, World::handle as simulated::Answer),
-        (login, World::handle_login),
-        (download, World::handle_download),
-    ] {
+    for (listener, answer) in
+        [(arm, World::handle as simulated::Answer), (login, World::handle_login), (download, World::handle_download)]
+    {
         let router = simulated::router(Arc::clone(&shared), answer);
         let listener = listener::Listener::new(listener, tls.clone());
         tokio::spawn(
-            axum::serve(
-                listener,
-                router.into_make_service_with_connect_info::<listener::Connection>(),
-            )
-            .into_future(),
+            axum::serve(listener, router.into_make_service_with_connect_info::<listener::Connection>()).into_future(),
         );
     }
     serve_plain(metadata, metadata::router());

@@ -18,12 +18,10 @@ pub(super) type Answer = fn(&mut World, Time, &ApiRequest) -> ApiResponse;
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
 pub(super) fn router(shared: Arc<Shared>, answer: Answer) -> Router {
-    Router::new().fallback(
-        move |ConnectInfo(connection): ConnectInfo<Connection>, request: Request| {
-            let shared = Arc::clone(&shared);
-            async move { handle(&shared, answer, &connection, request).await }
-        },
-    )
+    Router::new().fallback(move |ConnectInfo(connection): ConnectInfo<Connection>, request: Request| {
+        let shared = Arc::clone(&shared);
+        async move { handle(&shared, answer, &connection, request).await }
+    })
 }
 
 async fn handle(shared: &Shared, answer: Answer, connection: &Connection, request: Request) -> Response {

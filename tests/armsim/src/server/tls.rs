@@ -15,14 +15,9 @@ use tokio_rustls::TlsAcceptor;
 pub(super) fn acceptor(ca_file: &Path) -> Result<TlsAcceptor, Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "armsim test authority");
-    authority.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::CrlSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    authority.distinguished_name.push(DnType::CommonName, "armsim test authority");
+    authority.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     let authority_key = KeyPair::generate()?;
     let authority_certificate = authority.self_signed(&authority_key)?;
     std::fs::write(ca_file, authority_certificate.pem())?;

@@ -34,10 +34,7 @@ pub(super) struct Properties {
 
 impl Document {
     pub(super) fn tag(&self, name: &str) -> Option<&Tag> {
-        let at = self
-            .values
-            .binary_search_by(|tag| order(&tag.name).cmp(&order(name)))
-            .ok()?;
+        let at = self.values.binary_search_by(|tag| order(&tag.name).cmp(&order(name))).ok()?;
         self.values.get(at)
     }
 }

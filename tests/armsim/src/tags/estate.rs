@@ -56,10 +56,7 @@ impl Estate {
             strays: vec![],
             away: vec![],
         };
-        for region in REGIONS
-            .iter()
-            .filter(|region| matches!(region.cloud, Cloud::Public | Cloud::Stage))
-        {
+        for region in REGIONS.iter().filter(|region| matches!(region.cloud, Cloud::Public | Cloud::Stage)) {
             if LATE_REGIONS.contains(&region.display_name) {
                 estate.late.push(region);
             } else {
@@ -67,18 +64,9 @@ impl Estate {
             }
         }
         for service in SINGLE {
-            let Self {
-                elsewhere,
-                random,
-                single,
-                ..
-            } = &mut estate;
+            let Self { elsewhere, random, single, .. } = &mut estate;
             let next = |i| {
-                if i % 5 == 4 {
-                    elsewhere.next_ipv6(124, random)
-                } else {
-                    elsewhere.next_ipv4(24, 30, random)
-                }
+                if i % 5 == 4 { elsewhere.next_ipv6(124, random) } else { elsewhere.next_ipv4(24, 30, random) }
             };
             single.insert(service.name, (0..service.size).map(next).collect());
         }
@@ -93,11 +81,7 @@ impl Estate {
         let space = Space::of_region(number);
         let announced = space.announced(number, &mut self.random);
         let at = self.homes.len();
-        self.homes.push(Home {
-            region,
-            space,
-            announced,
-        });
+        self.homes.push(Home { region, space, announced });
         for service in REGIONAL {
             let is_there = service.thirds == 3 || self.random.below(3) < service.thirds;
             if is_there {
@@ -111,12 +95,7 @@ impl Estate {
     /// More prefixes of a service in a region; about every fifth is IPv6.
     fn grow(&mut self, service: &Service, at: usize, count: u64) {
         let is_small = [MACHINE_LEARNING.name, BATCH.name].contains(&service.name);
-        let Self {
-            homes,
-            random,
-            regional,
-            ..
-        } = self;
+        let Self { homes, random, regional, .. } = self;
         let space = &mut homes[at].space;
         let prefixes = regional.entry((service.name, at)).or_default();
         for i in 0..count {
@@ -161,11 +140,7 @@ impl Estate {
         }
         for _ in 0..6 {
             let (service, at) = self.any_other();
-            if let Some(prefixes) = self
-                .regional
-                .get_mut(&(service.name, at))
-                .filter(|prefixes| prefixes.len() > 3)
-            {
+            if let Some(prefixes) = self.regional.get_mut(&(service.name, at)).filter(|prefixes| prefixes.len() > 3) {
                 prefixes.remove(0);
             }
         }
@@ -198,11 +173,7 @@ impl Estate {
     /// Tags vanish: three of one service first, then a regional one each time.
     fn drop_tags(&mut self, week: u32) {
         if week == 2 {
-            for name in [
-                "AzureUpdateDelivery.Alpha",
-                "AzureUpdateDelivery.Beta",
-                "AzureUpdateDelivery.Gamma",
-            ] {
+            for name in ["AzureUpdateDelivery.Alpha", "AzureUpdateDelivery.Beta", "AzureUpdateDelivery.Gamma"] {
                 self.single.remove(name);
             }
         } else {
@@ -214,10 +185,8 @@ impl Estate {
     /// Prefixes leave and come back two weeks later, one of `AzureMachineLearning` among them.
     fn remove_for_a_while(&mut self, week: u32) {
         let eastus2 = self.home("eastus2");
-        let mut hit: BTreeSet<Key> = (0..10)
-            .map(|_| self.any_other())
-            .map(|(service, at)| (service.name, at))
-            .collect();
+        let mut hit: BTreeSet<Key> =
+            (0..10).map(|_| self.any_other()).map(|(service, at)| (service.name, at)).collect();
         hit.insert((MACHINE_LEARNING.name, eastus2));
         for key in hit {
             if let Some(prefixes) = self.regional.get_mut(&key).filter(|prefixes| prefixes.len() > 2) {
@@ -227,9 +196,7 @@ impl Estate {
     }
 
     fn bring_back(&mut self, week: u32) {
-        let (due, later) = std::mem::take(&mut self.away)
-            .into_iter()
-            .partition(|(when, ..)| *when <= week);
+        let (due, later) = std::mem::take(&mut self.away).into_iter().partition(|(when, ..)| *when <= week);
         self.away = later;
         let due: Vec<(u32, Key, IpNet)> = due;
         for (_, key, prefix) in due {
@@ -252,21 +219,15 @@ impl Estate {
     }
 
     fn home(&self, region: &str) -> usize {
-        self.homes
-            .iter()
-            .position(|home| home.region.name() == region)
-            .expect("the region is in the table")
+        self.homes.iter().position(|home| home.region.name() == region).expect("the region is in the table")
     }
 
     /// The document of this week. A tag's own number grows when its content does not equal that of the previous one.
     pub(super) fn document(&self, previous: Option<&Document>) -> Document {
         let mut values = self.cloud_tags();
         for service in REGIONAL {
-            let mut global: Vec<IpNet> = if service.name == MACHINE_LEARNING.name {
-                self.strays.clone()
-            } else {
-                vec![]
-            };
+            let mut global: Vec<IpNet> =
+                if service.name == MACHINE_LEARNING.name { self.strays.clone() } else { vec![] };
             for (at, home) in self.homes.iter().enumerate() {
                 let Some(prefixes) = self.regional.get(&(service.name, at)) else {
                     continue;
@@ -275,31 +236,13 @@ impl Estate {
                 let name = format!("{}.{}", service.name, home.region.tag_name());
                 let mut prefixes = prefixes.clone();
                 prefixes.extend(self.foreign_prefix(service, at));
-                values.push(tag(
-                    name,
-                    Some((home.region, at)),
-                    service.system,
-                    prefixes,
-                    service.regional,
-                ));
+                values.push(tag(name, Some((home.region, at)), service.system, prefixes, service.regional));
             }
-            values.push(tag(
-                service.name.to_owned(),
-                None,
-                service.system,
-                global,
-                service.global,
-            ));
+            values.push(tag(service.name.to_owned(), None, service.system, global, service.global));
         }
         for service in SINGLE {
             if let Some(prefixes) = self.single.get(service.name) {
-                values.push(tag(
-                    service.name.to_owned(),
-                    None,
-                    service.system,
-                    prefixes.clone(),
-                    service.global,
-                ));
+                values.push(tag(service.name.to_owned(), None, service.system, prefixes.clone(), service.global));
             }
         }
         values.sort_by_cached_key(|tag| order(&tag.name));
@@ -312,32 +255,16 @@ impl Estate {
                 }
             };
         }
-        Document {
-            change_number: self.change_number,
-            cloud: "Public",
-            values,
-        }
+        Document { change_number: self.change_number, cloud: "Public", values }
     }
 
     fn cloud_tags(&self) -> Vec<Tag> {
         let regional = self.homes.iter().enumerate().map(|(at, home)| {
             let name = format!("AzureCloud.{}", home.region.document_name());
-            tag(
-                name,
-                Some((home.region, at)),
-                "",
-                home.announced.clone(),
-                CLOUD_FEATURES,
-            )
+            tag(name, Some((home.region, at)), "", home.announced.clone(), CLOUD_FEATURES)
         });
-        let all = self
-            .homes
-            .iter()
-            .flat_map(|home| home.announced.iter().copied())
-            .collect();
-        regional
-            .chain([tag("AzureCloud".to_owned(), None, "", all, CLOUD_FEATURES)])
-            .collect()
+        let all = self.homes.iter().flat_map(|home| home.announced.iter().copied()).collect();
+        regional.chain([tag("AzureCloud".to_owned(), None, "", all, CLOUD_FEATURES)]).collect()
     }
 
     /// In good documents, too, some regions of `EventHub` have a prefix of another region.
@@ -370,9 +297,5 @@ fn tag(
         address_prefixes,
         network_features,
     };
-    Tag {
-        id: name.clone(),
-        name,
-        properties,
-    }
+    Tag { id: name.clone(), name, properties }
 }

@@ -22,25 +22,11 @@ pub(super) struct Service {
 }
 
 const fn service(name: &'static str, system: &'static str, size: u64, global: Features, regional: Features) -> Service {
-    Service {
-        name,
-        system,
-        size,
-        global,
-        regional,
-        thirds: 3,
-    }
+    Service { name, system, size, global, regional, thirds: 3 }
 }
 
 const fn in_some(name: &'static str, size: u64, global: Features, regional: Features) -> Service {
-    Service {
-        name,
-        system: name,
-        size,
-        global,
-        regional,
-        thirds: 2,
-    }
+    Service { name, system: name, size, global, regional, thirds: 2 }
 }
 
 pub(super) const MACHINE_LEARNING: Service = service("AzureMachineLearning", "AzureMachineLearning", 5, ALL, NOWHERE);
@@ -56,23 +42,11 @@ pub(super) const REGIONAL: &[Service] = &[
     service("AzureAttestation", "AzureAttestation", 4, ALL, NOWHERE),
     service("AzureBackup", "AzureBackup", 10, ALL, NOWHERE),
     service("AzureBotService", "AzureBotService", 5, ALL, NOWHERE),
-    service(
-        "AzureCognitiveSearch",
-        "AzureCognitiveSearch",
-        11,
-        RULES_AND_FIREWALL,
-        NOWHERE,
-    ),
+    service("AzureCognitiveSearch", "AzureCognitiveSearch", 11, RULES_AND_FIREWALL, NOWHERE),
     service("AzureConnectors", "AzureConnectors", 10, ALL, ALL),
     service("AzureContainerRegistry", "AzureContainerRegistry", 21, ALL, ALL),
     service("AzureCosmosDB", "AzureCosmosDB", 14, ALL_AND_ENDPOINTS, ALL),
-    service(
-        "AzureDataExplorerManagement",
-        "AzureDataExplorerManagement",
-        4,
-        ALL,
-        NOWHERE,
-    ),
+    service("AzureDataExplorerManagement", "AzureDataExplorerManagement", 4, ALL, NOWHERE),
     service("AzureDigitalTwins", "AzureDigitalTwins", 4, ALL, NOWHERE),
     service("AzureEventGrid", "AzureEventGrid", 12, ALL, RULES),
     service("AzureIoTHub", "AzureIoTHub", 8, ALL, NOWHERE),
@@ -107,35 +81,11 @@ pub(super) const REGIONAL: &[Service] = &[
 /// Tags without regions; the dots in some names mean none.
 pub(super) const SINGLE: &[Service] = &[
     service("AppConfiguration", "AppConfiguration", 90, ALL, NOWHERE),
-    service(
-        "ApplicationInsightsAvailability",
-        "ApplicationInsightsAvailability",
-        110,
-        ALL,
-        NOWHERE,
-    ),
+    service("ApplicationInsightsAvailability", "ApplicationInsightsAvailability", 110, ALL, NOWHERE),
     service("AzureActiveDirectory", "AzureAD", 216, ALL_AND_ENDPOINTS, NOWHERE),
-    service(
-        "AzureActiveDirectory.ServiceEndpoint",
-        "AzureIdentity",
-        800,
-        NOWHERE,
-        NOWHERE,
-    ),
-    service(
-        "AzureActiveDirectoryDomainServices",
-        "AzureActiveDirectoryDomainServices",
-        60,
-        ALL,
-        NOWHERE,
-    ),
-    service(
-        "AzureAdvancedThreatProtection",
-        "AzureAdvancedThreatProtection",
-        100,
-        ALL,
-        NOWHERE,
-    ),
+    service("AzureActiveDirectory.ServiceEndpoint", "AzureIdentity", 800, NOWHERE, NOWHERE),
+    service("AzureActiveDirectoryDomainServices", "AzureActiveDirectoryDomainServices", 60, ALL, NOWHERE),
+    service("AzureAdvancedThreatProtection", "AzureAdvancedThreatProtection", 100, ALL, NOWHERE),
     service("AzureDatabricks", "AzureDatabricks", 120, ALL, NOWHERE),
     service("AzureDeviceUpdate", "AzureDeviceUpdate", 30, ALL, NOWHERE),
     service("AzureFrontDoor.Backend", "", 198, ALL, NOWHERE),
@@ -143,27 +93,9 @@ pub(super) const SINGLE: &[Service] = &[
     service("AzureFrontDoor.Frontend", "", 192, ALL, NOWHERE),
     service("AzureFrontDoor.MicrosoftSecurity", "AzureFrontDoor", 7, ALL, NOWHERE),
     service("AzureHealthcareAPIs", "AzureHealthcareAPIs", 40, ALL, NOWHERE),
-    service(
-        "AzureInformationProtection",
-        "AzureInformationProtection",
-        12,
-        ALL,
-        NOWHERE,
-    ),
-    service(
-        "AzureLoadTestingInstanceManagement",
-        "AzureLoadTestingInstanceManagement",
-        50,
-        ALL,
-        NOWHERE,
-    ),
-    service(
-        "AzureMachineLearningInference",
-        "AzureMachineLearningInference",
-        70,
-        ALL,
-        NOWHERE,
-    ),
+    service("AzureInformationProtection", "AzureInformationProtection", 12, ALL, NOWHERE),
+    service("AzureLoadTestingInstanceManagement", "AzureLoadTestingInstanceManagement", 50, ALL, NOWHERE),
+    service("AzureMachineLearningInference", "AzureMachineLearningInference", 70, ALL, NOWHERE),
     service("AzureManagedGrafana", "AzureManagedGrafana", 60, ALL, NOWHERE),
     service("AzureMonitor.Core", "AzureMonitor", 40, NOWHERE, NOWHERE),
     service("AzureSentinel", "AzureSentinel", 80, NOWHERE, NOWHERE),
@@ -177,46 +109,16 @@ pub(super) const SINGLE: &[Service] = &[
     service("AzureUpdateDelivery.Gamma", "AzureUpdateDelivery", 6, NOWHERE, NOWHERE),
     service("AzureWebPubSub", "AzureWebPubSub", 70, ALL, NOWHERE),
     service("ChaosStudio", "ChaosStudio", 40, ALL, NOWHERE),
-    service(
-        "CognitiveServicesFrontend",
-        "CognitiveServicesFrontend",
-        90,
-        RULES_AND_FIREWALL,
-        NOWHERE,
-    ),
-    service(
-        "CognitiveServicesManagement",
-        "CognitiveServicesManagement",
-        250,
-        ALL,
-        NOWHERE,
-    ),
+    service("CognitiveServicesFrontend", "CognitiveServicesFrontend", 90, RULES_AND_FIREWALL, NOWHERE),
+    service("CognitiveServicesManagement", "CognitiveServicesManagement", 250, ALL, NOWHERE),
     service("DataFactoryManagement", "DataFactoryManagement", 80, ALL, NOWHERE),
-    service(
-        "Dynamics365BusinessCentral",
-        "Dynamics365BusinessCentral",
-        120,
-        ALL,
-        NOWHERE,
-    ),
+    service("Dynamics365BusinessCentral", "Dynamics365BusinessCentral", 120, ALL, NOWHERE),
     service("Grafana", "Grafana", 20, ALL, NOWHERE),
     service("GuestAndHybridManagement", "AzureAutomation", 110, ALL, NOWHERE),
     service("LogicAppsManagement", "LogicAppsManagement", 120, ALL, NOWHERE),
-    service(
-        "M365ManagementActivityApi",
-        "M365ManagementActivityApi",
-        10,
-        ALL,
-        NOWHERE,
-    ),
+    service("M365ManagementActivityApi", "M365ManagementActivityApi", 10, ALL, NOWHERE),
     service("MicrosoftAzureFluidRelay", "MicrosoftAzureFluidRelay", 40, ALL, NOWHERE),
-    service(
-        "MicrosoftDefenderForEndpoint",
-        "MicrosoftDefenderForEndpoint",
-        40,
-        ALL,
-        NOWHERE,
-    ),
+    service("MicrosoftDefenderForEndpoint", "MicrosoftDefenderForEndpoint", 40, ALL, NOWHERE),
     service("OneDsCollector", "OneDsCollector", 60, ALL, NOWHERE),
     service("Scuba", "Scuba", 30, NOWHERE, NOWHERE),
     service("SerialConsole", "SerialConsole", 40, ALL, NOWHERE),

@@ -25,23 +25,11 @@ impl Space {
     pub(super) fn of_region(number: u8) -> Self {
         let block = |first: u8, second: u8| (u32::from_be_bytes([first, second, 0, 0]), 1 << 16);
         let blocks = vec![block(20, number), block(20, 128 + number)];
-        Self {
-            blocks,
-            ipv6: IPV6 | (u128::from(number) << 84),
-            block: 0,
-            used: 0,
-            subnets: 0,
-        }
+        Self { blocks, ipv6: IPV6 | (u128::from(number) << 84), block: 0, used: 0, subnets: 0 }
     }
 
     pub(super) fn unannounced() -> Self {
-        Self {
-            blocks: vec![(UNANNOUNCED, 1 << 22)],
-            ipv6: IPV6 | (0xFF << 84),
-            block: 0,
-            used: 0,
-            subnets: 0,
-        }
+        Self { blocks: vec![(UNANNOUNCED, 1 << 22)], ipv6: IPV6 | (0xFF << 84), block: 0, used: 0, subnets: 0 }
     }
 
     /// What `AzureCloud.<region>` lists: the blocks, whole or in parts, more that no service uses, and IPv6.
@@ -52,9 +40,7 @@ impl Space {
             prefixes.extend((0..count).map(|part| ipv4(start + (part << (32 - length)), length)));
         }
         let start = u32::from_be_bytes([52, 128 + number, 0, 0]);
-        let parts = (0..128_u32)
-            .filter(|_| random.below(10) < 8)
-            .map(|part| ipv4(start + (part << 9), 23));
+        let parts = (0..128_u32).filter(|_| random.below(10) < 8).map(|part| ipv4(start + (part << 9), 23));
         prefixes.extend(parts);
         prefixes.extend((0..16).map(|part| ipv6(self.ipv6 | (part << 80), 48)));
         prefixes
@@ -70,10 +56,7 @@ impl Space {
         if start + size > block_size {
             self.block += 1;
             self.used = 0;
-            assert!(
-                self.block < self.blocks.len(),
-                "a region has space for more prefixes than it can ever need"
-            );
+            assert!(self.block < self.blocks.len(), "a region has space for more prefixes than it can ever need");
             return self.next_ipv4(shortest, longest, random);
         }
         self.used = start + size;

@@ -15,10 +15,7 @@ fn documents(seed: u64, weeks: u32) -> Vec<Document> {
 }
 
 fn prefixes(document: &Document, tag: &str) -> BTreeSet<IpNet> {
-    document
-        .tag(tag)
-        .map(|tag| tag.properties.address_prefixes.iter().copied().collect())
-        .unwrap_or_default()
+    document.tag(tag).map(|tag| tag.properties.address_prefixes.iter().copied().collect()).unwrap_or_default()
 }
 
 fn regional<'a>(document: &'a Document, service: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -33,35 +30,17 @@ fn regional<'a>(document: &'a Document, service: &'a str) -> impl Iterator<Item 
 #[test]
 fn a_document_has_full_size_and_only_good_prefixes() {
     let document = &documents(1, 1)[0];
-    let count: usize = document
-        .values
-        .iter()
-        .map(|tag| tag.properties.address_prefixes.len())
-        .sum();
-    assert!(
-        (2_900..3_200).contains(&document.values.len()),
-        "{} tags",
-        document.values.len()
-    );
+    let count: usize = document.values.iter().map(|tag| tag.properties.address_prefixes.len()).sum();
+    assert!((2_900..3_200).contains(&document.values.len()), "{} tags", document.values.len());
     assert!((92_000..98_000).contains(&count), "{count} prefixes");
-    let names: BTreeSet<String> = document
-        .values
-        .iter()
-        .map(|tag| tag.name.to_ascii_lowercase())
-        .collect();
+    let names: BTreeSet<String> = document.values.iter().map(|tag| tag.name.to_ascii_lowercase()).collect();
     assert_eq!(names.len(), document.values.len());
-    let public: Vec<IpNet> = ["20.0.0.0/8", "40.64.0.0/10", "52.128.0.0/9", "2603:1030::/24"]
-        .map(|net| net.parse().unwrap())
-        .to_vec();
+    let public: Vec<IpNet> =
+        ["20.0.0.0/8", "40.64.0.0/10", "52.128.0.0/9", "2603:1030::/24"].map(|net| net.parse().unwrap()).to_vec();
     for tag in &document.values {
         let list = &tag.properties.address_prefixes;
         assert!(!list.is_empty(), "{}", tag.name);
-        assert_eq!(
-            list.iter().collect::<BTreeSet<_>>().len(),
-            list.len(),
-            "{} repeats a prefix",
-            tag.name
-        );
+        assert_eq!(list.iter().collect::<BTreeSet<_>>().len(), list.len(), "{} repeats a prefix", tag.name);
         for prefix in list {
             assert_eq!(prefix.trunc(), *prefix, "host bits");
             assert!(public.iter().any(|net| net.contains(prefix)), "{prefix}");
@@ -118,20 +97,12 @@ fn weeks_change_what_real_weeks_changed() {
         let tag = format!("AzureMachineLearning.{region}");
         assert_eq!(count(1, &tag), count(0, &tag) + 10, "{tag}");
     }
-    let grown = regional(&weeks[1], "AzureMachineLearning")
-        .filter(|(name, _)| count(1, name) == count(0, name) + 10)
-        .count();
+    let grown =
+        regional(&weeks[1], "AzureMachineLearning").filter(|(name, _)| count(1, name) == count(0, name) + 10).count();
     assert!((30..60).contains(&grown), "{grown} regions grew");
     assert_eq!(weeks[1].change_number, weeks[0].change_number + 1);
     // A tag's number tells of its own change.
-    assert_eq!(
-        weeks[1]
-            .tag("AzureMachineLearning.EastUS2")
-            .unwrap()
-            .properties
-            .change_number,
-        2
-    );
+    assert_eq!(weeks[1].tag("AzureMachineLearning.EastUS2").unwrap().properties.change_number, 2);
 
     assert!(weeks[1].tag("AzureUpdateDelivery.Alpha").is_some() && weeks[2].tag("AzureUpdateDelivery.Alpha").is_none());
     assert_eq!(weeks[3].change_number, weeks[2].change_number);
@@ -145,9 +116,7 @@ fn weeks_change_what_real_weeks_changed() {
     assert!(weeks[5].tag("AzureMachineLearning.DenmarkEast").is_none());
     assert!(weeks[6].tag("AzureMachineLearning.DenmarkEast").is_some());
     assert!(
-        prefixes(&weeks[6], "AzureMachineLearning")
-            .difference(&prefixes(&weeks[7], "AzureMachineLearning"))
-            .count()
+        prefixes(&weeks[6], "AzureMachineLearning").difference(&prefixes(&weeks[7], "AzureMachineLearning")).count()
             == 4
     );
     assert!(weeks[8].change_number > weeks[0].change_number);
@@ -163,14 +132,8 @@ fn one_seed_gives_one_sequence() {
 fn files_are_named_by_monday() {
     let folder = tempfile::tempdir().unwrap();
     let paths = super::write(1, 2, &folder.path().join("new")).unwrap();
-    let names: Vec<_> = paths
-        .iter()
-        .map(|path| path.file_name().unwrap().to_str().unwrap())
-        .collect();
-    assert_eq!(
-        names,
-        ["ServiceTags_Public_20250106.json", "ServiceTags_Public_20250113.json"]
-    );
+    let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["ServiceTags_Public_20250106.json", "ServiceTags_Public_20250113.json"]);
     let text = std::fs::read_to_string(&paths[1]).unwrap();
     assert!(text.starts_with("{\n  \"changeNumber\": 331,\n  \"cloud\": \"Public\",\n  \"values\": [\n    {\n      \"name\": \"ActionGroup\","));
 }

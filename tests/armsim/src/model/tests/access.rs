@@ -16,10 +16,7 @@ fn a_token_is_checked_and_expires() {
     assert_eq!(azure.get(TABLE).status, 200);
     azure.pass(600_000);
     let refused = azure.get(TABLE);
-    assert_eq!(
-        (refused.status, code(&refused).as_str()),
-        (401, "ExpiredAuthenticationToken")
-    );
+    assert_eq!((refused.status, code(&refused).as_str()), (401, "ExpiredAuthenticationToken"));
     assert_eq!(
         message(&refused),
         "The access token expiry UTC time '11/8/2024 1:21:24 AM' is earlier than current UTC time '11/8/2024 1:21:24 AM'."
@@ -38,16 +35,10 @@ fn a_login_is_refused_for_a_reason() {
     );
     assert_eq!(azure.ask_token("two", "s2").status, 200);
     let refused = azure.ask_token("one", "s2");
-    assert_eq!(
-        (refused.status, refused.value()["error"].as_str()),
-        (401, Some("invalid_client"))
-    );
+    assert_eq!((refused.status, refused.value()["error"].as_str()), (401, Some("invalid_client")));
     assert_eq!(refused.value()["error_codes"], json!([7_000_215]));
     let refused = azure.ask_token("three", "s2");
-    assert_eq!(
-        (refused.status, refused.value()["error"].as_str()),
-        (400, Some("unauthorized_client"))
-    );
+    assert_eq!((refused.status, refused.value()["error"].as_str()), (400, Some("unauthorized_client")));
 }
 
 #[test]

@@ -7,15 +7,9 @@ use serde_json::json;
 #[test]
 fn a_new_table_is_answered_as_recorded() {
     let mut azure = Azure::new(World::default().with_resource_group(SUBSCRIPTION, "rg-ml", "eastus2"));
-    let created = azure.put(
-        TABLE,
-        &json!({"location": "East US 2", "name": "rt-ml", "tags": {"a": "b"}}),
-    );
+    let created = azure.put(TABLE, &json!({"location": "East US 2", "name": "rt-ml", "tags": {"a": "b"}}));
     assert_eq!(created.status, 201);
-    let (etag, guid) = (
-        created.value()["etag"].clone(),
-        created.value()["properties"]["resourceGuid"].clone(),
-    );
+    let (etag, guid) = (created.value()["etag"].clone(), created.value()["properties"]["resourceGuid"].clone());
     let expected = format!(
         "{{\"name\":\"rt-ml\",\"id\":\"{TABLE}\",\"etag\":{etag},\"type\":\"Microsoft.Network/routeTables\",\
          \"location\":\"eastus2\",\"tags\":{{\"a\":\"b\"}},\"properties\":{{\"provisioningState\":\"Updating\",\
@@ -25,10 +19,7 @@ fn a_new_table_is_answered_as_recorded() {
     assert_eq!(header(&created, "retry-after"), "2");
     assert_eq!(header(&created, "azure-asyncnotification"), "Enabled");
     assert_eq!(header(&created, "cache-control"), "no-cache");
-    assert_eq!(
-        header(&created, "x-ms-ratelimit-remaining-subscription-global-writes"),
-        "11999"
-    );
+    assert_eq!(header(&created, "x-ms-ratelimit-remaining-subscription-global-writes"), "11999");
     assert!(created.header("etag").is_none() && created.header("location").is_none());
     let newer = azure.get(&format!("{TABLE}?api-version=2025-03-01"));
     assert_eq!(newer.value()["properties"]["disablePeeringRoute"], "None");
@@ -49,10 +40,7 @@ fn a_route_is_answered_as_recorded() {
     );
     assert_eq!(created.text(), expected);
     azure.pass(2_000);
-    let changed = azure.put(
-        &id,
-        &json!({"properties": {"addressPrefix": "cab:cab::/96", "nextHopType": "None"}}),
-    );
+    let changed = azure.put(&id, &json!({"properties": {"addressPrefix": "cab:cab::/96", "nextHopType": "None"}}));
     assert_eq!((changed.status, header(&changed, "retry-after").as_str()), (200, "2"));
     azure.pass(2_000);
     let routes = azure.get(&format!("{TABLE}/routes"));
@@ -84,10 +72,9 @@ fn every_route_has_the_etag_of_the_table_and_each_write_makes_two_new_ones() {
 fn nothing_to_do_succeeds_at_once() {
     let mut azure = Azure::with_table();
     let table = azure.table();
-    for body in [
-        table.clone(),
-        json!({"location": "eastus2", "tags": {"new": "tag"}, "properties": table["properties"]}),
-    ] {
+    for body in
+        [table.clone(), json!({"location": "eastus2", "tags": {"new": "tag"}, "properties": table["properties"]})]
+    {
         let answer = azure.put(TABLE, &body);
         assert_eq!(answer.status, 200);
         assert_eq!(answer.value()["properties"]["provisioningState"], "Succeeded");
@@ -97,9 +84,7 @@ fn nothing_to_do_succeeds_at_once() {
         assert_eq!(azure.table()["etag"], answer.value()["etag"]);
     }
     assert_eq!(azure.world.history(TABLE).len(), 1, "no route was touched");
-    let patch = azure
-        .request("PATCH", TABLE)
-        .with_json(&json!({"tags": {"other": "tag"}}));
+    let patch = azure.request("PATCH", TABLE).with_json(&json!({"tags": {"other": "tag"}}));
     assert_eq!(azure.send(&patch).value()["tags"], json!({"other": "tag"}));
     assert_eq!(azure.route_names(), ["default"]);
 }
@@ -146,16 +131,9 @@ fn locations_tell_the_pairs_of_arm() {
     let answer = azure.get(&format!("/subscriptions/{SUBSCRIPTION}/locations"));
     let pair = |name: &str| {
         let locations = answer.value();
-        let location = locations["value"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|location| location["name"] == name)
-            .cloned()
-            .unwrap();
-        location["metadata"]["pairedRegion"][0]["name"]
-            .as_str()
-            .map(str::to_owned)
+        let location =
+            locations["value"].as_array().unwrap().iter().find(|location| location["name"] == name).cloned().unwrap();
+        location["metadata"]["pairedRegion"][0]["name"].as_str().map(str::to_owned)
     };
     assert_eq!(pair("eastus2").as_deref(), Some("centralus"));
     assert_eq!(pair("australiacentral").as_deref(), Some("australiacentral"));
@@ -166,22 +144,13 @@ fn locations_tell_the_pairs_of_arm() {
 #[test]
 fn usages_tell_limits_and_count_tables() {
     let mut azure = Azure::with_table();
-    let answer = azure.get(&format!(
-        "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/locations/eastus2/usages"
-    ));
+    let answer =
+        azure.get(&format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/locations/eastus2/usages"));
     let usage = |name: &str| {
         let usages = answer.value();
-        let found = usages["value"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|usage| usage["name"]["value"] == name)
-            .cloned()
-            .unwrap();
-        (
-            found["limit"].as_u64().unwrap(),
-            found["currentValue"].as_u64().unwrap(),
-        )
+        let found =
+            usages["value"].as_array().unwrap().iter().find(|usage| usage["name"]["value"] == name).cloned().unwrap();
+        (found["limit"].as_u64().unwrap(), found["currentValue"].as_u64().unwrap())
     };
     assert_eq!(usage("RoutesPerRouteTable"), (400, 0));
     assert_eq!(usage("RoutesWithServiceTagPerRouteTable"), (25, 0));
@@ -192,25 +161,10 @@ fn usages_tell_limits_and_count_tables() {
 fn tables_are_listed_by_group_and_by_subscription() {
     let other =
         format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-2/providers/Microsoft.Network/routeTables/two");
-    let mut azure = Azure::new(
-        World::default()
-            .with_route_table(TABLE, "eastus2", &[])
-            .with_route_table(&other, "westus", &[]),
-    );
+    let mut azure =
+        Azure::new(World::default().with_route_table(TABLE, "eastus2", &[]).with_route_table(&other, "westus", &[]));
     let count = |azure: &mut Azure, path: &str| azure.get(path).value()["value"].as_array().unwrap().len();
-    assert_eq!(
-        count(&mut azure, &format!("{GROUP}/providers/Microsoft.Network/routeTables")),
-        1
-    );
-    assert_eq!(
-        count(
-            &mut azure,
-            &format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/routeTables")
-        ),
-        2
-    );
-    assert_eq!(
-        azure.get(&format!("/subscriptions/{SUBSCRIPTION}")).value()["state"],
-        "Enabled"
-    );
+    assert_eq!(count(&mut azure, &format!("{GROUP}/providers/Microsoft.Network/routeTables")), 1);
+    assert_eq!(count(&mut azure, &format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/routeTables")), 2);
+    assert_eq!(azure.get(&format!("/subscriptions/{SUBSCRIPTION}")).value()["state"], "Enabled");
 }

@@ -23,11 +23,7 @@ struct Azure {
 
 impl Azure {
     fn new(world: World) -> Self {
-        let mut azure = Self {
-            world,
-            now: Time::from_millis(1_731_028_284_394),
-            token: String::new(),
-        };
+        let mut azure = Self { world, now: Time::from_millis(1_731_028_284_394), token: String::new() };
         azure.log_in();
         azure
     }
@@ -108,30 +104,18 @@ impl Azure {
     fn route_names(&mut self) -> Vec<String> {
         let table = self.table();
         let routes = table["properties"]["routes"].as_array().unwrap();
-        routes
-            .iter()
-            .map(|route| route["name"].as_str().unwrap().to_owned())
-            .collect()
+        routes.iter().map(|route| route["name"].as_str().unwrap().to_owned()).collect()
     }
 }
 
 fn code(response: &ApiResponse) -> String {
-    response.value()["error"]["code"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    response.value()["error"]["code"].as_str().unwrap_or_default().to_owned()
 }
 
 fn message(response: &ApiResponse) -> String {
-    response.value()["error"]["message"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    response.value()["error"]["message"].as_str().unwrap_or_default().to_owned()
 }
 
 fn header(response: &ApiResponse, name: &str) -> String {
-    response
-        .header(name)
-        .unwrap_or_else(|| panic!("no header {name} in {:?}", response.headers))
-        .to_owned()
+    response.header(name).unwrap_or_else(|| panic!("no header {name} in {:?}", response.headers)).to_owned()
 }

@@ -19,14 +19,7 @@ fn a_second_write_waits_for_the_first() {
     let mut azure = Azure::with_table();
     let first = azure.put_route("a", "20.1.0.0/16");
     let operation = header(&first, "azure-asyncoperation");
-    let guid = operation
-        .split("/operations/")
-        .last()
-        .unwrap()
-        .split('?')
-        .next()
-        .unwrap()
-        .to_owned();
+    let guid = operation.split("/operations/").last().unwrap().split('?').next().unwrap().to_owned();
     for _ in 0..3 {
         let refused = azure.put_route("b", "20.2.0.0/16");
         assert_eq!((refused.status, code(&refused).as_str()), (429, "RetryableError"));
@@ -80,21 +73,11 @@ fn a_deletion_is_202_and_its_result_204() {
     let mut azure = Azure::with_table();
     azure.settle_route("a", "20.1.0.0/16");
     let deleted = azure.delete(&format!("{TABLE}/routes/A"));
-    assert_eq!(
-        (
-            deleted.status,
-            deleted.text().as_str(),
-            header(&deleted, "retry-after").as_str()
-        ),
-        (202, "", "2")
-    );
+    assert_eq!((deleted.status, deleted.text().as_str(), header(&deleted, "retry-after").as_str()), (202, "", "2"));
     let result = header(&deleted, "location");
     assert!(result.contains("/operationResults/"));
     assert_eq!(azure.get(&result).status, 202);
-    assert_eq!(
-        azure.get(&format!("{TABLE}/routes/a")).value()["properties"]["provisioningState"],
-        "Deleting"
-    );
+    assert_eq!(azure.get(&format!("{TABLE}/routes/a")).value()["properties"]["provisioningState"], "Deleting");
     azure.pass(2_000);
     assert_eq!(azure.get(&result).status, 204);
     assert_eq!(azure.route_names(), ["default"]);
@@ -103,10 +86,7 @@ fn a_deletion_is_202_and_its_result_204() {
     let deleted = azure.delete(TABLE);
     assert_eq!(deleted.status, 202);
     azure.pass(2_000);
-    assert_eq!(
-        azure.get(&header(&deleted, "azure-asyncoperation")).value()["status"],
-        "Succeeded"
-    );
+    assert_eq!(azure.get(&header(&deleted, "azure-asyncoperation")).value()["status"], "Succeeded");
     assert_eq!(code(&azure.get(TABLE)), "ResourceNotFound");
     assert_eq!(azure.delete(TABLE).status, 204);
 }
@@ -134,18 +114,12 @@ fn a_failed_operation_is_undone() {
         &json!({"properties": {"addressPrefix": "20.1.0.0/16", "nextHopType": "None"}}),
     );
     azure.pass(2_000);
-    assert_eq!(
-        azure.get(&format!("{TABLE}/routes/a")).value()["properties"]["nextHopType"],
-        "Internet"
-    );
+    assert_eq!(azure.get(&format!("{TABLE}/routes/a")).value()["properties"]["nextHopType"], "Internet");
 
     fault(&mut azure, &failure);
     azure.delete(&format!("{TABLE}/routes/a"));
     azure.pass(2_000);
-    assert_eq!(
-        azure.get(&format!("{TABLE}/routes/a")).value()["properties"]["provisioningState"],
-        "Succeeded"
-    );
+    assert_eq!(azure.get(&format!("{TABLE}/routes/a")).value()["properties"]["provisioningState"], "Succeeded");
 }
 
 #[test]
@@ -155,10 +129,7 @@ fn a_lost_operation_was_carried_out() {
     let accepted = azure.put_route("b", "20.2.0.0/16");
     assert_eq!(azure.get(&header(&accepted, "azure-asyncoperation")).status, 404);
     azure.pass(2_000);
-    assert_eq!(
-        azure.get(&format!("{TABLE}/routes/b")).value()["properties"]["provisioningState"],
-        "Succeeded"
-    );
+    assert_eq!(azure.get(&format!("{TABLE}/routes/b")).value()["properties"]["provisioningState"], "Succeeded");
 }
 
 #[test]
@@ -170,11 +141,7 @@ fn faults_answer_in_place_of_arm_or_keep_its_answer() {
     );
     let answer = azure.put_route("a", "20.1.0.0/16");
     assert_eq!(
-        (
-            answer.status,
-            code(&answer).as_str(),
-            header(&answer, "retry-after").as_str()
-        ),
+        (answer.status, code(&answer).as_str(), header(&answer, "retry-after").as_str()),
         (500, "InternalServerError", "1")
     );
     fault(&mut azure, &json!("html503"));
@@ -183,11 +150,7 @@ fn faults_answer_in_place_of_arm_or_keep_its_answer() {
     fault(&mut azure, &json!({"throttle": {"retryAfter": 10}}));
     let answer = azure.put_route("a", "20.1.0.0/16");
     assert_eq!(
-        (
-            answer.status,
-            code(&answer).as_str(),
-            header(&answer, "retry-after").as_str()
-        ),
+        (answer.status, code(&answer).as_str(), header(&answer, "retry-after").as_str()),
         (429, "SubscriptionRequestsThrottled", "10")
     );
     assert!(message(&answer).starts_with("Number of 'write' requests for subscription "));
@@ -197,13 +160,8 @@ fn faults_answer_in_place_of_arm_or_keep_its_answer() {
     fault(&mut azure, &json!("withhold"));
     assert_eq!(azure.put_route("a", "20.1.0.0/16").delivery, Delivery::Withhold);
     assert_eq!(azure.route_names(), ["default", "a"]);
-    let statuses: Vec<u16> = azure
-        .world
-        .log()
-        .iter()
-        .filter(|entry| entry.method == "PUT")
-        .map(|entry| entry.status)
-        .collect();
+    let statuses: Vec<u16> =
+        azure.world.log().iter().filter(|entry| entry.method == "PUT").map(|entry| entry.status).collect();
     assert_eq!(statuses, [500, 503, 429, 0, 201]);
 }
 
@@ -230,8 +188,5 @@ fn the_history_has_every_state() {
         ]
     );
     let last = azure.world.history(TABLE).pop().unwrap();
-    assert_eq!(
-        last.at, "2024-11-08T01:11:28.394Z",
-        "the time when the operation ended, not when somebody looked"
-    );
+    assert_eq!(last.at, "2024-11-08T01:11:28.394Z", "the time when the operation ended, not when somebody looked");
 }

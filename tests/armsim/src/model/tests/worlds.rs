@@ -63,11 +63,7 @@ credentials: [{{tenantId: t, clientId: c, clientSecret: s}}]
 fn one_seed_gives_one_conversation() {
     let conversation = |seed: u64| {
         let mut azure = Azure::new(World::default().with_route_table(TABLE, "eastus2", &[]).with_seed(seed));
-        let answers = [
-            azure.put_route("a", "20.1.0.0/16"),
-            azure.put_route("b", "20.2.0.0/16"),
-            azure.get(TABLE),
-        ];
+        let answers = [azure.put_route("a", "20.1.0.0/16"), azure.put_route("b", "20.2.0.0/16"), azure.get(TABLE)];
         answers.map(|answer| format!("{:?} {}", answer.headers, answer.text()))
     };
     assert_eq!(conversation(3), conversation(3));
@@ -76,11 +72,7 @@ fn one_seed_gives_one_conversation() {
 
 #[test]
 fn faster_time_asks_for_shorter_waits() {
-    let mut azure = Azure::new(
-        World::default()
-            .with_route_table(TABLE, "eastus2", &[])
-            .with_time_scale(0.01),
-    );
+    let mut azure = Azure::new(World::default().with_route_table(TABLE, "eastus2", &[]).with_time_scale(0.01));
     let accepted = azure.put_route("a", "20.1.0.0/16");
     for name in ["x-ms-retry-after-ms", "retry-after-ms"] {
         assert_eq!(header(&accepted, name), "20");
@@ -100,18 +92,11 @@ fn a_resource_placed_during_an_operation_stays() {
     azure.put_route("a", "20.1.0.0/16");
     azure
         .world
-        .put_resource(
-            azure.now,
-            &json!({"id": TABLE, "location": "eastus2", "properties": {"routes": []}}),
-        )
+        .put_resource(azure.now, &json!({"id": TABLE, "location": "eastus2", "properties": {"routes": []}}))
         .unwrap();
     azure.pass(2_000);
     assert!(azure.route_names().is_empty());
-    assert_eq!(
-        azure.put_route("a", "20.1.0.0/16").status,
-        201,
-        "the operation's lock went with the old table"
-    );
+    assert_eq!(azure.put_route("a", "20.1.0.0/16").status, 201, "the operation's lock went with the old table");
     assert!(azure.world.delete_resource(azure.now, TABLE));
     assert!(!azure.world.delete_resource(azure.now, TABLE));
 }
