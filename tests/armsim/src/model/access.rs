@@ -6,6 +6,7 @@ use super::{
     token::Identity,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A role of one client: actions may have `*`, as in `Microsoft.Network/*` and `*/read`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,6 +15,16 @@ pub struct Role {
     pub client: String,
     pub scope: String,
     pub actions: Vec<String>,
+    /// Taken away from `actions`.
+    #[serde(default)]
+    pub not_actions: Vec<String>,
+}
+
+impl Role {
+    fn allows(&self, client: &str, action: &str, scope: &str) -> bool {
+        let names = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, action));
+        self.client == client && is_within(scope, &self.scope) && names(&self.actions) && !names(&self.not_actions)
+    }
 }
 
 /// Without any role in the world everything is allowed.
@@ -22,18 +33,63 @@ pub(super) fn check_roles(
     who: &Identity,
     method: &str,
     path: &ArmPath,
+    body: &[u8],
 ) -> Result<(), ApiError> {
     let (Some(roles), Some(kind)) = (roles, path.action_type()) else {
         return Ok(());
     };
     let action = format!("{kind}/{}", verb(method));
     let scope = path.scope();
-    let allowed = roles.iter().any(|role| {
-        role.client == who.client
-            && is_within(&scope, &role.scope)
-            && role.actions.iter().any(|pattern| matches(pattern, &action))
-    });
-    if allowed { Ok(()) } else { Err(error::authorization_failed(&who.client, &who.object, &action, &scope)) }
+    let may = |action: &str, scope: &str| roles.iter().any(|role| role.allows(&who.client, action, scope));
+    if !may(&action, &scope) {
+        return Err(error::authorization_failed(&who.client, &who.object, &action, &scope));
+    }
+    if !matches!(method, "PUT" | "PATCH") {
+        return Ok(());
+    }
+    for linked in links(body, &scope) {
+        let join = format!("{}/join/action", type_of(&linked));
+        if !may(&join, &linked) {
+            let who = (who.client.as_str(), who.object.as_str());
+            return Err(error::linked_authorization_failed(who, &action, &scope, &join, &linked));
+        }
+    }
+    Ok(())
+}
+
+/// The ids of other resources that a body refers to.
+fn links(body: &[u8], scope: &str) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut found = vec![];
+    collect(&body["properties"], &mut found);
+    found.retain(|id| !is_within(id, scope));
+    found
+}
+
+fn collect(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let id = fields.get("id").and_then(Value::as_str);
+            found.extend(id.filter(|id| id.contains("/providers/")).map(str::to_owned));
+            for field in fields.values() {
+                collect(field, found);
+            }
+        }
+        Value::Array(elements) => {
+            for element in elements {
+                collect(element, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `Microsoft.Network/virtualNetworks/subnets`
+fn type_of(id: &str) -> String {
+    let (_, rest) = id.rsplit_once("/providers/").unwrap_or_default();
+    let segments: Vec<&str> = rest.split('/').collect();
+    let kinds = segments.iter().skip(1).step_by(2);
+    segments.first().into_iter().chain(kinds).copied().collect::<Vec<_>>().join("/")
 }
 
 pub(super) fn verb(method: &str) -> &'static str {

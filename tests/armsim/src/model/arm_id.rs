@@ -65,10 +65,12 @@ pub enum ArmPath {
     /// The status of a long operation.
     Operation {
         subscription: String,
+        location: String,
         id: String,
     },
     OperationResult {
         subscription: String,
+        location: String,
         id: String,
     },
     RouteTables {
@@ -234,9 +236,11 @@ fn provider_path(
     let network = |subscription, group| resource("virtualNetworks", subscription, group);
     match (rest, group) {
         (["locations", _, "usages"], None) => ArmPath::Usages { subscription, location: spelled[1].clone() },
-        (["locations", _, "operations", id], None) => ArmPath::Operation { subscription, id: (*id).to_owned() },
+        (["locations", _, "operations", id], None) => {
+            ArmPath::Operation { subscription, location: spelled[1].clone(), id: (*id).to_owned() }
+        }
         (["locations", _, "operationresults", id], None) => {
-            ArmPath::OperationResult { subscription, id: (*id).to_owned() }
+            ArmPath::OperationResult { subscription, location: spelled[1].clone(), id: (*id).to_owned() }
         }
         (["locations", _, "servicetags"], None) => ArmPath::ServiceTags { subscription, location: spelled[1].clone() },
         (["locations", _, "availableservicealiases"], group) => ArmPath::ServiceAliases { subscription, group },

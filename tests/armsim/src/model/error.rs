@@ -3,6 +3,7 @@
 
 use super::{arm_id::ResourceId, http::ApiResponse, time::Time};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 #[derive(Clone, Debug)]
 pub struct ApiError {
@@ -25,9 +26,13 @@ enum Source {
 #[derive(Clone, Debug, Serialize)]
 struct ErrorBody {
     code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Vec<Detail>>,
+    #[serde(rename = "additionalInfo", skip_serializing_if = "Vec::is_empty")]
+    additional_info: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -43,7 +48,8 @@ struct Envelope<'a> {
 
 impl ApiError {
     fn new(status: u16, code: &str, message: String, details: Option<Vec<Detail>>) -> Self {
-        let body = Box::new(ErrorBody { code: code.to_owned(), message, details });
+        let body =
+            Box::new(ErrorBody { code: code.to_owned(), target: None, message, details, additional_info: vec![] });
         Self { status, body, source: Source::Provider, retry_after_seconds: None, challenge: None }
     }
 
@@ -293,6 +299,61 @@ pub(super) fn authorization_failed(client: &str, object: &str, action: &str, sco
          scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
     );
     ApiError::gateway(403, "AuthorizationFailed", message)
+}
+
+/// What is asked for is allowed, but not what it refers to.
+pub(super) fn linked_authorization_failed(
+    who: (&str, &str),
+    action: &str,
+    scope: &str,
+    join: &str,
+    linked: &str,
+) -> ApiError {
+    let (client, object) = who;
+    let message = format!(
+        "The client '{client}' with object id '{object}' has permission to perform action '{action}' on scope '{scope}'; \
+         however, it does not have permission to perform action '{join}' on the linked scope(s) '{linked}' or the linked \
+         scope(s) are invalid."
+    );
+    ApiError::gateway(403, "LinkedAuthorizationFailed", message)
+}
+
+/// ASSUMPTION: the definition's name and all of `info` but its fields; the frame is known from reports.
+pub(super) fn disallowed_by_policy(resource: &str, policy: &str, scope: &str) -> ApiError {
+    let assignment = format!("{scope}/providers/Microsoft.Authorization/policyAssignments/{policy}");
+    let definition = format!("/providers/Microsoft.Authorization/policyDefinitions/{policy}");
+    let identifiers = json!([{
+        "policyAssignment": {"name": policy, "id": assignment},
+        "policyDefinition": {"name": policy, "id": definition},
+    }]);
+    let message = format!("Resource '{resource}' was disallowed by policy. Policy identifiers: '{identifiers}'.");
+    let info = json!({"type": "PolicyViolation", "info": {
+        "policyDefinitionDisplayName": policy,
+        "policyDefinitionId": definition,
+        "policyDefinitionName": policy,
+        "policyDefinitionEffect": "deny",
+        "policyAssignmentId": assignment,
+        "policyAssignmentName": policy,
+        "policyAssignmentScope": scope,
+    }});
+    let mut error = ApiError::gateway(403, "RequestDisallowedByPolicy", message);
+    error.body.target = Some(resource.to_owned());
+    error.body.additional_info.push(info);
+    error
+}
+
+/// ASSUMPTION: the frame is that of the compute provider; the network provider's own text was never published.
+pub(super) fn provider_throttled(is_read: bool, location: &str, allowed: u64, measured: u64, seconds: u64) -> ApiError {
+    let group = if is_read { "NetworkRead" } else { "NetworkWrite" };
+    let detail = json!({
+        "operationGroup": group,
+        "location": location,
+        "allowedRequestCount": allowed,
+        "measuredRequestCount": measured,
+    });
+    let message = "The request is being throttled as the limit has been reached for operation type.";
+    let error = ApiError::with_detail(429, "TooManyRequests", message, ("TooManyRequests", detail.to_string()));
+    ApiError { retry_after_seconds: Some(seconds), ..error }
 }
 
 pub(super) fn subscription_throttled(kind: &str, subscription: &str, actor: &str, seconds: u64) -> ApiError {

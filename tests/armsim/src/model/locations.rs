@@ -26,6 +26,9 @@ pub struct Location {
     /// `Recommended` or `Other`.
     #[serde(default)]
     pub region_category: Option<String>,
+    /// Shown at newer api-versions only, as is `type`.
+    #[serde(default)]
+    pub geography: Option<String>,
     #[serde(default)]
     pub longitude: Option<String>,
     #[serde(default)]
@@ -48,6 +51,8 @@ struct LocationList<'a> {
 struct LocationView<'a> {
     id: String,
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
     display_name: &'a str,
     regional_display_name: String,
     metadata: Metadata<'a>,
@@ -58,6 +63,8 @@ struct LocationView<'a> {
 struct Metadata<'a> {
     region_type: &'a str,
     region_category: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    geography: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     geography_group: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +83,9 @@ struct PairedRegion<'a> {
     id: String,
 }
 
+/// ASSUMPTION: the first api-version whose locations have a type and a geography; 2019-11-01 has none.
+const SHOWS_TYPE: &str = "2022-12-01";
+
 /// ARM takes `East US 2` for `eastus2`.
 pub(super) fn normalised(location: &str) -> String {
     location.replace(' ', "").to_ascii_lowercase()
@@ -92,6 +102,7 @@ pub(super) fn built_in() -> Vec<Location> {
             regional_display_name: None,
             region_type: None,
             region_category: None,
+            geography: None,
             longitude: None,
             latitude: None,
             physical_location: None,
@@ -100,7 +111,8 @@ pub(super) fn built_in() -> Vec<Location> {
 }
 
 impl Location {
-    fn view(&self, id: &dyn Fn(&str) -> String) -> LocationView<'_> {
+    fn view(&self, api_version: &str, id: &dyn Fn(&str) -> String) -> LocationView<'_> {
+        let is_new = api_version >= SHOWS_TYPE;
         let display_name = self.display_name.as_deref().unwrap_or(&self.name);
         let regional_display_name = match (&self.regional_display_name, &self.geography_group) {
             (Some(given), _) => given.clone(),
@@ -110,11 +122,13 @@ impl Location {
         LocationView {
             id: id(&self.name),
             name: &self.name,
+            r#type: is_new.then_some("Region"),
             display_name,
             regional_display_name,
             metadata: Metadata {
                 region_type: self.region_type.as_deref().unwrap_or("Physical"),
                 region_category: self.region_category.as_deref().unwrap_or("Recommended"),
+                geography: self.geography.as_deref().filter(|_| is_new),
                 geography_group: self.geography_group.as_deref(),
                 longitude: self.longitude.as_deref(),
                 latitude: self.latitude.as_deref(),
@@ -126,9 +140,9 @@ impl Location {
 }
 
 impl World {
-    pub(super) fn list_locations(&self, subscription: &str) -> ApiResponse {
+    pub(super) fn list_locations(&self, subscription: &str, api_version: &str) -> ApiResponse {
         let id = |name: &str| format!("/subscriptions/{subscription}/locations/{name}");
-        let value = self.locations.iter().map(|location| location.view(&id)).collect();
+        let value = self.locations.iter().map(|location| location.view(api_version, &id)).collect();
         ApiResponse::json(200, &LocationList { value })
     }
 

@@ -106,6 +106,38 @@ pub struct Limits {
     pub routes_with_service_tag_per_route_table: Option<u64>,
     /// First and last of the seconds that a refusal for another operation asks to wait.
     pub lock_retry_after: (u64, u64),
+    /// Whether the buckets and the provider's count below refuse requests; headers tell what is left in any case.
+    pub enforce: bool,
+    /// ARM's buckets of one principal in one region.
+    pub reads: Bucket,
+    pub writes: Bucket,
+    pub deletes: Bucket,
+    /// How much more all principals of a subscription have together.
+    pub global_factor: u64,
+    pub provider: ProviderLimits,
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bucket {
+    pub size: u64,
+    pub per_second: u64,
+}
+
+/// What the network provider takes in one window, per subscription and location; deletions count as writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ProviderLimits {
+    pub reads: u64,
+    pub writes: u64,
+    pub window: Span,
+}
+
+impl Default for ProviderLimits {
+    fn default() -> Self {
+        Self { reads: 10_000, writes: 1_000, window: Span::from_secs(300) }
+    }
 }
 
 impl Default for Limits {
@@ -115,6 +147,12 @@ impl Default for Limits {
             routes_per_route_table: None,
             routes_with_service_tag_per_route_table: None,
             lock_retry_after: (11, 14),
+            enforce: false,
+            reads: Bucket { size: 250, per_second: 25 },
+            writes: Bucket { size: 200, per_second: 10 },
+            deletes: Bucket { size: 200, per_second: 10 },
+            global_factor: 15,
+            provider: ProviderLimits::default(),
         }
     }
 }

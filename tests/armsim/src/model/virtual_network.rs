@@ -121,17 +121,6 @@ impl VirtualNetwork {
     }
 }
 
-/// The networks' share of the ids of route tables that a body refers to.
-pub(super) fn linked_tables(body: &[u8]) -> Vec<String> {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
-        return vec![];
-    };
-    let properties = &body["properties"];
-    let subnets = properties["subnets"].as_array().into_iter().flatten();
-    let all = std::iter::once(properties).chain(subnets.map(|subnet| &subnet["properties"]));
-    all.filter_map(|properties| properties["routeTable"]["id"].as_str().map(str::to_owned)).collect()
-}
-
 impl World {
     pub(super) fn network(&self, id: &ResourceId) -> Result<&VirtualNetwork, ApiError> {
         self.require_group(&id.subscription, &id.group)?;

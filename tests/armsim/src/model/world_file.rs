@@ -5,6 +5,7 @@ use super::{
     faults::Fault,
     locations::Location,
     locks::{Lock, Locks},
+    policy::Policy,
     settings::{Behaviour, Discovery, Latencies, Limits, PageStyle, Settings},
     time::Time,
     token::Credentials,
@@ -32,6 +33,7 @@ struct WorldFile {
     locations: Option<Vec<Location>>,
     roles: Option<Vec<Role>>,
     locks: Vec<Lock>,
+    policies: Vec<Policy>,
     latencies: Latencies,
     limits: Limits,
     faults: Vec<Fault>,
@@ -65,6 +67,7 @@ impl World {
             world.locations = locations;
         }
         world.roles = file.roles;
+        world.policies = file.policies;
         world.locks = Locks::new(file.locks);
         if !file.credentials.is_empty() {
             world.credentials = file.credentials;

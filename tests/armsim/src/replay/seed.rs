@@ -259,6 +259,7 @@ fn locations(body: &Value) -> Vec<Location> {
             regional_display_name: text(&shown["regionalDisplayName"]),
             region_type: text(&metadata["regionType"]),
             region_category: text(&metadata["regionCategory"]),
+            geography: text(&metadata["geography"]),
             longitude: text(&metadata["longitude"]),
             latitude: text(&metadata["latitude"]),
             physical_location: text(&metadata["physicalLocation"]),
