@@ -1,7 +1,7 @@
 //! What was there before, and what others changed: resources that a recording uses but did not make are put into the
 //! world from what it first shows of them. Nothing that the recording itself wrote is ever put there.
 
-use super::recording::{Interaction, last_segment, path_of};
+use super::recording::{Interaction, last_segment, path_of, top_level};
 use crate::model::{
     Time, World,
     arm_id::ArmPath,
@@ -18,6 +18,8 @@ pub(super) struct Seeder {
     written: BTreeSet<String>,
     /// What was put into the world, so that it is put there again only when it was seen to change.
     placed: BTreeMap<String, Value>,
+    /// The etags that top-level resources were last seen with.
+    etags: BTreeMap<String, String>,
 }
 
 impl Seeder {
@@ -92,13 +94,22 @@ impl Seeder {
         let _ = world.put_resource(now, resource);
         if let Some(id) = resource["id"].as_str() {
             self.placed.insert(id.to_ascii_lowercase(), resource.clone());
+            if let Some(etag) = resource["etag"].as_str() {
+                self.etags.insert(top_level(id), etag.to_owned());
+            }
         }
     }
 
     fn place_other(&mut self, world: &mut World, now: Time, resource: &Value) {
         let Some(id) = resource["id"].as_str() else { return };
-        let is_new = self.placed.get(&id.to_ascii_lowercase()) != Some(resource);
-        if is_new && !self.is_own(id) {
+        let is_as_before = match resource["etag"].as_str() {
+            // A child has the etag of the whole; nothing changed while that stays.
+            Some(etag) => {
+                self.etags.get(&top_level(id)).is_some_and(|last| last == etag) && world.get_resource(now, id).is_ok()
+            }
+            None => self.placed.get(&id.to_ascii_lowercase()) == Some(resource),
+        };
+        if !is_as_before && !self.is_own(id) {
             self.place(world, now, resource);
         }
     }
