@@ -1,7 +1,9 @@
-//! The command `armsim`: `serve` runs the simulator, `tags` writes made-up Service Tags documents. Arguments only.
+//! The command `armsim`: `serve` runs the simulator, `replay` checks it against recordings, `tags` writes made-up
+//! Service Tags documents. Arguments only.
 
 use armsim::{
     model::World,
+    replay::{Expected, Report},
     server::{self, Options},
 };
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Serve on loopback; prints one line of JSON when ready
     Serve(Serve),
+    /// Replay recorded conversations against a fresh world each, and print every difference
+    Replay(Replay),
     /// Write made-up, full-size Service Tags documents, one a week
     Tags(Tags),
 }
@@ -65,6 +69,16 @@ struct Tags {
     out: PathBuf,
 }
 
+#[derive(Args)]
+struct Replay {
+    /// Recordings: one JSON object a line, perhaps packed with gzip
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Known differences with their reasons
+    #[arg(long, value_name = "FILE.yaml")]
+    expected: Option<PathBuf>,
+}
+
 fn time_scale(text: &str) -> Result<f64, String> {
     let scale: f64 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
     if (0.0..=1000.0).contains(&scale) { Ok(scale) } else { Err("must be from 0 to 1000".to_owned()) }
@@ -72,11 +86,12 @@ fn time_scale(text: &str) -> Result<f64, String> {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Serve(arguments) => serve(arguments),
-        Command::Tags(arguments) => tags(&arguments),
+        Command::Serve(arguments) => serve(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Replay(arguments) => replay(&arguments),
+        Command::Tags(arguments) => tags(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Nothing is left to do if standard error is closed as well.
             let _ = writeln!(io::stderr(), "armsim: {error}");
@@ -127,6 +142,19 @@ async fn stdin_closed(wanted: bool) {
     } else {
         std::future::pending::<()>().await;
     }
+}
+
+fn replay(arguments: &Replay) -> Result<ExitCode, Box<dyn Error>> {
+    let expected = match &arguments.expected {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| error.to_string())
+            .and_then(|yaml| Expected::from_yaml(&yaml))
+            .map_err(|error| format!("{}: {error}", path.display()))?,
+        None => Expected::default(),
+    };
+    let report = Report::of(&arguments.files, expected)?;
+    io::stdout().lock().write_all(report.text.as_bytes())?;
+    Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn tags(arguments: &Tags) -> Result<(), Box<dyn Error>> {

@@ -1,5 +1,5 @@
 //! The regions of the three clouds: display name, geography, the pair that ARM tells, and the short form that Service
-//! Tags documents use for some. Facts only (docs/facts.md); the controller's own table must not come from here.
+//! Tags documents use for some. Facts only (docs/facts.md, "Region pairs"); the controller's own table must not come from here.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cloud {

@@ -1,4 +1,4 @@
-//! Who may do what: role assignments and management locks of the world file. Decides; does not authenticate.
+//! Who may do what: the role assignments of the world file. Decides; does not authenticate.
 
 use super::{
     arm_id::ArmPath,
@@ -6,6 +6,7 @@ use super::{
     token::Identity,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A role of one client: actions may have `*`, as in `Microsoft.Network/*` and `*/read`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,19 +15,16 @@ pub struct Role {
     pub client: String,
     pub scope: String,
     pub actions: Vec<String>,
+    /// Taken away from `actions`.
+    #[serde(default)]
+    pub not_actions: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Lock {
-    pub scope: String,
-    pub level: LockLevel,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LockLevel {
-    CanNotDelete,
-    ReadOnly,
+impl Role {
+    fn allows(&self, client: &str, action: &str, scope: &str) -> bool {
+        let names = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, action));
+        self.client == client && is_within(scope, &self.scope) && names(&self.actions) && !names(&self.not_actions)
+    }
 }
 
 /// Without any role in the world everything is allowed.
@@ -35,37 +33,66 @@ pub(super) fn check_roles(
     who: &Identity,
     method: &str,
     path: &ArmPath,
+    body: &[u8],
 ) -> Result<(), ApiError> {
     let (Some(roles), Some(kind)) = (roles, path.action_type()) else {
         return Ok(());
     };
     let action = format!("{kind}/{}", verb(method));
     let scope = path.scope();
-    let allowed = roles.iter().any(|role| {
-        role.client == who.client
-            && is_within(&scope, &role.scope)
-            && role.actions.iter().any(|pattern| matches(pattern, &action))
-    });
-    if allowed { Ok(()) } else { Err(error::authorization_failed(&who.client, &who.object, &action, &scope)) }
+    let may = |action: &str, scope: &str| roles.iter().any(|role| role.allows(&who.client, action, scope));
+    if !may(&action, &scope) {
+        return Err(error::authorization_failed(&who.client, &who.object, &action, &scope));
+    }
+    if !matches!(method, "PUT" | "PATCH") {
+        return Ok(());
+    }
+    for linked in links(body, &scope) {
+        let join = format!("{}/join/action", type_of(&linked));
+        if !may(&join, &linked) {
+            let who = (who.client.as_str(), who.object.as_str());
+            return Err(error::linked_authorization_failed(who, &action, &scope, &join, &linked));
+        }
+    }
+    Ok(())
 }
 
-pub(super) fn check_locks(locks: &[Lock], method: &str, path: &ArmPath) -> Result<(), ApiError> {
-    let operation = verb(method);
-    let scope = path.scope();
-    let hit = locks.iter().find(|lock| {
-        let closed = match lock.level {
-            LockLevel::CanNotDelete => operation == "delete",
-            LockLevel::ReadOnly => operation != "read",
-        };
-        closed && is_within(&scope, &lock.scope)
-    });
-    match hit {
-        Some(lock) => Err(error::scope_locked(&scope, operation, &lock.scope)),
-        None => Ok(()),
+/// The ids of other resources that a body refers to.
+fn links(body: &[u8], scope: &str) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut found = vec![];
+    collect(&body["properties"], &mut found);
+    found.retain(|id| !is_within(id, scope));
+    found
+}
+
+fn collect(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let id = fields.get("id").and_then(Value::as_str);
+            found.extend(id.filter(|id| id.contains("/providers/")).map(str::to_owned));
+            for field in fields.values() {
+                collect(field, found);
+            }
+        }
+        Value::Array(elements) => {
+            for element in elements {
+                collect(element, found);
+            }
+        }
+        _ => {}
     }
 }
 
-fn verb(method: &str) -> &'static str {
+/// `Microsoft.Network/virtualNetworks/subnets`
+fn type_of(id: &str) -> String {
+    let (_, rest) = id.rsplit_once("/providers/").unwrap_or_default();
+    let segments: Vec<&str> = rest.split('/').collect();
+    let kinds = segments.iter().skip(1).step_by(2);
+    segments.first().into_iter().chain(kinds).copied().collect::<Vec<_>>().join("/")
+}
+
+pub(super) fn verb(method: &str) -> &'static str {
     match method {
         "GET" | "HEAD" => "read",
         "DELETE" => "delete",
@@ -74,7 +101,7 @@ fn verb(method: &str) -> &'static str {
 }
 
 /// Segment by segment and without case.
-fn is_within(id: &str, scope: &str) -> bool {
+pub(super) fn is_within(id: &str, scope: &str) -> bool {
     let (id, scope) = (id.to_ascii_lowercase(), scope.trim_end_matches('/').to_ascii_lowercase());
     id.strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -10,7 +10,7 @@ const NETWORK: &str = "microsoft.network";
 pub struct ResourceId {
     pub subscription: String,
     pub group: String,
-    /// `routeTables`, in ARM's spelling.
+    /// `routeTables` or `virtualNetworks`, in ARM's spelling.
     pub kind: &'static str,
     pub name: String,
 }
@@ -65,10 +65,12 @@ pub enum ArmPath {
     /// The status of a long operation.
     Operation {
         subscription: String,
+        location: String,
         id: String,
     },
     OperationResult {
         subscription: String,
+        location: String,
         id: String,
     },
     RouteTables {
@@ -78,6 +80,32 @@ pub enum ArmPath {
     RouteTable(ResourceId),
     Routes(ResourceId),
     Route(ResourceId, String),
+    VirtualNetworks {
+        subscription: String,
+        group: Option<String>,
+    },
+    VirtualNetwork(ResourceId),
+    Subnets(ResourceId),
+    Subnet(ResourceId, String),
+    /// Management locks at a scope, in the spelling of the path.
+    Locks {
+        subscription: String,
+        scope: String,
+    },
+    Lock {
+        subscription: String,
+        scope: String,
+        name: String,
+    },
+    /// The Service Tag Discovery API.
+    ServiceTags {
+        subscription: String,
+        location: String,
+    },
+    ServiceAliases {
+        subscription: String,
+        group: Option<String>,
+    },
     UnknownType {
         subscription: String,
         namespace: String,
@@ -100,6 +128,17 @@ impl ArmPath {
         if lower.iter().any(|segment| segment.is_empty()) {
             return Self::Unknown;
         }
+        if let ["subscriptions", _, .., "providers", "microsoft.authorization", "locks"] = lower.as_slice() {
+            let scope = format!("/{}", segments[..segments.len() - 3].join("/"));
+            return Self::Locks { subscription: at(1), scope };
+        }
+        if let ["subscriptions", _, .., "providers", "microsoft.authorization", "locks", _] = lower.as_slice() {
+            return Self::Lock {
+                subscription: at(1),
+                scope: format!("/{}", segments[..segments.len() - 4].join("/")),
+                name: at(segments.len() - 1),
+            };
+        }
         match lower.as_slice() {
             ["subscriptions"] => Self::Subscriptions,
             ["subscriptions", _] => Self::Subscription { subscription: at(1) },
@@ -120,7 +159,12 @@ impl ArmPath {
     pub fn subscription(&self) -> Option<&str> {
         match self {
             Self::Subscriptions | Self::Unknown => None,
-            Self::RouteTable(id) | Self::Routes(id) | Self::Route(id, _) => Some(&id.subscription),
+            Self::RouteTable(id)
+            | Self::Routes(id)
+            | Self::Route(id, _)
+            | Self::VirtualNetwork(id)
+            | Self::Subnets(id)
+            | Self::Subnet(id, _) => Some(&id.subscription),
             Self::Subscription { subscription }
             | Self::Locations { subscription }
             | Self::ResourceGroups { subscription }
@@ -130,6 +174,11 @@ impl ArmPath {
             | Self::Operation { subscription, .. }
             | Self::OperationResult { subscription, .. }
             | Self::RouteTables { subscription, .. }
+            | Self::VirtualNetworks { subscription, .. }
+            | Self::Locks { subscription, .. }
+            | Self::Lock { subscription, .. }
+            | Self::ServiceTags { subscription, .. }
+            | Self::ServiceAliases { subscription, .. }
             | Self::UnknownType { subscription, .. } => Some(subscription),
         }
     }
@@ -137,9 +186,13 @@ impl ArmPath {
     /// The id that roles and locks are compared with.
     pub fn scope(&self) -> String {
         match self {
-            Self::RouteTable(id) | Self::Routes(id) => id.to_string(),
+            Self::RouteTable(id) | Self::Routes(id) | Self::VirtualNetwork(id) | Self::Subnets(id) => id.to_string(),
+            Self::Subnet(id, subnet) => format!("{id}/subnets/{subnet}"),
+            Self::Locks { scope, .. } | Self::Lock { scope, .. } => scope.clone(),
             Self::Route(id, route) => format!("{id}/routes/{route}"),
-            Self::ResourceGroup { subscription, group } | Self::RouteTables { subscription, group: Some(group) } => {
+            Self::ResourceGroup { subscription, group }
+            | Self::RouteTables { subscription, group: Some(group) }
+            | Self::VirtualNetworks { subscription, group: Some(group) } => {
                 format!("/subscriptions/{subscription}/resourceGroups/{group}")
             }
             other => other.subscription().map_or_else(|| "/".to_owned(), |id| format!("/subscriptions/{id}")),
@@ -151,6 +204,10 @@ impl ArmPath {
         match self {
             Self::RouteTables { .. } | Self::RouteTable(_) => Some("Microsoft.Network/routeTables"),
             Self::Routes(_) | Self::Route(..) => Some("Microsoft.Network/routeTables/routes"),
+            Self::VirtualNetworks { .. } | Self::VirtualNetwork(_) => Some("Microsoft.Network/virtualNetworks"),
+            Self::Subnets(_) | Self::Subnet(..) => Some("Microsoft.Network/virtualNetworks/subnets"),
+            Self::Locks { .. } | Self::Lock { .. } => Some("Microsoft.Authorization/locks"),
+            Self::ServiceTags { .. } => Some("Microsoft.Network/locations/serviceTags"),
             Self::Usages { .. } => Some("Microsoft.Network/locations/usages"),
             Self::ResourceGroups { .. } | Self::ResourceGroup { .. } => {
                 Some("Microsoft.Resources/subscriptions/resourceGroups")
@@ -174,12 +231,24 @@ fn provider_path(
     if namespace != NETWORK {
         return unknown(subscription);
     }
-    let table = |subscription, group| ResourceId { subscription, group, kind: "routeTables", name: spelled[1].clone() };
+    let resource = |kind, subscription, group| ResourceId { subscription, group, kind, name: spelled[1].clone() };
+    let table = |subscription, group| resource("routeTables", subscription, group);
+    let network = |subscription, group| resource("virtualNetworks", subscription, group);
     match (rest, group) {
         (["locations", _, "usages"], None) => ArmPath::Usages { subscription, location: spelled[1].clone() },
-        (["locations", _, "operations", id], None) => ArmPath::Operation { subscription, id: (*id).to_owned() },
+        (["locations", _, "operations", id], None) => {
+            ArmPath::Operation { subscription, location: spelled[1].clone(), id: (*id).to_owned() }
+        }
         (["locations", _, "operationresults", id], None) => {
-            ArmPath::OperationResult { subscription, id: (*id).to_owned() }
+            ArmPath::OperationResult { subscription, location: spelled[1].clone(), id: (*id).to_owned() }
+        }
+        (["locations", _, "servicetags"], None) => ArmPath::ServiceTags { subscription, location: spelled[1].clone() },
+        (["locations", _, "availableservicealiases"], group) => ArmPath::ServiceAliases { subscription, group },
+        (["virtualnetworks"], group) => ArmPath::VirtualNetworks { subscription, group },
+        (["virtualnetworks", _], Some(group)) => ArmPath::VirtualNetwork(network(subscription, group)),
+        (["virtualnetworks", _, "subnets"], Some(group)) => ArmPath::Subnets(network(subscription, group)),
+        (["virtualnetworks", _, "subnets", _], Some(group)) => {
+            ArmPath::Subnet(network(subscription, group), spelled[3].clone())
         }
         (["routetables"], group) => ArmPath::RouteTables { subscription, group },
         (["routetables", _], Some(group)) => ArmPath::RouteTable(table(subscription, group)),

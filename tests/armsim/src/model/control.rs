@@ -4,18 +4,20 @@
 use super::{
     arm_id::ArmPath,
     error::{self, ApiError},
-    http::ApiResponse,
+    faults::Fate,
+    http::{ApiRequest, ApiResponse},
+    locks::LockBody,
     resource_group::GroupBody,
     route_request::{self, RouteBody, TableBody},
+    route_table::Shape,
     time::Time,
-    world::World,
+    virtual_network::{NetworkBody, SubnetBody},
+    world::{Call, World},
 };
 use serde_json::{Value, json};
 
 /// Under which name such changes stand in a history.
 const CLIENT: &str = "control";
-/// The newest shape of a resource.
-const API_VERSION: &str = "2025-05-01";
 
 impl World {
     /// Replaces or creates the resource that `resource.id` names, at once. A resource group that is missing is made.
@@ -46,13 +48,28 @@ impl World {
                 let body: RouteBody = route_request::read(body.as_bytes())?;
                 self.place_route(now, client, &id, &name, body)
             }
+            ArmPath::VirtualNetwork(id) => {
+                let body: NetworkBody = route_request::read(body.as_bytes())?;
+                self.place_network(&id, body)
+            }
+            ArmPath::Subnet(id, name) => {
+                let body: SubnetBody = route_request::read(body.as_bytes())?;
+                self.place_subnet(&id, &name, body)
+            }
+            ArmPath::Lock { scope, name, .. } => {
+                let body: LockBody = route_request::read(body.as_bytes())?;
+                self.set_lock(&scope, &name, body).map(|_| ())
+            }
             _ => Err(error::unknown_path(id)),
         }
     }
 
-    /// Removes a table or a route at once; whether there was one.
+    /// Removes a table, a route or a lock at once; whether there was one.
     pub fn delete_resource(&mut self, now: Time, id: &str) -> bool {
         self.advance(now);
+        if let ArmPath::Lock { scope, name, .. } = ArmPath::parse(id) {
+            return self.locks.remove(&scope, &name);
+        }
         match Self::table_id(id) {
             Some((id, route)) => self.displace(now, CLIENT, &id, route.as_deref()),
             None => false,
@@ -64,10 +81,23 @@ impl World {
         self.advance(now);
         match ArmPath::parse(id) {
             ArmPath::ResourceGroup { subscription, group } => self.get_group(&subscription, &group),
-            ArmPath::RouteTable(id) => Ok(ApiResponse::json(200, &self.table(&id)?.view(API_VERSION))),
+            ArmPath::RouteTable(id) => {
+                Ok(ApiResponse::json(200, &self.table(&id)?.view(Shape { peering_route: true })))
+            }
             ArmPath::Route(id, name) => self.get_route(&id, &name),
+            ArmPath::Lock { scope, name, .. } => self.get_lock(&scope, &name),
+            ArmPath::Subnet(id, name) => self.get_subnet(&id, &name),
             _ => Err(error::unknown_path(id)),
         }
+    }
+
+    /// Another client's write of a route table, which holds the table until the latencies are over.
+    pub fn begin_foreign_operation(&mut self, now: Time, path: &str, name: &str) {
+        let Some((id, _)) = Self::table_id(path) else { return };
+        let request = ApiRequest::new("PUT", path);
+        let call =
+            Call { now, request: &request, client: CLIENT.to_owned(), api_version: String::new(), fate: Fate::Normal };
+        self.hold_route_table(&call, &id, name);
     }
 
     /// For tests: a resource group, and its subscription.

@@ -115,6 +115,13 @@ impl DownloadPage {
         self.files.iter().filter(move |file| file.cloud == cloud)
     }
 
+    /// The document `lag` files before a cloud's current one, with its place in the order of publication; none: nothing.
+    pub(super) fn behind(&self, cloud: &str, lag: usize) -> (usize, Vec<u8>) {
+        let place = self.current.get(cloud).copied().unwrap_or(0).saturating_sub(lag);
+        let bytes = self.of(cloud).nth(place).and_then(|file| read(&file.path).ok());
+        (place, bytes.unwrap_or_default())
+    }
+
     /// The files that the page lists: an older one first, as the real page sometimes does.
     fn listed(&self, cloud: &str) -> Vec<&PublishedFile> {
         let index = self.current.get(cloud).copied().unwrap_or(0);

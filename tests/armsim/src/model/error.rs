@@ -1,26 +1,38 @@
-//! ARM's refusals: status, code and text as they were recorded or reported; codes and their origin: docs/facts.md,
-//! "Refusals". A text that is not known from a recording is marked `ASSUMPTION`. One constructor a refusal; nothing here
-//! decides when to refuse.
+//! ARM's refusals: status, code and text as they were recorded or reported (docs/facts.md, "Refusals"). A text that is
+//! not known from a recording is marked `ASSUMPTION`. One constructor a refusal; nothing here decides when to refuse.
 
 use super::{arm_id::ResourceId, http::ApiResponse, time::Time};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 #[derive(Clone, Debug)]
 pub struct ApiError {
     pub status: u16,
     body: Box<ErrorBody>,
-    /// Made by ARM's front end and not by the network provider.
-    from_gateway: bool,
+    source: Source,
     pub retry_after_seconds: Option<u64>,
     challenge: Option<String>,
+}
+
+/// Who refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Provider,
+    Gateway,
+    /// The front end says so in `x-ms-failure-cause`; recorded for its 404s.
+    GatewayMarked,
 }
 
 #[derive(Clone, Debug, Serialize)]
 struct ErrorBody {
     code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Vec<Detail>>,
+    #[serde(rename = "additionalInfo", skip_serializing_if = "Vec::is_empty")]
+    additional_info: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -36,13 +48,17 @@ struct Envelope<'a> {
 
 impl ApiError {
     fn new(status: u16, code: &str, message: String, details: Option<Vec<Detail>>) -> Self {
-        let body = Box::new(ErrorBody { code: code.to_owned(), message, details });
-        Self { status, body, from_gateway: false, retry_after_seconds: None, challenge: None }
+        let body =
+            Box::new(ErrorBody { code: code.to_owned(), target: None, message, details, additional_info: vec![] });
+        Self { status, body, source: Source::Provider, retry_after_seconds: None, challenge: None }
     }
 
     /// Refused by ARM's front end: no `details`.
     fn gateway(status: u16, code: &str, message: String) -> Self {
-        Self { from_gateway: status == 404, ..Self::new(status, code, message, None) }
+        Self {
+            source: if status == 404 { Source::GatewayMarked } else { Source::Gateway },
+            ..Self::new(status, code, message, None)
+        }
     }
 
     /// Refused by the network provider: `details`, empty or not.
@@ -55,13 +71,18 @@ impl ApiError {
         Self::new(status, code, message.to_owned(), Some(details))
     }
 
+    /// Made by the provider of the resource and not by ARM's front end.
+    pub fn is_of_provider(&self) -> bool {
+        self.source == Source::Provider
+    }
+
     pub fn code(&self) -> &str {
         &self.body.code
     }
 
     pub fn response(&self) -> ApiResponse {
         let mut response = ApiResponse::json(self.status, &Envelope { error: &self.body });
-        if self.from_gateway {
+        if self.source == Source::GatewayMarked {
             response.set_header("x-ms-failure-cause", "gateway");
         }
         if let Some(challenge) = &self.challenge {
@@ -78,6 +99,11 @@ pub(super) fn resource_not_found(id: &ResourceId) -> ApiError {
          please go to https://aka.ms/ARMResourceNotFoundFix"
     );
     ApiError::gateway(404, "ResourceNotFound", message)
+}
+
+/// ASSUMPTION: the code and the text; the refusal was not recorded.
+pub(super) fn lock_not_found(name: &str) -> ApiError {
+    ApiError::gateway(404, "LockNotFound", format!("The lock '{name}' could not be found."))
 }
 
 pub(super) fn child_not_found(id: &str) -> ApiError {
@@ -209,6 +235,21 @@ pub(super) fn etag_mismatch(given: &str, present: &str, id: &ResourceId) -> ApiE
     ApiError::with_detail(412, "PreconditionFailed", "Precondition failed.", detail)
 }
 
+pub(super) fn invalid_reference(referenced: &str, by: &str) -> ApiError {
+    let message = format!(
+        "Resource {referenced} referenced by resource {by} was not found. Please make sure that the referenced resource \
+         exists, and that both resources are in the same region."
+    );
+    ApiError::provider(400, "InvalidResourceReference", message)
+}
+
+/// ASSUMPTION: the text; the code and that a table in use cannot be deleted are known from the field.
+pub(super) fn table_in_use(table: &ResourceId, subnet: &str) -> ApiError {
+    let name = &table.name;
+    let message = format!("Route table {name} is in use and cannot be deleted. It is used by {subnet}.");
+    ApiError::provider(400, "InUseRouteTableCannotBeDeleted", message)
+}
+
 pub(super) fn route_conflict(one: &str, other: &str) -> ApiError {
     let message = format!("Route: {one} conflicts with Route: {other}. Routes cannot have the same AddressPrefix.");
     ApiError::provider(400, "RouteConflict", message)
@@ -258,6 +299,61 @@ pub(super) fn authorization_failed(client: &str, object: &str, action: &str, sco
          scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
     );
     ApiError::gateway(403, "AuthorizationFailed", message)
+}
+
+/// What is asked for is allowed, but not what it refers to.
+pub(super) fn linked_authorization_failed(
+    who: (&str, &str),
+    action: &str,
+    scope: &str,
+    join: &str,
+    linked: &str,
+) -> ApiError {
+    let (client, object) = who;
+    let message = format!(
+        "The client '{client}' with object id '{object}' has permission to perform action '{action}' on scope '{scope}'; \
+         however, it does not have permission to perform action '{join}' on the linked scope(s) '{linked}' or the linked \
+         scope(s) are invalid."
+    );
+    ApiError::gateway(403, "LinkedAuthorizationFailed", message)
+}
+
+/// ASSUMPTION: the definition's name and all of `info` but its fields; the frame is known from reports.
+pub(super) fn disallowed_by_policy(resource: &str, policy: &str, scope: &str) -> ApiError {
+    let assignment = format!("{scope}/providers/Microsoft.Authorization/policyAssignments/{policy}");
+    let definition = format!("/providers/Microsoft.Authorization/policyDefinitions/{policy}");
+    let identifiers = json!([{
+        "policyAssignment": {"name": policy, "id": assignment},
+        "policyDefinition": {"name": policy, "id": definition},
+    }]);
+    let message = format!("Resource '{resource}' was disallowed by policy. Policy identifiers: '{identifiers}'.");
+    let info = json!({"type": "PolicyViolation", "info": {
+        "policyDefinitionDisplayName": policy,
+        "policyDefinitionId": definition,
+        "policyDefinitionName": policy,
+        "policyDefinitionEffect": "deny",
+        "policyAssignmentId": assignment,
+        "policyAssignmentName": policy,
+        "policyAssignmentScope": scope,
+    }});
+    let mut error = ApiError::gateway(403, "RequestDisallowedByPolicy", message);
+    error.body.target = Some(resource.to_owned());
+    error.body.additional_info.push(info);
+    error
+}
+
+/// ASSUMPTION: the frame is that of the compute provider; the network provider's own text was never published.
+pub(super) fn provider_throttled(is_read: bool, location: &str, allowed: u64, measured: u64, seconds: u64) -> ApiError {
+    let group = if is_read { "NetworkRead" } else { "NetworkWrite" };
+    let detail = json!({
+        "operationGroup": group,
+        "location": location,
+        "allowedRequestCount": allowed,
+        "measuredRequestCount": measured,
+    });
+    let message = "The request is being throttled as the limit has been reached for operation type.";
+    let error = ApiError::with_detail(429, "TooManyRequests", message, ("TooManyRequests", detail.to_string()));
+    ApiError { retry_after_seconds: Some(seconds), ..error }
 }
 
 pub(super) fn subscription_throttled(kind: &str, subscription: &str, actor: &str, seconds: u64) -> ApiError {

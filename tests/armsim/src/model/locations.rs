@@ -15,44 +15,76 @@ pub struct Location {
     pub name: String,
     pub display_name: Option<String>,
     pub paired_region: Option<String>,
+    /// None for such as `global` and `europe`.
     #[serde(default = "default_geography")]
-    pub geography_group: String,
+    pub geography_group: Option<String>,
+    #[serde(default)]
+    pub regional_display_name: Option<String>,
+    /// `Physical` or `Logical`.
+    #[serde(default)]
+    pub region_type: Option<String>,
+    /// `Recommended` or `Other`.
+    #[serde(default)]
+    pub region_category: Option<String>,
+    /// Shown at newer api-versions only, as is `type`.
+    #[serde(default)]
+    pub geography: Option<String>,
+    #[serde(default)]
+    pub longitude: Option<String>,
+    #[serde(default)]
+    pub latitude: Option<String>,
+    #[serde(default)]
+    pub physical_location: Option<String>,
 }
 
-fn default_geography() -> String {
-    "US".to_owned()
+fn default_geography() -> Option<String> {
+    Some("US".to_owned())
 }
 
 #[derive(Serialize)]
-struct LocationList {
-    value: Vec<LocationView>,
+struct LocationList<'a> {
+    value: Vec<LocationView<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LocationView {
+struct LocationView<'a> {
     id: String,
-    name: String,
-    display_name: String,
-    regional_display_name: String,
-    metadata: Metadata,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    region_type: &'static str,
-    region_category: &'static str,
-    geography_group: String,
+    name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    paired_region: Option<[PairedRegion; 1]>,
+    r#type: Option<&'static str>,
+    display_name: &'a str,
+    regional_display_name: String,
+    metadata: Metadata<'a>,
 }
 
 #[derive(Serialize)]
-struct PairedRegion {
-    name: String,
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    region_type: &'a str,
+    region_category: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    geography: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    geography_group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    longitude: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latitude: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    physical_location: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paired_region: Option<[PairedRegion<'a>; 1]>,
+}
+
+#[derive(Serialize)]
+struct PairedRegion<'a> {
+    name: &'a str,
     id: String,
 }
+
+/// ASSUMPTION: the first api-version whose locations have a type and a geography; 2019-11-01 has none.
+const SHOWS_TYPE: &str = "2022-12-01";
 
 /// ARM takes `East US 2` for `eastus2`.
 pub(super) fn normalised(location: &str) -> String {
@@ -66,33 +98,57 @@ pub(super) fn built_in() -> Vec<Location> {
             name: region.name(),
             display_name: Some(region.display_name.to_owned()),
             paired_region: region.pair.map(str::to_owned),
-            geography_group: region.geography.to_owned(),
+            geography_group: Some(region.geography.to_owned()),
+            regional_display_name: None,
+            region_type: None,
+            region_category: None,
+            geography: None,
+            longitude: None,
+            latitude: None,
+            physical_location: None,
         })
         .collect()
 }
 
-impl World {
-    pub(super) fn list_locations(&self, subscription: &str) -> ApiResponse {
-        let id = |name: &str| format!("/subscriptions/{subscription}/locations/{name}");
-        let view = |location: &Location| {
-            let Location { name, display_name, paired_region, geography_group } = location;
-            let display_name = display_name.clone().unwrap_or_else(|| name.clone());
-            LocationView {
-                id: id(name),
-                name: name.clone(),
-                regional_display_name: format!("({geography_group}) {display_name}"),
-                display_name,
-                metadata: Metadata {
-                    region_type: "Physical",
-                    region_category: "Recommended",
-                    geography_group: geography_group.clone(),
-                    paired_region: paired_region
-                        .as_ref()
-                        .map(|pair| [PairedRegion { name: pair.clone(), id: id(pair) }]),
-                },
-            }
+impl Location {
+    fn view(&self, api_version: &str, id: &dyn Fn(&str) -> String) -> LocationView<'_> {
+        let is_new = api_version >= SHOWS_TYPE;
+        let display_name = self.display_name.as_deref().unwrap_or(&self.name);
+        let regional_display_name = match (&self.regional_display_name, &self.geography_group) {
+            (Some(given), _) => given.clone(),
+            (None, Some(group)) => format!("({group}) {display_name}"),
+            (None, None) => display_name.to_owned(),
         };
-        ApiResponse::json(200, &LocationList { value: self.locations.iter().map(view).collect() })
+        LocationView {
+            id: id(&self.name),
+            name: &self.name,
+            r#type: is_new.then_some("Region"),
+            display_name,
+            regional_display_name,
+            metadata: Metadata {
+                region_type: self.region_type.as_deref().unwrap_or("Physical"),
+                region_category: self.region_category.as_deref().unwrap_or("Recommended"),
+                geography: self.geography.as_deref().filter(|_| is_new),
+                geography_group: self.geography_group.as_deref(),
+                longitude: self.longitude.as_deref(),
+                latitude: self.latitude.as_deref(),
+                physical_location: self.physical_location.as_deref(),
+                paired_region: self.paired_region.as_ref().map(|pair| [PairedRegion { name: pair, id: id(pair) }]),
+            },
+        }
+    }
+}
+
+impl World {
+    pub(super) fn list_locations(&self, subscription: &str, api_version: &str) -> ApiResponse {
+        let id = |name: &str| format!("/subscriptions/{subscription}/locations/{name}");
+        let value = self.locations.iter().map(|location| location.view(api_version, &id)).collect();
+        ApiResponse::json(200, &LocationList { value })
+    }
+
+    /// The locations that there are, in place of the built-in or the world file's.
+    pub fn set_locations(&mut self, locations: Vec<Location>) {
+        self.locations = locations;
     }
 
     /// A location of any cloud is taken: the simulator stands for each of them.

@@ -9,6 +9,7 @@ use super::{
     http::{ApiRequest, ApiResponse},
     route_table::Change,
     time::Time,
+    virtual_network::NetworkChange,
     world::{Call, World},
 };
 use serde::Serialize;
@@ -29,6 +30,7 @@ pub(super) enum Work {
     /// Accepted although nothing was to be done.
     Nothing,
     RouteTable(ResourceId, Change),
+    Network(ResourceId, NetworkChange),
     DeleteGroup(String),
 }
 
@@ -51,6 +53,8 @@ pub(super) struct Operation {
     fate: Fate,
     work: Work,
     outcome: Outcome,
+    /// Its status says `InProgress` until then, although what it does to the resource may be done.
+    told: Time,
 }
 
 /// Where the status of an operation is asked for.
@@ -99,6 +103,12 @@ struct Failure<'a> {
     details: [(); 0],
 }
 
+impl Operation {
+    fn shown(&self, now: Time) -> &Outcome {
+        if now < self.told { &Outcome::Running } else { &self.outcome }
+    }
+}
+
 impl World {
     /// Accepts a write; the answer is the id of the operation.
     pub(super) fn accept(&mut self, call: &Call<'_>, accept: Accept) -> String {
@@ -120,6 +130,7 @@ impl World {
             fate: call.fate.clone(),
             work: accept.work,
             outcome: if done { Outcome::Succeeded } else { Outcome::Running },
+            told: call.now,
         };
         if !done {
             self.operations.accepted += 1;
@@ -128,6 +139,22 @@ impl World {
         }
         self.operations.all.insert(id.to_ascii_lowercase(), operation);
         id
+    }
+
+    /// Sets when a running operation ends, and how long after that its status still says `InProgress`; whether there
+    /// is one. For who knows better than the latencies, such as a replayed recording.
+    pub fn end_operation(&mut self, id: &str, ends: Time, told: Time) -> bool {
+        let id = id.to_ascii_lowercase();
+        let Some(operation) = self.operations.all.get_mut(&id) else {
+            return false;
+        };
+        operation.told = told;
+        let due = self.operations.due.iter().find(|(_, due)| due.eq_ignore_ascii_case(&id));
+        if let Some((key, due)) = due.map(|(key, due)| (*key, due.clone())) {
+            self.operations.due.remove(&key);
+            self.operations.due.insert((ends, key.1), due);
+        }
+        true
     }
 
     /// Finishes what is due by `now`, each at its own time.
@@ -161,6 +188,7 @@ impl World {
         match work {
             Work::Nothing => {}
             Work::RouteTable(table, change) => self.finish_route_table(now, &client, id, &table, change, succeeded),
+            Work::Network(network, change) => self.finish_network(&network, &change, succeeded),
             Work::DeleteGroup(key) => self.finish_group_deletion(now, &client, &key, succeeded),
         }
     }
@@ -195,6 +223,9 @@ impl World {
             }
             Place::Arm => format!("/subscriptions/{subscription}/{kind}/{id}"),
         };
+        if !self.settings.behaviour.signed_operation_urls {
+            return format!("{path}?api-version={api_version}");
+        }
         let start = format!("{path}?api-version={api_version}&t={}", accepted.ticks());
         let certificate = &self.certificate;
         let signature = encoding::signature(self.key, &start, SIGNATURE_LENGTH);
@@ -213,12 +244,12 @@ impl World {
         Ok(operation)
     }
 
-    pub(super) fn operation_status(&self, request: &ApiRequest, id: &str) -> Result<ApiResponse, ApiError> {
-        let operation = self.presented(request, id, "operations")?;
-        Ok(match &operation.outcome {
+    pub(super) fn operation_status(&self, call: &Call<'_>, id: &str) -> Result<ApiResponse, ApiError> {
+        let operation = self.presented(call.request, id, "operations")?;
+        Ok(match operation.shown(call.now) {
             Outcome::Running => {
                 let mut response = ApiResponse::json(200, &Status { status: "InProgress", error: None });
-                self.set_retry_after(&mut response, 2);
+                self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
                 response
             }
             Outcome::Succeeded => ApiResponse::json(200, &Status { status: "Succeeded", error: None }),
@@ -230,11 +261,14 @@ impl World {
     }
 
     /// ASSUMPTION: a failed operation is told here as it is at the status URL; only successes were recorded.
-    pub(super) fn operation_result(&self, request: &ApiRequest, id: &str) -> Result<ApiResponse, ApiError> {
-        let operation = self.presented(request, id, "operationResults")?;
-        let mut response = match &operation.outcome {
+    pub(super) fn operation_result(&self, call: &Call<'_>, id: &str) -> Result<ApiResponse, ApiError> {
+        let operation = self.presented(call.request, id, "operationResults")?;
+        let mut response = match operation.shown(call.now) {
             Outcome::Running => ApiResponse::empty(202),
-            Outcome::Succeeded => ApiResponse::empty(204),
+            // Recorded with a content type, although there is no content.
+            Outcome::Succeeded => {
+                ApiResponse::empty(204).with_header("content-type", "application/json; charset=utf-8")
+            }
             Outcome::Failed { code, message } => {
                 let error = Some(Failure { code, message, details: [] });
                 return Ok(ApiResponse::json(200, &Status { status: "Failed", error }));
@@ -242,16 +276,16 @@ impl World {
         };
         self.tell_operation(&mut response, id, true);
         if response.status == 202 {
-            self.set_retry_after(&mut response, 2);
+            self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
         }
         Ok(response)
     }
 
     /// The status of a resource group's deletion: 202 until it is gone, then 200.
-    pub(super) fn job_status(&self, request: &ApiRequest) -> Result<ApiResponse, ApiError> {
-        let id = request.path().rsplit('/').next().unwrap_or_default();
-        let operation = self.presented(request, id, "operationresults")?;
-        if !matches!(operation.outcome, Outcome::Running) {
+    pub(super) fn job_status(&self, call: &Call<'_>) -> Result<ApiResponse, ApiError> {
+        let id = call.request.path().rsplit('/').next().unwrap_or_default();
+        let operation = self.presented(call.request, id, "operationresults")?;
+        if !matches!(operation.shown(call.now), Outcome::Running) {
             return Ok(ApiResponse::empty(200));
         }
         let mut response = ApiResponse::empty(202);

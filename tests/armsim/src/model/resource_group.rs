@@ -165,6 +165,8 @@ impl World {
             return;
         }
         self.groups.remove(key);
+        self.remove_networks_of(key);
+        self.locks.remove_within(key);
         let inside: Vec<_> = self
             .route_tables
             .values()

@@ -6,8 +6,14 @@ use serde::Serialize;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// The first api-version whose tables show `disablePeeringRoute`. ASSUMPTION: so do all later ones (recorded for 2025-03-01
-/// in 2026; an older recording of 2025-05-01 does not have it yet).
-const SHOWS_PEERING_ROUTE: &str = "2025-03-01";
+/// in 2026; an older recording of 2025-05-01 does not have it yet, see `Behaviour`).
+pub(super) const SHOWS_PEERING_ROUTE: &str = "2025-03-01";
+
+/// Which of the properties that came later are shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) peering_route: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProvisioningState {
@@ -169,8 +175,7 @@ struct RoutePropertiesView<'a> {
 }
 
 impl RouteTable {
-    pub(super) fn view<'a>(&'a self, api_version: &str) -> impl Serialize + use<'a> {
-        let shows_peering_route = api_version >= SHOWS_PEERING_ROUTE;
+    pub(super) fn view(&self, shape: Shape) -> impl Serialize + use<'_> {
         TableView {
             name: &self.id.name,
             id: self.id.to_string(),
@@ -182,7 +187,7 @@ impl RouteTable {
                 provisioning_state: self.state.to_string(),
                 resource_guid: &self.resource_guid,
                 disable_bgp_route_propagation: self.disable_bgp_route_propagation,
-                disable_peering_route: shows_peering_route.then_some(self.disable_peering_route.as_str()),
+                disable_peering_route: shape.peering_route.then_some(self.disable_peering_route.as_str()),
                 routes: self.routes.iter().map(|route| self.route_view(route)).collect(),
                 subnets: self.subnets.iter().map(|id| SubnetView { id }).collect(),
             },

@@ -8,7 +8,7 @@ use super::{
     locations::normalised,
     operation::{Accept, Place, Work},
     route_request::{self, Prefix, RouteBody, TableBody},
-    route_table::{Change, List, ProvisioningState, Route, RouteTable},
+    route_table::{Change, List, ProvisioningState, Route, RouteTable, SHOWS_PEERING_ROUTE, Shape},
     settings::Span,
     time::Time,
     world::{Call, World},
@@ -24,9 +24,17 @@ impl World {
         self.route_tables.get(&id.key()).ok_or_else(|| error::resource_not_found(id))
     }
 
+    fn table_shape(&self, call: &Call<'_>) -> Shape {
+        Shape {
+            peering_route: self.settings.behaviour.disable_peering_route
+                && call.api_version.as_str() >= SHOWS_PEERING_ROUTE,
+        }
+    }
+
     pub(super) fn get_route_table(&self, call: &Call<'_>, id: &ResourceId) -> Result<ApiResponse, ApiError> {
         let table = self.table(id)?;
-        Ok(ApiResponse::json(200, &table.view(&call.api_version)).with_header("etag", format!("W/\"{}\"", table.etag)))
+        Ok(ApiResponse::json(200, &table.view(self.table_shape(call)))
+            .with_header("etag", format!("W/\"{}\"", table.etag)))
     }
 
     pub(super) fn list_route_tables(
@@ -43,7 +51,7 @@ impl World {
                 && group.is_none_or(|group| table.id.group.eq_ignore_ascii_case(group))
         };
         let tables = self.route_tables.values().filter(is_listed);
-        Ok(ApiResponse::json(200, &List { value: tables.map(|table| table.view(&call.api_version)).collect() }))
+        Ok(ApiResponse::json(200, &List { value: tables.map(|table| table.view(self.table_shape(call))).collect() }))
     }
 
     pub(super) fn list_routes(&self, id: &ResourceId) -> Result<ApiResponse, ApiError> {
@@ -136,9 +144,9 @@ impl World {
         self.history.record(call.now, &call.client, &id, &wanted.routes);
         self.route_tables.insert(id.key(), wanted);
         let operation = self.begin(call, &id, Change::PutTable { previous: present.map(Box::new) });
-        let mut response = ApiResponse::json(status, &self.table(&id)?.view(&call.api_version));
+        let mut response = ApiResponse::json(status, &self.table(&id)?.view(self.table_shape(call)));
         self.tell_operation(&mut response, &operation, false);
-        self.set_retry_after(&mut response, 2);
+        self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
         Ok(response)
     }
 
@@ -151,12 +159,13 @@ impl World {
     ) -> ApiResponse {
         let etag = self.random.uuid();
         let operation = self.accept_nothing(call, id, "PutRouteTableOperation");
+        let shape = self.table_shape(call);
         let table = self.route_tables.get_mut(&id.key()).expect("the caller found the table");
         if table.tags != tags {
             table.tags = tags;
             table.etag = etag;
         }
-        let mut response = ApiResponse::json(200, &table.view(&call.api_version));
+        let mut response = ApiResponse::json(200, &table.view(shape));
         self.tell_operation(&mut response, &operation, false);
         response
     }
@@ -167,7 +176,10 @@ impl World {
             return Ok(ApiResponse::empty(204));
         };
         check_if_match(call, id, Some(present))?;
-        self.check_idle(self.route_tables.get(&id.key()))?;
+        self.check_idle(Some(present))?;
+        if let Some(subnet) = present.subnets.first() {
+            return Err(error::table_in_use(id, subnet));
+        }
         let etag = self.random.uuid();
         let table = self.route_tables.get_mut(&id.key()).expect("found above");
         table.state = ProvisioningState::Deleting;
@@ -206,7 +218,7 @@ impl World {
         let route = table.route(&spelled).expect("written above");
         let mut response = ApiResponse::json(status, &table.route_view(route));
         self.tell_operation(&mut response, &operation, false);
-        self.set_retry_after(&mut response, 2);
+        self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
         Ok(response)
     }
 
@@ -230,7 +242,7 @@ impl World {
     fn accepted_deletion(&self, operation: &str) -> ApiResponse {
         let mut response = ApiResponse::empty(202);
         self.tell_operation(&mut response, operation, true);
-        self.set_retry_after(&mut response, 2);
+        self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
         response
     }
 
@@ -256,6 +268,22 @@ impl World {
             table.operation = Some(operation.clone());
         }
         operation
+    }
+
+    /// Nothing changes but the etag, and nobody else can write until the operation is over.
+    pub(super) fn hold_route_table(&mut self, call: &Call<'_>, id: &ResourceId, name: &str) {
+        let Some(previous) = self.route_tables.get(&id.key()).filter(|table| table.operation.is_none()) else {
+            return;
+        };
+        let change = Change::PutTable { previous: Some(Box::new(previous.clone())) };
+        let known =
+            ["PutRouteOperation", "DeleteRouteOperation", "PutRouteTableOperation", "DeleteRouteTableOperation"];
+        let name = known.into_iter().find(|known| *known == name).unwrap_or("PutRouteTableOperation");
+        let takes = self.settings.latencies.route;
+        let operation = self.accept_work(call, id, name, takes, Work::RouteTable(id.clone(), change));
+        if let Some(table) = self.route_tables.get_mut(&id.key()) {
+            table.operation = Some(operation);
+        }
     }
 
     fn accept_nothing(&mut self, call: &Call<'_>, id: &ResourceId, name: &'static str) -> String {
@@ -313,14 +341,18 @@ impl World {
     }
 
     fn check_idle(&self, table: Option<&RouteTable>) -> Result<(), ApiError> {
-        let Some((table, operation)) = table.and_then(|table| Some((table, table.operation.as_ref()?))) else {
-            return Ok(());
-        };
-        let name = self.operations.get(operation).map(|running| running.name).unwrap_or_default();
+        match table.and_then(|table| Some((table, table.operation.as_ref()?))) {
+            Some((table, operation)) => Err(self.locked_by(operation, &table.id)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn locked_by(&self, operation: &str, id: &ResourceId) -> ApiError {
+        let name = self.operations.get(&operation.to_ascii_lowercase()).map(|running| running.name).unwrap_or_default();
         // Drawn from the operation and not from the sequence, so that a refusal does not disturb what follows.
         let (first, last) = self.settings.limits.lock_retry_after;
         let seconds = self.drawn(operation, self.log.len(), first, last);
-        Err(error::locked_by_operation(name, operation, &table.id, seconds))
+        error::locked_by_operation(name, operation, id, seconds)
     }
 
     fn check_limits(&self, routes: &[Arc<Route>]) -> Result<(), ApiError> {

@@ -10,7 +10,11 @@ pub struct Settings {
     pub limits: Limits,
     /// Quota names with the limit that the usages API says and the network provider keeps to.
     pub usages: BTreeMap<String, u64>,
+    /// How many of a quota are in use, where the simulator does not count them itself.
+    pub usage_counts: BTreeMap<String, i64>,
     pub page_style: PageStyle,
+    pub behaviour: Behaviour,
+    pub discovery: Discovery,
 }
 
 impl Settings {
@@ -31,6 +35,41 @@ fn merge(into: &mut serde_json::Value, change: &serde_json::Value) {
         }
         (into, change) => *into = change.clone(),
     }
+}
+
+/// What ARM does differently at different times; the defaults are those of 2026.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Behaviour {
+    /// Operation URLs carry a signature of 4.8 kB (since 2023).
+    pub signed_operation_urls: bool,
+    /// Route tables show `disablePeeringRoute` at api-versions from 2025-03-01 on (since 2026).
+    pub disable_peering_route: bool,
+    /// Refusals of a provider carry `x-ms-failure-cause: service` (since 2026).
+    pub provider_failure_cause: bool,
+    /// The seconds that a client is told to wait before it asks for the status of a write of a network resource.
+    pub operation_retry_after: u64,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            signed_operation_urls: true,
+            disable_peering_route: true,
+            provider_failure_cause: true,
+            operation_retry_after: 2,
+        }
+    }
+}
+
+/// How the Service Tag Discovery API differs from the weekly documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Discovery {
+    /// How many documents it is behind the published one.
+    pub lag: usize,
+    /// It answers 200 with no tags at all, as it did to real clients.
+    pub empty: bool,
 }
 
 /// How long things take, before the time scale is applied.
@@ -67,6 +106,38 @@ pub struct Limits {
     pub routes_with_service_tag_per_route_table: Option<u64>,
     /// First and last of the seconds that a refusal for another operation asks to wait.
     pub lock_retry_after: (u64, u64),
+    /// Whether the buckets and the provider's count below refuse requests; headers tell what is left in any case.
+    pub enforce: bool,
+    /// ARM's buckets of one principal in one region.
+    pub reads: Bucket,
+    pub writes: Bucket,
+    pub deletes: Bucket,
+    /// How much more all principals of a subscription have together.
+    pub global_factor: u64,
+    pub provider: ProviderLimits,
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bucket {
+    pub size: u64,
+    pub per_second: u64,
+}
+
+/// What the network provider takes in one window, per subscription and location; deletions count as writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ProviderLimits {
+    pub reads: u64,
+    pub writes: u64,
+    pub window: Span,
+}
+
+impl Default for ProviderLimits {
+    fn default() -> Self {
+        Self { reads: 10_000, writes: 1_000, window: Span::from_secs(300) }
+    }
 }
 
 impl Default for Limits {
@@ -76,6 +147,12 @@ impl Default for Limits {
             routes_per_route_table: None,
             routes_with_service_tag_per_route_table: None,
             lock_retry_after: (11, 14),
+            enforce: false,
+            reads: Bucket { size: 250, per_second: 25 },
+            writes: Bucket { size: 200, per_second: 10 },
+            deletes: Bucket { size: 200, per_second: 10 },
+            global_factor: 15,
+            provider: ProviderLimits::default(),
         }
     }
 }

@@ -1,39 +1,18 @@
 //! The headers that every answer of ARM has, and how waiting times are told. Adds headers only.
 
-use super::{http::ApiResponse, time::Time, world::World};
-use std::{collections::BTreeMap, time::Duration};
-
-/// What the global buckets of a subscription hold, as seen in 2025 and 2026.
-const READS: u64 = 16_500;
-const WRITES: u64 = 12_000;
-/// ASSUMPTION: how fast they fill; 15 times what a principal's bucket gets, raised as the sizes were.
-const READS_A_SECOND: u64 = 1_650;
-const WRITES_A_SECOND: u64 = 600;
-
-/// What is left of a subscription's requests. Counts and tells; nothing is refused yet.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Buckets(BTreeMap<(String, &'static str), (u64, Time)>);
-
-impl Buckets {
-    fn take(&mut self, now: Time, subscription: &str, kind: &'static str) -> u64 {
-        let (size, rate) = if kind == "reads" { (READS, READS_A_SECOND) } else { (WRITES, WRITES_A_SECOND) };
-        let (left, since) = self.0.entry((subscription.to_ascii_lowercase(), kind)).or_insert((size, now));
-        let elapsed = now.millis().saturating_sub(since.millis());
-        let filled = (*left + elapsed * rate / 1000).min(size);
-        if filled > *left {
-            *since = now;
-        }
-        *left = filled.saturating_sub(1);
-        *left
-    }
-}
+use super::{
+    http::ApiResponse,
+    throttle::{Kind, Left},
+    time::Time,
+    world::World,
+};
+use std::time::Duration;
 
 impl World {
     pub(super) fn add_standard_headers(
         &mut self,
         now: Time,
-        method: &str,
-        subscription: Option<&str>,
+        left: Option<(Kind, Left)>,
         correlation: &str,
         response: &mut ApiResponse,
     ) {
@@ -54,14 +33,13 @@ impl World {
             }
         }
         // Requests that the front end refuses do not count.
-        if let (Some(subscription), None) = (subscription, response.header("x-ms-failure-cause")) {
-            let kind = match method {
-                "GET" | "HEAD" => "reads",
-                "DELETE" => "deletes",
-                _ => "writes",
-            };
-            let left = self.buckets.take(now, subscription, kind);
-            response.set_header(&format!("x-ms-ratelimit-remaining-subscription-global-{kind}"), left.to_string());
+        if let Some((kind, left)) = left.filter(|_| response.header("x-ms-failure-cause") != Some("gateway")) {
+            let kind = kind.name();
+            response
+                .set_header(&format!("x-ms-ratelimit-remaining-subscription-global-{kind}s"), left.global.to_string());
+            if let Some(principal) = left.principal {
+                response.set_header(&format!("x-ms-ratelimit-remaining-subscription-{kind}s"), principal.to_string());
+            }
         }
     }
 

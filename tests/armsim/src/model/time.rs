@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Time(u64);
 
 impl Time {
-    pub fn from_millis(millis: u64) -> Self {
+    pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 

@@ -2,8 +2,9 @@
 //! resource, headers, log. What one kind of resource does is in its own file.
 
 use super::{
-    access::{self, Lock, Role},
+    access::{self, Role},
     arm_id::{ArmPath, ResourceId},
+    discovery::DiscoveryDocument,
     download_page::DownloadPage,
     encoding,
     error::{self, ApiError},
@@ -11,17 +12,24 @@ use super::{
     history::{History, HistoryState},
     http::{ApiRequest, ApiResponse, Delivery},
     locations::{self, Location},
+    locks::Locks,
     log::{LogEntry, Server},
     operation::{self, Operations},
+    policy::{self, Policy},
     random::Random,
     resource_group::ResourceGroup,
     route_table::RouteTable,
     settings::Settings,
-    standard_headers::Buckets,
+    throttle::{Asked, Kind, Left, Throttle},
     time::Time,
     token::{Credentials, Identity},
+    usages::{self, Quota},
+    virtual_network::VirtualNetwork,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Where the servers are reached, for the URLs that answers contain; without a trailing slash.
 #[derive(Clone, Debug)]
@@ -44,6 +52,9 @@ impl Default for BaseUrls {
 #[derive(Clone, Debug)]
 pub struct World {
     pub(super) route_tables: BTreeMap<String, RouteTable>,
+    pub(super) networks: BTreeMap<String, VirtualNetwork>,
+    /// Keys of the networks that are or were there.
+    pub(super) known_networks: BTreeSet<String>,
     pub(super) groups: BTreeMap<String, ResourceGroup>,
     pub(super) subscriptions: Vec<String>,
     pub(super) operations: Operations,
@@ -53,11 +64,16 @@ pub struct World {
     pub(super) settings: Settings,
     pub(super) locations: Vec<Location>,
     pub(super) roles: Option<Vec<Role>>,
-    pub(super) locks: Vec<Lock>,
+    pub(super) locks: Locks,
     pub(super) credentials: Vec<Credentials>,
     pub(super) download_page: DownloadPage,
+    pub(super) discovery: Option<DiscoveryDocument>,
+    pub(super) quotas: Vec<Quota>,
     pub(super) endpoints: BaseUrls,
-    pub(super) buckets: Buckets,
+    pub(super) policies: Vec<Policy>,
+    pub(super) throttle: Throttle,
+    /// What the headers of the current answer say.
+    pub(super) remaining: Option<(Kind, Left)>,
     pub(super) random: Random,
     /// What signs tokens and operation URLs.
     pub(super) key: u64,
@@ -69,6 +85,8 @@ impl Default for World {
     fn default() -> Self {
         Self {
             route_tables: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            known_networks: BTreeSet::new(),
             groups: BTreeMap::new(),
             subscriptions: vec!["00000000-0000-0000-0000-000000000000".to_owned()],
             operations: Operations::default(),
@@ -78,11 +96,15 @@ impl Default for World {
             settings: Settings::default(),
             locations: locations::built_in(),
             roles: None,
-            locks: vec![],
+            locks: Locks::default(),
             credentials: vec![Credentials::default()],
             download_page: DownloadPage::default(),
+            discovery: None,
+            quotas: usages::built_in(),
             endpoints: BaseUrls::default(),
-            buckets: Buckets::default(),
+            policies: vec![],
+            throttle: Throttle::default(),
+            remaining: None,
             random: Random::new(0),
             key: 0,
             certificate: String::new(),
@@ -184,10 +206,12 @@ impl World {
         } else {
             let fate = effect.as_ref().map(Effect::fate).unwrap_or_default();
             let call = Call { now, request, client: client.clone(), api_version: String::new(), fate };
-            self.answer(call, identity, &path).unwrap_or_else(|error| self.refusal(&error))
+            self.count(now, &path, request, identity.as_ref().ok())
+                .and_then(|()| self.answer(call, identity, &path))
+                .unwrap_or_else(|error| self.refusal(&error))
         };
-        let subscription = path.subscription().filter(|id| self.require_subscription(id).is_ok());
-        self.add_standard_headers(now, &request.method, subscription, &correlation, &mut response);
+        let left = self.remaining.take();
+        self.add_standard_headers(now, left, &correlation, &mut response);
         self.deliver(&mut response, effect.as_ref());
         self.write_log(now, Server::Arm, client, request, &response, correlation);
         response
@@ -239,16 +263,40 @@ impl World {
             self.require_subscription(subscription)?;
         }
         let method = call.request.method.as_str();
-        access::check_roles(self.roles.as_deref(), &identity, method, path)?;
-        access::check_locks(&self.locks, method, path)?;
+        access::check_roles(self.roles.as_deref(), &identity, method, path, &call.request.body)?;
+        self.locks.check(method, path)?;
+        policy::check(&self.policies, method, path, &call.request.body)?;
         match (method, path) {
             ("GET", ArmPath::Subscriptions) => Ok(self.list_subscriptions()),
             ("GET", ArmPath::Subscription { subscription }) => self.get_subscription(subscription),
-            ("GET", ArmPath::Locations { subscription }) => Ok(self.list_locations(subscription)),
+            ("GET", ArmPath::Locations { subscription }) => Ok(self.list_locations(subscription, &call.api_version)),
             ("GET", ArmPath::Usages { subscription, location }) => Ok(self.list_usages(subscription, location)),
-            ("GET", ArmPath::Operation { id, .. }) => self.operation_status(call.request, id),
-            ("GET", ArmPath::OperationResult { id, .. }) => self.operation_result(call.request, id),
-            ("GET", ArmPath::Job { .. }) => self.job_status(call.request),
+            ("GET", ArmPath::Operation { id, .. }) => self.operation_status(&call, id),
+            ("GET", ArmPath::OperationResult { id, .. }) => self.operation_result(&call, id),
+            ("GET", ArmPath::Job { .. }) => self.job_status(&call),
+            ("GET", ArmPath::Locks { scope, .. }) => Ok(self.list_locks(scope)),
+            ("GET", ArmPath::Lock { scope, name, .. }) => self.get_lock(scope, name),
+            ("PUT", ArmPath::Lock { scope, name, .. }) => self.put_lock(&call, scope, name),
+            ("DELETE", ArmPath::Lock { scope, name, .. }) => Ok(self.delete_lock(scope, name)),
+            ("GET", ArmPath::ServiceTags { subscription, location }) => {
+                Ok(self.list_service_tags(subscription, location))
+            }
+            ("GET", ArmPath::ServiceAliases { subscription, group }) => {
+                self.list_service_aliases(subscription, group.as_deref())
+            }
+            ("GET", ArmPath::VirtualNetworks { subscription, group }) => {
+                self.list_networks(&call, subscription, group.as_deref())
+            }
+            ("GET", ArmPath::VirtualNetwork(id)) => self.get_network(&call, id),
+            ("PUT", ArmPath::VirtualNetwork(id)) => self.put_network(&call, id),
+            ("DELETE", ArmPath::VirtualNetwork(id)) => self.delete_network(&call, id),
+            ("GET", ArmPath::Subnets(id)) => self.list_subnets(id),
+            ("GET", ArmPath::Subnet(id, name)) => self.get_subnet(id, name),
+            ("PUT", ArmPath::Subnet(id, name)) => self.put_subnet(&call, id, name),
+            ("DELETE", ArmPath::Subnet(id, name)) => self.delete_subnet(&call, id, name),
+            ("HEAD", ArmPath::ResourceGroup { subscription, group }) => {
+                self.require_group(subscription, group).map(|_| ApiResponse::empty(204))
+            }
             ("GET", ArmPath::ResourceGroups { subscription }) => Ok(self.list_groups(subscription)),
             ("GET", ArmPath::ResourceGroup { subscription, group }) => self.get_group(subscription, group),
             ("PUT", ArmPath::ResourceGroup { subscription, group }) => self.put_group(&call, subscription, group),
@@ -272,8 +320,62 @@ impl World {
         }
     }
 
+    /// Counts a request of a known client against the limits. ASSUMPTION: one of an unknown client does not count.
+    fn count(
+        &mut self,
+        now: Time,
+        path: &ArmPath,
+        request: &ApiRequest,
+        who: Option<&Identity>,
+    ) -> Result<(), ApiError> {
+        let subscription = path.subscription().filter(|id| self.require_subscription(id).is_ok());
+        let (Some(subscription), Some(who)) = (subscription, who) else {
+            return Ok(());
+        };
+        // A client reaches ARM in the region next to it; the simulator believes what it says.
+        let region = request.header("x-armsim-region").unwrap_or("nearest");
+        let location = self.location_of(path);
+        let asked = Asked {
+            now,
+            subscription,
+            principal: &format!("{}@{region}", who.client),
+            kind: Kind::of(&request.method),
+            location: location.as_deref(),
+            time_scale: self.time_scale,
+        };
+        let limits = &self.settings.limits;
+        let taken = self.throttle.take(limits, &asked);
+        let left = match &taken {
+            Ok(left) => *left,
+            Err(_) => self.throttle.left(limits, &asked),
+        };
+        self.remaining = Some((asked.kind, left));
+        taken.map(|_| ())
+    }
+
+    /// Where the network provider handles a request; none where it is not the one that does. ASSUMPTION: lists and
+    /// resources that are yet to be made count for no location.
+    fn location_of(&self, path: &ArmPath) -> Option<String> {
+        match path {
+            ArmPath::RouteTable(id) | ArmPath::Routes(id) | ArmPath::Route(id, _) => {
+                self.route_tables.get(&id.key()).map(|table| table.location.clone())
+            }
+            ArmPath::VirtualNetwork(id) | ArmPath::Subnets(id) | ArmPath::Subnet(id, _) => {
+                self.networks.get(&id.key()).map(|network| network.location.clone())
+            }
+            ArmPath::Operation { location, .. }
+            | ArmPath::OperationResult { location, .. }
+            | ArmPath::Usages { location, .. }
+            | ArmPath::ServiceTags { location, .. } => Some(locations::normalised(location)),
+            _ => None,
+        }
+    }
+
     fn refusal(&self, error: &ApiError) -> ApiResponse {
         let mut response = error.response();
+        if error.is_of_provider() && self.settings.behaviour.provider_failure_cause {
+            response.set_header("x-ms-failure-cause", "service");
+        }
         if let Some(seconds) = error.retry_after_seconds {
             self.set_retry_after(&mut response, seconds);
         }
@@ -281,11 +383,7 @@ impl World {
     }
 
     fn throttled(&self, path: &ArmPath, client: &str, method: &str, seconds: u64) -> ApiResponse {
-        let kind = match method {
-            "GET" | "HEAD" => "read",
-            "DELETE" => "delete",
-            _ => "write",
-        };
+        let kind = Kind::of(method).name();
         let subscription = path.subscription().unwrap_or_default();
         self.refusal(&error::subscription_throttled(kind, subscription, client, seconds))
     }

@@ -1,10 +1,12 @@
 //! The world file: YAML in which every key has a default and an unknown key is an error.
 
 use super::{
-    access::{Lock, Role},
+    access::Role,
     faults::Fault,
     locations::Location,
-    settings::{Latencies, Limits, PageStyle, Settings},
+    locks::{Lock, Locks},
+    policy::Policy,
+    settings::{Behaviour, Discovery, Latencies, Limits, PageStyle, Settings},
     time::Time,
     token::Credentials,
     world::World,
@@ -31,10 +33,14 @@ struct WorldFile {
     locations: Option<Vec<Location>>,
     roles: Option<Vec<Role>>,
     locks: Vec<Lock>,
+    policies: Vec<Policy>,
     latencies: Latencies,
     limits: Limits,
     faults: Vec<Fault>,
     page_style: PageStyle,
+    usage_counts: BTreeMap<String, i64>,
+    behaviour: Behaviour,
+    discovery: Discovery,
     /// The first is the one that `serve` prints.
     credentials: Vec<Credentials>,
 }
@@ -51,14 +57,18 @@ impl World {
             latencies: file.latencies,
             limits: file.limits,
             usages: file.usages,
+            usage_counts: file.usage_counts,
             page_style: file.page_style,
+            behaviour: file.behaviour,
+            discovery: file.discovery,
         };
         let mut world = Self { settings, ..Self::default() };
         if let Some(locations) = file.locations {
             world.locations = locations;
         }
         world.roles = file.roles;
-        world.locks = file.locks;
+        world.policies = file.policies;
+        world.locks = Locks::new(file.locks);
         if !file.credentials.is_empty() {
             world.credentials = file.credentials;
         }

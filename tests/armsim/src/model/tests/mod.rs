@@ -2,6 +2,9 @@
 
 mod access;
 mod bodies;
+mod discovery;
+mod governance;
+mod limits;
 mod operations;
 mod refusals;
 mod worlds;

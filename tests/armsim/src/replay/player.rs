@@ -1,0 +1,190 @@
+//! Plays one recording: sets the world up as the recording shows it, sends the requests at their moments, translates
+//! operation URLs, and collects what is different.
+
+use super::{
+    Outcome,
+    compare::{Difference, Scope, compare},
+    forms::Names,
+    recording::{Interaction, last_segment, path_of, query},
+    seed::Seeder,
+    timeline::Timeline,
+};
+use crate::model::{
+    ApiRequest, ApiResponse, Time, World,
+    faults::Fault,
+    settings::{Behaviour, Span},
+    world::BaseUrls,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The first api-version whose tables may show `disablePeeringRoute`.
+const PEERING_ROUTE: &str = "2025-03-01";
+/// No recording lasts longer.
+const TOKEN_LIFETIME: Span = Span::from_secs(10 * 365 * 86_400);
+
+pub(super) fn play(recording: &[Interaction]) -> Vec<Outcome> {
+    let Timeline { order, moments, ends } = Timeline::of(recording);
+    let mut player = Player::new(recording, moments.iter().min().copied().unwrap_or_default());
+    let mut outcomes: Vec<Outcome> = order
+        .into_iter()
+        .map(|i| Outcome {
+            interaction: i,
+            request: format!("{} {}", recording[i].method, recording[i].path()),
+            differences: player.step(recording, i, moments[i], ends.get(&i).copied()),
+        })
+        .collect();
+    outcomes.sort_by_key(|outcome| outcome.interaction);
+    outcomes
+}
+
+struct Player {
+    world: World,
+    seeder: Seeder,
+    names: Names,
+    scope: Scope,
+    token: String,
+    origin: String,
+    /// Simulated targets of the operation URLs that the recording shows.
+    targets: BTreeMap<String, String>,
+}
+
+impl Player {
+    fn new(recording: &[Interaction], start: Time) -> Self {
+        let mut world = World::default();
+        let origin = recording.first().map_or("https://management.azure.com", Interaction::origin).to_owned();
+        world.set_base_urls(BaseUrls { arm: origin.clone(), ..BaseUrls::default() });
+        let mut settings = world.settings().clone();
+        settings.behaviour = behaviour(recording);
+        settings.limits.token_lifetime = TOKEN_LIFETIME;
+        world.set_settings(settings);
+        let token = log_in(&mut world, start);
+        // Some recorders leave the header out everywhere.
+        let retry_after = recording.iter().any(|interaction| interaction.header("retry-after").is_some());
+        Self {
+            world,
+            seeder: Seeder::default(),
+            names: Names::default(),
+            scope: Scope { retry_after },
+            token,
+            origin,
+            targets: BTreeMap::new(),
+        }
+    }
+
+    fn step(&mut self, all: &[Interaction], at: usize, now: Time, ends: Option<(Time, Time)>) -> Vec<Difference> {
+        let interaction = &all[at];
+        if interaction.origin() != self.origin {
+            let text = format!("{} is not simulated", interaction.origin());
+            return vec![Difference { field: "url".to_owned(), text }];
+        }
+        self.world.advance(now);
+        self.seeder.prepare(&mut self.world, now, all, at);
+        self.meet_others(all, at, now);
+        self.weather(all, interaction);
+        let answer = self.world.handle(now, &self.request(interaction));
+        self.world.clear_faults();
+        self.learn_operation(interaction, &answer, ends);
+        self.seeder.wrote(interaction);
+        compare(interaction, &answer, self.scope, &mut self.names)
+    }
+
+    fn request(&self, interaction: &Interaction) -> ApiRequest {
+        let target = self.targets.get(&interaction.url).map_or(interaction.target(), String::as_str);
+        let mut request = ApiRequest::new(&interaction.method, target);
+        for (name, value) in &interaction.request_headers {
+            let value = value.as_str().or_else(|| value.get(0)?.as_str()).unwrap_or_default();
+            if !name.eq_ignore_ascii_case("authorization") {
+                request = request.with_header(name, value);
+            }
+        }
+        request.body = match &interaction.request_body {
+            Value::Null => vec![],
+            Value::String(text) => text.clone().into_bytes(),
+            body => body.to_string().into_bytes(),
+        };
+        request.with_header("authorization", &format!("Bearer {}", self.token))
+    }
+
+    /// The operation that a refusal names and that nobody in the recording began is another client's.
+    fn meet_others(&mut self, all: &[Interaction], at: usize, now: Time) {
+        let Some((name, id)) = all[at].named_operation() else { return };
+        let is_in_recording =
+            all.iter().any(|other| other.status_urls().any(|url| last_segment(path_of(url)).eq_ignore_ascii_case(id)));
+        if !is_in_recording {
+            self.world.begin_foreign_operation(now, all[at].path(), name);
+        }
+    }
+
+    /// What happened to the request on its way, and the end of an operation: nothing that a model could foresee.
+    fn weather(&mut self, all: &[Interaction], interaction: &Interaction) {
+        let is_page = interaction.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        let effect = if interaction.status == 503 && is_page {
+            Some(json!("html503"))
+        } else if interaction.error_code() == "SubscriptionRequestsThrottled" {
+            let wait: u64 = interaction.header("retry-after").and_then(|wait| wait.parse().ok()).unwrap_or(1);
+            Some(json!({"throttle": {"retryAfter": wait}}))
+        } else {
+            failure(all, interaction)
+                .map(|error| json!({"failOperation": {"code": error["code"], "message": error["message"]}}))
+        };
+        let fault = effect.and_then(|effect| serde_json::from_value::<Fault>(json!({"effect": effect})).ok());
+        if let Some(fault) = fault {
+            self.world.add_fault(fault);
+        }
+    }
+
+    fn learn_operation(&mut self, interaction: &Interaction, answer: &ApiResponse, ends: Option<(Time, Time)>) {
+        for name in ["azure-asyncoperation", "location"] {
+            let (Some(recorded), Some(simulated)) = (interaction.header(name), answer.header(name)) else {
+                continue;
+            };
+            let target = simulated.strip_prefix(&self.origin).unwrap_or(simulated).to_owned();
+            if let Some((ends, told)) = ends.filter(|_| interaction.is_accepted()) {
+                self.world.end_operation(last_segment(path_of(simulated)), ends, told);
+            }
+            self.targets.insert(recorded.to_owned(), target);
+        }
+    }
+}
+
+/// The error that the status of an accepted write ends with.
+fn failure<'a>(all: &'a [Interaction], accepted: &Interaction) -> Option<&'a Value> {
+    let urls: Vec<&str> = accepted.status_urls().collect();
+    let poll = all.iter().find(|poll| urls.contains(&poll.url.as_str()) && poll.response_body["status"] == "Failed")?;
+    Some(&poll.response_body["error"])
+}
+
+/// How ARM behaved when this was recorded.
+fn behaviour(recording: &[Interaction]) -> Behaviour {
+    let default = Behaviour::default();
+    let urls: Vec<&str> = recording.iter().flat_map(Interaction::status_urls).collect();
+    let tables: Vec<&Interaction> = recording
+        .iter()
+        .filter(|shown| shown.response_body["type"] == "Microsoft.Network/routeTables")
+        .filter(|shown| query(&shown.url, "api-version").is_some_and(|version| version >= PEERING_ROUTE))
+        .collect();
+    let wait = recording
+        .iter()
+        .filter(|write| write.is_accepted() && write.path().to_ascii_lowercase().contains("/routetables/"))
+        .find_map(|write| write.header("retry-after")?.parse().ok());
+    Behaviour {
+        signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),
+        disable_peering_route: tables.is_empty()
+            || tables.iter().any(|shown| shown.response_body["properties"].get("disablePeeringRoute").is_some()),
+        provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
+        operation_retry_after: wait.unwrap_or(default.operation_retry_after),
+    }
+}
+
+fn log_in(world: &mut World, now: Time) -> String {
+    let known = world.credentials().first().cloned().unwrap_or_default();
+    let mut request = ApiRequest::new("POST", &format!("/{}/oauth2/v2.0/token", known.tenant_id));
+    request.body = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&scope=https%3A%2F%2Fmanagement.azure.com%2F.default",
+        known.client_id, known.client_secret
+    )
+    .into_bytes();
+    let answer = world.handle_login(now, &request).value();
+    answer["access_token"].as_str().unwrap_or_default().to_owned()
+}

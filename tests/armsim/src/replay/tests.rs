@@ -1,0 +1,164 @@
+//! The recordings, where there are any, and small made-up ones that must be found different.
+
+use super::{Expected, Report, replay};
+use serde_json::{Value, json};
+use std::{
+    env, fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+const GROUP: &str = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg";
+const GUID: &str = "c0ba21a3-552d-49f7-950c-e1f6d66a858d";
+const ID: &str = "842ee685-6acf-4c5f-b9e9-5f4d7a3d5910";
+
+/// Kinds of resources that the simulator has; recordings of others are not looked at.
+fn is_simulated(name: &str) -> bool {
+    ["route", "lock", "locations", "usages", "service-tags"].iter().any(|part| name.contains(part))
+}
+
+#[test]
+fn recordings_are_answered_as_recorded() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder =
+        env::var_os("ARM_RECORDINGS_DIR").map_or_else(|| workspace.join("../shared/arm-recordings"), PathBuf::from);
+    let Ok(entries) = fs::read_dir(&folder) else {
+        // Not captured, unlike what `println!` writes.
+        let _ = writeln!(std::io::stderr(), "skipped: there are no recordings in {}", folder.display());
+        return;
+    };
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.contains(".jsonl") && is_simulated(&name)
+    });
+    files.sort();
+    let yaml = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("expected.yaml")).unwrap();
+    let report = Report::of(&files, Expected::from_yaml(&yaml).unwrap()).unwrap();
+    assert_eq!(report.failed, 0, "{}", report.text);
+}
+
+fn recorded(lines: &[Value]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made.jsonl");
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    fs::write(&path, text.join("\n")).unwrap();
+    (folder, path)
+}
+
+fn line(method: &str, path: &str, request: &Value, status: u16, headers: &Value, body: &Value) -> Value {
+    let mut headers = headers.clone();
+    if !body.is_null() {
+        headers["content-type"] = json!("application/json; charset=utf-8");
+    }
+    json!({
+        "method": method, "url": format!("https://management.azure.com{path}?api-version=2024-03-01"), "request_body": request,
+        "status": status, "response_headers": headers, "response_body": body,
+    })
+}
+
+fn table(etag: &str, state: &str, routes: &Value) -> Value {
+    json!({
+        "name": "t", "id": format!("{GROUP}/providers/Microsoft.Network/routeTables/t"), "etag": format!("W/\"{etag}\""),
+        "type": "Microsoft.Network/routeTables", "location": "eastus2",
+        "properties": {"provisioningState": state, "resourceGuid": GUID, "disableBgpRoutePropagation": false, "routes": routes},
+    })
+}
+
+const FIRST: &str = "11111111-2222-4333-8444-000000000001";
+const SECOND: &str = "11111111-2222-4333-8444-000000000002";
+
+/// A table that was there before, read twice.
+fn two_reads(first: &str, second: &str) -> [Value; 2] {
+    let path = format!("{GROUP}/providers/Microsoft.Network/routeTables/t");
+    let read = |etag: &str| {
+        line(
+            "GET",
+            &path,
+            &Value::Null,
+            200,
+            &json!({"etag": format!("W/\"{etag}\"")}),
+            &table(etag, "Succeeded", &json!([])),
+        )
+    };
+    [read(first), read(second)]
+}
+
+fn found(lines: &[Value]) -> Vec<String> {
+    let (_folder, path) = recorded(lines);
+    let outcomes = replay(&path).unwrap();
+    let named = |outcome: &super::Outcome| {
+        let i = outcome.interaction;
+        outcome.differences.iter().map(|difference| format!("{i} {}", difference.field)).collect::<Vec<_>>()
+    };
+    outcomes.iter().flat_map(named).collect()
+}
+
+#[test]
+fn what_was_there_before_is_there() {
+    assert_eq!(found(&two_reads(FIRST, FIRST)), Vec::<String>::new());
+    // Another client wrote it in between.
+    assert_eq!(found(&two_reads(FIRST, SECOND)), Vec::<String>::new());
+}
+
+#[test]
+fn another_value_another_header_and_another_status_are_found() {
+    let mut lines = two_reads(FIRST, FIRST);
+    lines[0]["response_body"]["properties"]["routes"] = json!([{"id": "x"}]);
+    lines[1]["response_headers"]["x-ms-failure-cause"] = json!("gateway");
+    lines[1]["response_body"]["surprise"] = json!(1);
+    let fields = found(&lines);
+    assert!(fields.contains(&"1 header.x-ms-failure-cause".to_owned()), "{fields:?}");
+    assert!(fields.contains(&"1 body.surprise".to_owned()), "{fields:?}");
+    let mut lines = two_reads(FIRST, FIRST);
+    lines[1]["status"] = json!(404);
+    assert!(found(&lines).contains(&"1 status".to_owned()));
+}
+
+/// A PUT of a table with another etag in the GET after its operation, and a recording in which it stays.
+#[test]
+fn an_etag_that_stays_where_the_simulator_changes_it_is_found() {
+    let path = format!("{GROUP}/providers/Microsoft.Network/routeTables/t");
+    let operation = format!(
+        "/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.Network/locations/eastus2/operations/{ID}"
+    );
+    let headers = json!({
+        "azure-asyncoperation": format!("https://management.azure.com{operation}?api-version=2024-03-01"),
+        "azure-asyncnotification": "Enabled", "retry-after": "2",
+    });
+    let conversation = |last: &str| {
+        [
+            line("PUT", &path, &json!({"location": "eastus2"}), 201, &headers, &table(FIRST, "Updating", &json!([]))),
+            line("GET", &operation, &Value::Null, 200, &json!({}), &json!({"status": "Succeeded"})),
+            line(
+                "GET",
+                &path,
+                &Value::Null,
+                200,
+                &json!({"etag": format!("W/\"{last}\"")}),
+                &table(last, "Succeeded", &json!([])),
+            ),
+        ]
+    };
+    assert_eq!(found(&conversation(SECOND)), Vec::<String>::new());
+    assert_eq!(found(&conversation(FIRST)), ["2 header.etag", "2 body.etag"]);
+}
+
+#[test]
+fn a_report_counts_and_an_unused_entry_fails() {
+    let mut lines = two_reads(FIRST, FIRST);
+    lines[1]["response_body"]["surprise"] = json!(1);
+    let (_folder, path) = recorded(&lines);
+    let report = |yaml: &str| Report::of(&[&path], Expected::from_yaml(yaml).unwrap()).unwrap();
+    let plain = report("");
+    assert!(plain.text.ends_with("\n1 passed, 1 failed\n"), "{}", plain.text);
+    assert!(plain.text.starts_with("made.jsonl #1 GET /subscriptions/"), "{}", plain.text);
+    let known = report("- {file: made.jsonl, interaction: 1, field: body.surprise, reason: a surprise}\n");
+    assert!(
+        known.text.contains("(expected: a surprise)") && known.text.ends_with("\n2 passed, 0 failed\n"),
+        "{}",
+        known.text
+    );
+    let unused = report("- {file: made.jsonl, interaction: 0, field: status, reason: never}\n");
+    assert_eq!((unused.passed, unused.failed), (1, 2));
+}
