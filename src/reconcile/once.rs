@@ -13,7 +13,7 @@ use crate::domain::plan::{Step, TargetInput};
 use crate::domain::resource_id::ResourceId;
 
 /// Targets at work at the same time. Writes to one table are serial; unrelated tables do not wait for each other.
-pub const WORKERS: usize = 8;
+pub const WORKERS: usize = 32;
 /// How often a target that has to wait is tried again before it is reported as it stands.
 const TRIES: usize = 5;
 /// The longest wait between two tries.

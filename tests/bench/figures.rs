@@ -2,7 +2,9 @@
 //!
 //! Whole processes are measured, because whole processes are what a user starts.
 
-#![expect(clippy::print_stdout, reason = "figures are for whoever typed make bench")]
+#![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
+
+mod many_tables;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ fn main() {
     let document = full_size_document(folder.path());
     tags_check(&document);
     idle_memory(folder.path(), &document);
+    many_tables::measure(folder.path());
 }
 
 /// The yardstick: serde_json into borrowed structs, and ipnet for every prefix.
@@ -132,8 +135,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
-fn mib(kib: u64) -> f64 {
+pub(crate) fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 
