@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
 
+mod budgets;
 mod many_tables;
 
 use std::borrow::Cow;
@@ -25,6 +26,7 @@ fn main() {
     let document = full_size_document(folder.path());
     tags_check(&document);
     idle_memory(folder.path(), &document);
+    budgets::measure();
     many_tables::measure(folder.path());
 }
 
@@ -174,7 +176,7 @@ fn idle_memory(folder: &Path, document: &Path) {
     std::fs::write(objects.join("ml.yaml"), yaml).expect("the temporary folder");
     let credentials = &simulator.endpoints.credentials;
     let child = Command::new(env!("CARGO_BIN_EXE_amlnet"))
-        .args(["run", "--installation-id", "bench", "--log", "warn", "--dir"])
+        .args(["run", "--installation-id", "bench", "--log", "off", "--dir"])
         .arg(&objects)
         .arg("--state")
         .arg(&state)

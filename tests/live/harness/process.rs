@@ -146,6 +146,13 @@ impl Controller {
         let code = self.0.wait();
         (code, started.elapsed(), self.log())
     }
+
+    /// Ends it at once, as a crash does, and returns the log.
+    pub(crate) fn kill(mut self) -> String {
+        self.0.child.kill().unwrap();
+        self.0.child.wait().unwrap();
+        self.log()
+    }
 }
 
 /// Where the binary under test is.

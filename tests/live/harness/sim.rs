@@ -171,7 +171,8 @@ impl Sim {
         history
     }
 
-    fn history_now(&self, id: &str) -> Vec<HistoryState> {
+    /// Every state of a table so far.
+    pub(crate) fn history_now(&self, id: &str) -> Vec<HistoryState> {
         let mut world = self.running.world();
         // Lets operations that are due end; a table that never was is a test's own matter.
         let _ = world.get_resource(now(), id);
@@ -245,6 +246,17 @@ impl Sim {
     #[track_caller]
     pub(crate) fn amlnet_with_input(&self, arguments: &[&str], input: &str) -> Ran {
         process::run(self.command(arguments), self.folder.path(), Some(input))
+    }
+
+    /// A command that the test has changed, to its end.
+    #[track_caller]
+    pub(crate) fn ran(&self, command: Command) -> Ran {
+        process::run(command, self.folder.path(), None)
+    }
+
+    /// A command that the test has changed, until the test ends.
+    pub(crate) fn background(&self, command: Command) -> Controller {
+        Controller::start(command, self.folder.path())
     }
 
     /// `plan` or `apply --yes` of the files in `dir`, without `--state`.
