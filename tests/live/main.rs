@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 #![allow(clippy::needless_pass_by_value, reason = "json!({…}) reads better than &json!({…}) at every call")]
 
+mod campaign;
+mod campaign_each;
 mod commands;
 mod costs;
 mod documents;

@@ -8,6 +8,12 @@ pub enum Login {
         client: String,
         secret: String,
     },
+    /// A PEM file with a certificate and its RSA key.
+    ClientCertificate {
+        tenant: String,
+        client: String,
+        path: String,
+    },
     /// A token that Kubernetes writes to a file and rotates.
     WorkloadIdentity {
         tenant: String,
@@ -26,6 +32,7 @@ impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ClientSecret { tenant, client, .. } => write!(f, "client secret of {client} in {tenant}"),
+            Self::ClientCertificate { tenant, client, .. } => write!(f, "client certificate of {client} in {tenant}"),
             Self::WorkloadIdentity { tenant, client, .. } => write!(f, "workload identity {client} in {tenant}"),
             Self::ManagedIdentity { client: Some(client) } => write!(f, "managed identity {client}"),
             Self::ManagedIdentity { client: None } => write!(f, "managed identity of the machine"),
@@ -33,6 +40,9 @@ impl std::fmt::Debug for Login {
         }
     }
 }
+
+const SECRET: &str = "AZURE_CLIENT_SECRET";
+const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 
 /// Why no login is possible.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +65,16 @@ impl Login {
     /// | set                                                            | way               |
     /// |----------------------------------------------------------------|-------------------|
     /// | `AZURE_CLIENT_SECRET`                                          | client secret     |
+    /// | `AZURE_CLIENT_CERTIFICATE_PATH`                                | client certificate|
     /// | `AZURE_FEDERATED_TOKEN_FILE`                                   | workload identity |
     /// | `IDENTITY_ENDPOINT`, or `AZURE_CLIENT_ID` without a tenant     | managed identity  |
     /// | nothing of these                                               | az or azd login   |
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, LoginError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         match variable("AZURE_TOKEN_CREDENTIALS").as_deref() {
+            Some("EnvironmentCredential") if variable(CERTIFICATE).is_some() && variable(SECRET).is_none() => {
+                client_certificate(&variable)
+            }
             Some("EnvironmentCredential") => client_secret(&variable),
             Some("WorkloadIdentityCredential") => workload_identity(&variable),
             Some("ManagedIdentityCredential") => Ok(Self::ManagedIdentity { client: variable("AZURE_CLIENT_ID") }),
@@ -72,8 +86,10 @@ impl Login {
 
     fn by_presence(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, LoginError> {
         let has = |name: &str| variable(name).is_some();
-        if has("AZURE_CLIENT_SECRET") {
+        if has(SECRET) {
             client_secret(variable)
+        } else if has(CERTIFICATE) {
+            client_certificate(variable)
         } else if has("AZURE_FEDERATED_TOKEN_FILE") {
             workload_identity(variable)
         } else if has("IDENTITY_ENDPOINT") || (has("AZURE_CLIENT_ID") && !has("AZURE_TENANT_ID")) {
@@ -87,9 +103,15 @@ impl Login {
 }
 
 fn client_secret(variable: &impl Fn(&str) -> Option<String>) -> Result<Login, LoginError> {
-    let names = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"];
+    let names = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", SECRET];
     let [tenant, client, secret] = all("login with a client secret", names, variable)?;
     Ok(Login::ClientSecret { tenant, client, secret })
+}
+
+fn client_certificate(variable: &impl Fn(&str) -> Option<String>) -> Result<Login, LoginError> {
+    let names = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", CERTIFICATE];
+    let [tenant, client, path] = all("login with a client certificate", names, variable)?;
+    Ok(Login::ClientCertificate { tenant, client, path })
 }
 
 fn workload_identity(variable: &impl Fn(&str) -> Option<String>) -> Result<Login, LoginError> {
@@ -122,7 +144,8 @@ mod tests {
 
     const TENANT: (&str, &str) = ("AZURE_TENANT_ID", "t");
     const CLIENT: (&str, &str) = ("AZURE_CLIENT_ID", "c");
-    const SECRET: (&str, &str) = ("AZURE_CLIENT_SECRET", "s3cret");
+    const SECRET: (&str, &str) = (super::SECRET, "s3cret");
+    const PEM: (&str, &str) = (super::CERTIFICATE, "/c.pem");
     const FILE: (&str, &str) = ("AZURE_FEDERATED_TOKEN_FILE", "/f");
     const CHOICE: &str = "AZURE_TOKEN_CREDENTIALS";
 
@@ -131,6 +154,8 @@ mod tests {
         for (set, wanted) in [
             (&[TENANT, CLIENT, SECRET][..], "client secret of c in t"),
             (&[TENANT, CLIENT, FILE], "workload identity c in t"),
+            (&[TENANT, CLIENT, PEM], "client certificate of c in t"),
+            (&[TENANT, CLIENT, PEM, (CHOICE, "EnvironmentCredential")], "client certificate of c in t"),
             (&[TENANT, CLIENT, SECRET, FILE], "client secret of c in t"),
             (&[TENANT, CLIENT, SECRET, FILE, (CHOICE, "WorkloadIdentityCredential")], "workload identity c in t"),
             (&[CLIENT], "managed identity c"),

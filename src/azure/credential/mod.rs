@@ -3,6 +3,7 @@
 //!
 //! Must never let a token or a secret into `Debug`, an error or a log.
 
+mod certificate;
 mod http;
 mod login;
 
@@ -16,12 +17,13 @@ use azure_core_1::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core_1::credentials::{Secret, TokenCredential as NewTokenCredential};
 use azure_core_1::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
-    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential,
-    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
-    WorkloadIdentityCredentialOptions,
+    ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 use tokio::sync::Mutex;
 
+use self::certificate::Certificate;
 use self::http::IdentityHttp;
 pub use self::login::{Login, LoginError};
 use super::cloud::Endpoints;
@@ -86,6 +88,12 @@ fn source(
             let options = ClientSecretCredentialOptions { client_options: options(http.clone()) };
             let secret = Secret::from(secret.clone());
             ClientSecretCredential::new(tenant, client.clone(), secret, Some(options)).map_err(unusable)?
+        }
+        Login::ClientCertificate { tenant, client, path } => {
+            let options = ClientAssertionCredentialOptions { client_options: options(http.clone()) };
+            let certificate = Certificate::read(path, client, tenant, authority)?;
+            ClientAssertionCredential::new(tenant.clone(), client.clone(), certificate, Some(options))
+                .map_err(unusable)?
         }
         Login::WorkloadIdentity { tenant, client, token_file } => {
             let credential_options = ClientAssertionCredentialOptions { client_options: options(http.clone()) };
