@@ -13,6 +13,7 @@ use azure_core::error::ErrorKind;
 use azure_core::{RetryOptions, TransportOptions};
 use azure_mgmt_network::package_2024_03::Client;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::cached::Cached;
 use super::cloud::Endpoints;
@@ -57,6 +58,8 @@ pub struct Arm {
     /// The locations of resources that were read, by id: the network provider counts by location.
     regions: Mutex<HashMap<ResourceId, String>>,
     pub(super) cached: Cached,
+    /// For reads that nobody stops: whoever waits for them gives up by itself.
+    standing: (watch::Sender<bool>, Fence),
 }
 
 impl std::fmt::Debug for Arm {
@@ -89,6 +92,7 @@ impl Arm {
             started: Instant::now(),
             regions: Mutex::default(),
             cached: Cached::default(),
+            standing: Fence::new(),
         })
     }
 
@@ -202,22 +206,39 @@ impl Arm {
 
     /// The Discovery API's answer as it came. One page: none with a next link was ever seen.
     pub async fn service_tags(&self, subscription: &str, location: &str) -> Result<Vec<u8>, Refusal> {
-        self.turn(&mut Request::new(subscription, location, Kind::Read)).await;
-        let request = self.client.service_tags_client().list(location, subscription);
-        let raw = request.send().await.map_err(into_refusal)?.into_raw_response();
-        Ok(raw.into_body().collect().await.map_err(into_refusal)?.to_vec())
+        let read = self.read_once(subscription, location, async || {
+            let request = self.client.service_tags_client().list(location, subscription);
+            let raw = request.send().await.map_err(into_refusal)?.into_raw_response();
+            Ok(raw.into_body().collect().await.map_err(into_refusal)?.to_vec())
+        });
+        read.await
     }
 
     /// GETs an address of ARM that the network client has no builder for.
-    pub(super) async fn get(&self, url: &url::Url) -> Result<Answer, ArmError> {
+    pub(super) async fn get(&self, url: &url::Url) -> Result<Answer, Refusal> {
         let token = self.credential.get_token(&[]).await.map_err(into_refusal)?;
         let request = self.reqwest.get(url.clone()).bearer_auth(token.token.secret()).build();
         let request = request.map_err(|error| unreadable("GET", url.path(), chain(&error)))?;
-        Ok(self.http.send(request).await?)
+        self.http.send(request).await
+    }
+
+    /// A read that belongs to no target: of limits, locations or service tags.
+    pub(super) async fn read_once<T>(
+        &self,
+        subscription: &str,
+        region: &str,
+        attempt: impl AsyncFnMut() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let request = Request::new(subscription, region, Kind::Read);
+        match self.persist(request, &self.standing.1, Tries::once(), attempt).await {
+            Ok(value) => Ok(value),
+            Err(ArmError::Refused(refusal)) => Err(*refusal),
+            Err(ArmError::Stopped) => Err(unreadable("GET", "", "amlnet is about to end".to_owned())),
+        }
     }
 
     /// Waits until the budgets of the subscription have room for a request.
-    pub(super) async fn turn(&self, request: &mut Request) {
+    async fn turn(&self, request: &mut Request) {
         loop {
             let permit = lock(&self.limiter).ask(request, self.started.elapsed());
             match permit {

@@ -9,9 +9,8 @@ use futures::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::arm::{Arm, ArmError, into_refusal};
+use super::arm::{Arm, into_refusal};
 use super::error::Refusal;
-use super::limiter::{Kind, Request};
 use crate::domain::plan::Limits;
 
 /// Limits and pairs change rarely; they are read again after this long.
@@ -42,6 +41,7 @@ impl Arm {
                 (limits, None)
             }
             Err(refusal) => {
+                tracing::debug!(%refusal, location, "the limits cannot be read");
                 // What was known before is better than the defaults, and it is asked again at the next reconcile.
                 let known = self.cached.limits.lock().await.get(&key).map(|(_, limits)| *limits);
                 (known.unwrap_or(Limits::DEFAULT), Some(refusal))
@@ -50,20 +50,22 @@ impl Arm {
     }
 
     async fn read_limits(&self, subscription: &str, location: &str) -> Result<Limits, Refusal> {
-        let mut limits = Limits::DEFAULT;
-        self.turn(&mut Request::new(subscription, location, Kind::Read)).await;
-        let mut pages = self.client.usages_client().list(location, subscription).into_stream();
-        while let Some(page) = pages.next().await {
-            for usage in page.map_err(into_refusal)?.value {
-                let (name, limit) = read_usage(&usage);
-                match name {
-                    "RoutesPerRouteTable" => limits.entries = limit,
-                    "RoutesWithServiceTagPerRouteTable" => limits.tag_entries = limit,
-                    _ => {}
+        let read = self.read_once(subscription, location, async || {
+            let mut limits = Limits::DEFAULT;
+            let mut pages = self.client.usages_client().list(location, subscription).into_stream();
+            while let Some(page) = pages.next().await {
+                for usage in page.map_err(into_refusal)?.value {
+                    let (name, limit) = read_usage(&usage);
+                    match name {
+                        "RoutesPerRouteTable" => limits.entries = limit,
+                        "RoutesWithServiceTagPerRouteTable" => limits.tag_entries = limit,
+                        _ => {}
+                    }
                 }
             }
-        }
-        Ok(limits)
+            Ok(limits)
+        });
+        read.await
     }
 
     /// What ARM's locations API names as the pair of a region, cached. `None`: not known, or not readable.
@@ -84,12 +86,11 @@ impl Arm {
         pairs.get(region).cloned()
     }
 
-    async fn read_pairs(&self, subscription: &str) -> Result<Pairs, ArmError> {
+    async fn read_pairs(&self, subscription: &str) -> Result<Pairs, Refusal> {
         let mut url = self.endpoint.clone();
         url.set_path(&format!("/subscriptions/{subscription}/locations"));
         url.set_query(Some("api-version=2022-12-01"));
-        self.turn(&mut Request::new(subscription, "", Kind::Read)).await;
-        let answer = self.get(&url).await?;
+        let answer = self.read_once(subscription, "", async || self.get(&url).await).await?;
         let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let name = |value: &Value| value["name"].as_str().map(str::to_owned);
         let locations = json["value"].as_array().into_iter().flatten();

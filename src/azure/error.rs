@@ -83,7 +83,7 @@ const TABLE: &[Row] = &[
         "a resource that it refers to is being updated; it is tried again",
     ),
     row(429, "", Class::Throttled, SLOW),
-    row(401, "", Class::Unauthenticated, "check the credential: AZURE_TENANT_ID, AZURE_CLIENT_ID and its secret"),
+    row(401, "", Class::Unauthenticated, "Azure does not take the login; check its variables, see docs/azure.md"),
     row(
         403,
         "RequestDisallowedByPolicy",
@@ -168,7 +168,7 @@ impl Refusal {
         let advice = self.row().map_or("", |row| row.advice);
         let advice = match (advice, self.code.as_str()) {
             ("", NO_ANSWER) => "check the network, the proxy and --arm-endpoint; it is tried again",
-            ("", NO_TOKEN) => "check the credential and --authority-host",
+            ("", NO_TOKEN) => "set the variables of a login, or log in with az; see docs/azure.md",
             ("", UNREADABLE) => "something between amlnet and Azure answered instead; it is tried again",
             ("", OPERATION_LOST | SUPERSEDED) => "it is read again",
             (advice, _) => advice,

@@ -1,6 +1,6 @@
 //! Azure Resource Manager: the only place that talks to it.
 //!
-//! `Arm { read, send, settle }` is the whole interface; `kind` turns answers into observations and steps into writes.
+//! `Arm` reads, sends and settles; `kind` turns answers into observations and steps into writes.
 //! Must not decide what is written. Must not let a token into a log, an error or a file.
 
 pub mod arm;

@@ -21,7 +21,8 @@ pub(super) struct Tries {
 }
 
 impl Tries {
-    /// For a removal: what was read before it says nothing any more after a wait, so only the login is repeated.
+    /// Only the login is repeated: for a removal, because what was read before it says nothing any more after a wait,
+    /// and for reads that can be done without.
     pub(super) fn once() -> Self {
         Self { busy: u32::MAX, throttled: u32::MAX, transient: u32::MAX, unauthenticated: 0 }
     }

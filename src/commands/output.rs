@@ -254,7 +254,7 @@ impl ResultOutput {
         let state = match (&outcome.plan.blocked, outcome.standing()) {
             (Some(_), _) => "Blocked",
             (None, Standing::NeedsPerson) if matches!(outcome.end, End::Planned | End::Applied) => "NeedsPerson",
-            (None, Standing::Changes) if outcome.end == End::Planned => "Held",
+            (None, _) if outcome.end == End::Planned && !outcome.plan.held.is_empty() => "Held",
             _ => state,
         };
         Self {

@@ -169,7 +169,7 @@ fn a_conflict_that_is_left_needs_a_person() {
     }
     sim.delete(&format!("{TABLE}/routes/theirs"));
     let applied = sim.apply(&["-o", "json"]).exits(0).json();
-    assert_eq!(applied["targets"][0]["result"]["state"], "InSync");
+    assert_eq!(applied["targets"][0]["result"]["state"], "Applied");
 }
 
 #[test]
@@ -227,5 +227,5 @@ fn unknown_limits_are_said_and_read_by_the_next_run() {
     controller.wait_until("the routes", || ours(&sim.history(TABLE)).len() == 7);
     controller.wait_until("the warning", || sim.status("ml")["targets"][0]["warnings"][0]["code"] == "LimitsUnknown");
     sim.clear_faults();
-    controller.wait_until("the limit", || sim.status("ml")["targets"][0]["limit"] == 600);
+    controller.wait_until("the limit", || sim.status("ml")["targets"][0]["capacity"] == 600);
 }

@@ -191,6 +191,7 @@ fn without_the_other_two_actions_it_is_said_or_not_needed() {
     refuse(&sim, "/locations?", "Microsoft.Resources/subscriptions/locations/read");
     sim.apply(&APPLY).exits(0);
     assert_eq!(ours(&sim.history(TABLE)), needed());
+    assert!(sim.log_of(Server::Arm).iter().any(|entry| entry.status == 403));
 
     let sim = world(json!({}));
     refuse(&sim, "/operations/", POLLS[0]);
