@@ -206,12 +206,20 @@ impl Arm {
 
     /// The Discovery API's answer as it came. One page: none with a next link was ever seen.
     pub async fn service_tags(&self, subscription: &str, location: &str) -> Result<Vec<u8>, Refusal> {
-        let read = self.read_once(subscription, location, async || {
-            let request = self.client.service_tags_client().list(location, subscription);
-            let raw = request.send().await.map_err(into_refusal)?.into_raw_response();
-            Ok(raw.into_body().collect().await.map_err(into_refusal)?.to_vec())
-        });
-        read.await
+        // Without `persist`: a future that holds its closures cannot move between threads, and a feed's has to.
+        let mut request = Request::new(subscription, location, Kind::Read);
+        self.turn(&mut request).await;
+        let read = async {
+            let answer = self.client.service_tags_client().list(location, subscription).send().await;
+            let body = match answer {
+                Ok(answer) => answer.into_raw_response().into_body().collect().await,
+                Err(error) => Err(error),
+            };
+            (body.map(|body| body.to_vec()).map_err(into_refusal), REMAINING.with(Cell::get))
+        };
+        let (answer, remaining) = REMAINING.scope(Cell::default(), read).await;
+        self.learn(&request, &remaining, answer.as_ref().err()).await;
+        answer
     }
 
     /// GETs an address of ARM that the network client has no builder for.
@@ -267,26 +275,36 @@ impl Arm {
                 answer = self.attempt(&mut request, &mut attempt) => answer,
                 () = fence.fallen() => return Err(ArmError::Stopped),
             };
-            lock(&self.limiter).answered(&request, &remaining, self.started.elapsed());
-            let refusal = match answer.map_err(Into::into) {
+            let answer = answer.map_err(Into::into);
+            let refusal = match &answer {
+                Err(ArmError::Refused(refusal)) => Some(&**refusal),
+                _ => None,
+            };
+            self.learn(&request, &remaining, refusal).await;
+            let refusal = match answer {
                 Ok(value) => return Ok(value),
                 Err(ArmError::Refused(refusal)) => refusal,
                 Err(ArmError::Stopped) => return Err(ArmError::Stopped),
             };
-            if refusal.class() == Class::Unauthenticated {
-                // If no new login can be prepared, the next try says why.
-                let _ = self.credential.clear_cache().await;
-            }
-            if refusal.class() == Class::Throttled {
-                // A budget of the whole subscription is used up: every other request would only be refused too.
-                let pause = refusal.retry_after.unwrap_or(THROTTLED_WAIT);
-                lock(&self.limiter).throttled(&request, pause, self.started.elapsed());
-            }
             match tries.next(&refusal) {
                 Some(_) if refusal.class() == Class::Throttled => {}
                 Some(wait) => pause(wait, fence).await?,
                 None => return Err(ArmError::Refused(refusal)),
             }
+        }
+    }
+
+    /// Tells the limiter what an answer says, and the credential if it was not taken.
+    async fn learn(&self, request: &Request, remaining: &Remaining, refusal: Option<&Refusal>) {
+        lock(&self.limiter).answered(request, remaining, self.started.elapsed());
+        match refusal.map(|refusal| (refusal.class(), refusal.retry_after)) {
+            // If no new login can be prepared, the next try says why.
+            Some((Class::Unauthenticated, _)) => drop(self.credential.clear_cache().await),
+            // A budget of the whole subscription is used up: every other request would only be refused too.
+            Some((Class::Throttled, wait)) => {
+                lock(&self.limiter).throttled(request, wait.unwrap_or(THROTTLED_WAIT), self.started.elapsed());
+            }
+            _ => {}
         }
     }
 

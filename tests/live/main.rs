@@ -6,6 +6,8 @@
 
 mod campaign;
 mod campaign_each;
+mod campaign_random;
+mod campaign_world;
 mod commands;
 mod costs;
 mod documents;
