@@ -18,6 +18,7 @@ mod faults;
 mod follow;
 mod harness;
 mod lifecycle;
+mod refusals;
 mod removals;
 mod review_documents;
 mod review_sharing;
