@@ -101,6 +101,8 @@ impl Default for Latencies {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     pub token_lifetime: Span,
+    /// After what time clients are told to get the next token already.
+    pub token_refresh_in: Option<Span>,
     /// Where set, what is enforced differs from what the usages API says.
     pub routes_per_route_table: Option<u64>,
     pub routes_with_service_tag_per_route_table: Option<u64>,
@@ -144,6 +146,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             token_lifetime: Span::from_secs(3600),
+            token_refresh_in: None,
             routes_per_route_table: None,
             routes_with_service_tag_per_route_table: None,
             lock_retry_after: (11, 14),
