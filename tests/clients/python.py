@@ -55,7 +55,7 @@ def main():
         with open(token_file, "w") as file:
             file.write(assertion())
         server = subprocess.Popen(
-            [armsim, "serve", "--until-stdin-closes", "--time-scale", "0.1", "--world", world],
+            [armsim, "serve", "--until-stdin-closes", "--world", world],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         try:

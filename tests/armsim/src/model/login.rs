@@ -82,7 +82,8 @@ impl World {
         }
         // The first version of the endpoint has a resource in place of a scope.
         let audience = match (form.get("scope"), form.get("resource")) {
-            (Some(scope), _) => scope.strip_suffix("/.default"),
+            // Some clients ask for `openid offline_access profile` as well.
+            (Some(scope), _) => scope.split_whitespace().find_map(|scope| scope.strip_suffix("/.default")),
             (None, resource) => resource.map(String::as_str),
         };
         let audience = audience.ok_or_else(|| {
