@@ -45,6 +45,8 @@ pub struct Behaviour {
     pub signed_operation_urls: bool,
     /// Route tables show `disablePeeringRoute` at api-versions from 2025-03-01 on (since 2026).
     pub disable_peering_route: bool,
+    /// Properties of route tables and routes that are not shown yet, such as `hasBgpOverride`.
+    pub hidden_properties: Vec<String>,
     /// Refusals of a provider carry `x-ms-failure-cause: service` (since 2026).
     pub provider_failure_cause: bool,
     /// The seconds that a client is told to wait before it asks for the status of a write of a network resource.
@@ -56,6 +58,7 @@ impl Default for Behaviour {
         Self {
             signed_operation_urls: true,
             disable_peering_route: true,
+            hidden_properties: vec![],
             provider_failure_cause: true,
             operation_retry_after: 2,
         }

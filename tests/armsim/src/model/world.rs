@@ -217,6 +217,12 @@ impl World {
                     .unwrap_or_else(|error| self.refusal(&error)),
             }
         };
+        if matches!(
+            path,
+            ArmPath::RouteTables { .. } | ArmPath::RouteTable(_) | ArmPath::Routes(_) | ArmPath::Route(..)
+        ) {
+            response.hide(&self.settings.behaviour.hidden_properties);
+        }
         let left = self.remaining.take();
         self.add_standard_headers(now, left, &correlation, &mut response);
         self.deliver(&mut response, effect.as_ref());

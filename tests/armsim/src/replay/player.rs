@@ -172,8 +172,37 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
         signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),
         disable_peering_route: tables.is_empty()
             || tables.iter().any(|shown| shown.response_body["properties"].get("disablePeeringRoute").is_some()),
+        hidden_properties: hidden(recording),
         provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
         operation_retry_after: wait.unwrap_or(default.operation_retry_after),
+    }
+}
+
+/// What tables and routes always have today and never have in this recording.
+fn hidden(recording: &[Interaction]) -> Vec<String> {
+    let shown = |kind: &str, name: &str| {
+        let mut bodies = vec![];
+        for answer in recording.iter().filter(|answer| answer.status < 300) {
+            collect(&answer.response_body, kind, &mut bodies);
+        }
+        bodies.is_empty() || bodies.iter().any(|properties| properties.get(name).is_some())
+    };
+    let tables = ["resourceGuid", "disableBgpRoutePropagation"].map(|name| ("Microsoft.Network/routeTables", name));
+    let all = tables.into_iter().chain([("Microsoft.Network/routeTables/routes", "hasBgpOverride")]);
+    all.filter(|(kind, name)| !shown(kind, name)).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// The properties of all resources of a type, wherever they stand in a body.
+fn collect<'a>(body: &'a Value, kind: &str, found: &mut Vec<&'a Value>) {
+    match body {
+        Value::Object(fields) => {
+            if fields.get("type").is_some_and(|shown| shown == kind) {
+                found.extend(fields.get("properties"));
+            }
+            fields.values().for_each(|field| collect(field, kind, found));
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| collect(element, kind, found)),
+        _ => {}
     }
 }
 

@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Seeder {
     /// Ids, in lower case, that the recording wrote.
     written: BTreeSet<String>,
+    /// Those of them that everything inside belongs to: made, replaced or deleted. A group that was only written again
+    /// still has in it what was there.
+    covering: BTreeSet<String>,
     /// What was put into the world, so that it is put there again only when it was seen to change.
     placed: BTreeMap<String, Value>,
     /// The etags that top-level resources were last seen with.
@@ -26,7 +29,12 @@ impl Seeder {
     /// Remembers an accepted write.
     pub(super) fn wrote(&mut self, interaction: &Interaction) {
         if interaction.is_accepted() {
-            self.written.insert(interaction.path().to_ascii_lowercase());
+            let id = interaction.path().to_ascii_lowercase();
+            let is_group = matches!(ArmPath::parse(&id), ArmPath::ResourceGroup { .. });
+            if !is_group || interaction.method == "DELETE" || interaction.status == 201 {
+                self.covering.insert(id.clone());
+            }
+            self.written.insert(id);
         }
     }
 
@@ -36,7 +44,8 @@ impl Seeder {
         let is_lock = |id: &str| id.contains("/providers/microsoft.authorization/locks/");
         self.written.iter().any(|written| {
             let inside = |id: &str, scope: &str| id.strip_prefix(scope).is_some_and(|rest| rest.starts_with('/'));
-            *written == id || inside(&id, written) || (inside(written, &id) && !is_lock(written))
+            let is_inside = inside(&id, written) && self.covering.contains(written);
+            *written == id || is_inside || (inside(written, &id) && !is_lock(written))
         })
     }
 
@@ -71,7 +80,7 @@ impl Seeder {
                 before["id"] = json!(id);
                 self.place_other(world, now, &before);
             }
-            ("DELETE", 202) | ("PUT", 409 | 412 | 429) | ("DELETE", 409 | 429) if !self.is_known(world, now, id) => {
+            ("DELETE", 202 | 409 | 429) | ("PUT", 409 | 412 | 429) if !self.is_known(world, now, id) => {
                 if interaction.method == "PUT" && matches!(path, ArmPath::Route(..) | ArmPath::Subnet(..)) {
                     return;
                 }
@@ -265,15 +274,16 @@ fn locations(body: &Value) -> Vec<Location> {
         Location {
             name: text(&shown["name"]).unwrap_or_default(),
             display_name: text(&shown["displayName"]),
-            paired_region: text(&metadata["pairedRegion"][0]["name"]),
+            paired_region: metadata.get("pairedRegion").map(|pairs| text(&pairs[0]["name"]).unwrap_or_default()),
             geography_group: text(&metadata["geographyGroup"]),
             regional_display_name: text(&shown["regionalDisplayName"]),
             region_type: text(&metadata["regionType"]),
             region_category: text(&metadata["regionCategory"]),
             geography: text(&metadata["geography"]),
-            longitude: text(&metadata["longitude"]),
-            latitude: text(&metadata["latitude"]),
+            longitude: text(&metadata["longitude"]).or_else(|| text(&shown["longitude"])),
+            latitude: text(&metadata["latitude"]).or_else(|| text(&shown["latitude"])),
             physical_location: text(&metadata["physicalLocation"]),
+            availability_zone_mappings: shown.get("availabilityZoneMappings").cloned(),
         }
     };
     body["value"].as_array().into_iter().flatten().map(location).collect()
@@ -285,7 +295,7 @@ fn usages(world: &mut World, body: &Value) {
         name: shown["name"]["value"].as_str().unwrap_or_default().to_owned(),
         text: shown["name"]["localizedValue"].as_str().unwrap_or_default().to_owned(),
         limit: shown["limit"].as_u64().unwrap_or_default(),
-        is_adjustable: shown["isAdjustable"] == true,
+        is_adjustable: shown["isAdjustable"].as_bool(),
     };
     let mut settings = world.settings().clone();
     for shown in shown() {
@@ -301,11 +311,13 @@ fn discovery(body: &Value) -> DiscoveryDocument {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let tag = |shown: &Value| {
         let properties: DiscoveryProperties = serde_json::from_value(shown["properties"].clone()).ok()?;
-        Some(DiscoveryTag { name: text(&shown["name"]), properties })
+        let number = shown["serviceTagChangeNumber"].as_str().map(str::to_owned);
+        Some(DiscoveryTag { name: text(&shown["name"]), service_tag_change_number: number, properties })
     };
     DiscoveryDocument {
         number: text(&body["changeNumber"]),
         cloud: text(&body["cloud"]),
+        next_link: body["nextLink"].as_str().map(str::to_owned),
         tags: body["values"].as_array().into_iter().flatten().filter_map(tag).collect(),
     }
 }

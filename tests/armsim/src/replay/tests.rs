@@ -102,6 +102,21 @@ fn what_was_there_before_is_there() {
 }
 
 #[test]
+fn what_is_in_a_group_that_is_written_again_is_there() {
+    let group = json!({
+        "id": GROUP, "name": "rg", "type": "Microsoft.Resources/resourceGroups", "location": "eastus2",
+        "properties": {"provisioningState": "Succeeded"},
+    });
+    let again = line("PUT", GROUP, &json!({"location": "eastus2"}), 200, &json!({}), &group);
+    let [first, second] = two_reads(FIRST, FIRST);
+    assert_eq!(found(&[again.clone(), first.clone(), second]), Vec::<String>::new());
+    // A new group has nothing in it.
+    let mut made = again;
+    made["status"] = json!(201);
+    assert!(found(&[made, first]).contains(&"1 status".to_owned()));
+}
+
+#[test]
 fn another_value_another_header_and_another_status_are_found() {
     let mut lines = two_reads(FIRST, FIRST);
     lines[0]["response_body"]["properties"]["routes"] = json!([{"id": "x"}]);
