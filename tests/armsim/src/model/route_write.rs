@@ -271,19 +271,16 @@ impl World {
     }
 
     /// Nothing changes but the etag, and nobody else can write until the operation is over.
-    pub(super) fn hold_route_table(&mut self, call: &Call<'_>, id: &ResourceId, name: &str) {
-        let Some(previous) = self.route_tables.get(&id.key()).filter(|table| table.operation.is_none()) else {
-            return;
-        };
+    pub(super) fn hold_route_table(&mut self, call: &Call<'_>, id: &ResourceId, name: &str) -> Option<String> {
+        let previous = self.route_tables.get(&id.key()).filter(|table| table.operation.is_none())?;
         let change = Change::PutTable { previous: Some(Box::new(previous.clone())) };
         let known =
             ["PutRouteOperation", "DeleteRouteOperation", "PutRouteTableOperation", "DeleteRouteTableOperation"];
         let name = known.into_iter().find(|known| *known == name).unwrap_or("PutRouteTableOperation");
         let takes = self.settings.latencies.route;
         let operation = self.accept_work(call, id, name, takes, Work::RouteTable(id.clone(), change));
-        if let Some(table) = self.route_tables.get_mut(&id.key()) {
-            table.operation = Some(operation);
-        }
+        self.route_tables.get_mut(&id.key())?.operation = Some(operation.clone());
+        Some(operation)
     }
 
     fn accept_nothing(&mut self, call: &Call<'_>, id: &ResourceId, name: &'static str) -> String {

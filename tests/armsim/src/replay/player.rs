@@ -5,7 +5,7 @@ use super::{
     Outcome,
     compare::{Difference, Scope, compare},
     forms::Names,
-    recording::{Interaction, last_segment, path_of, query},
+    recording::{Interaction, last_segment, path_of, query, top_level},
     seed::Seeder,
     timeline::Timeline,
 };
@@ -47,6 +47,8 @@ struct Player {
     origin: String,
     /// Simulated targets of the operation URLs that the recording shows.
     targets: BTreeMap<String, String>,
+    /// Resources that operations of other clients hold, and those operations.
+    foreign: Vec<(String, String)>,
 }
 
 impl Player {
@@ -69,6 +71,7 @@ impl Player {
             token,
             origin,
             targets: BTreeMap::new(),
+            foreign: vec![],
         }
     }
 
@@ -80,6 +83,7 @@ impl Player {
         }
         self.world.advance(now);
         self.seeder.prepare(&mut self.world, now, all, at);
+        self.leave_others(interaction, now);
         self.meet_others(all, at, now);
         self.weather(all, interaction);
         let answer = self.world.handle(now, &self.request(interaction));
@@ -112,7 +116,20 @@ impl Player {
         let is_in_recording =
             all.iter().any(|other| other.status_urls().any(|url| last_segment(path_of(url)).eq_ignore_ascii_case(id)));
         if !is_in_recording {
-            self.world.begin_foreign_operation(now, all[at].path(), name);
+            let begun = self.world.begin_foreign_operation(now, all[at].path(), name);
+            self.foreign.extend(begun.map(|id| (top_level(all[at].path()), id)));
+        }
+    }
+
+    /// The next write that is taken shows that the other client's operation is over.
+    fn leave_others(&mut self, interaction: &Interaction, now: Time) {
+        let resource = top_level(interaction.path());
+        if interaction.is_accepted() {
+            for (_, id) in self.foreign.iter().filter(|(held, _)| *held == resource) {
+                self.world.end_operation(id, now, now);
+            }
+            self.foreign.retain(|(held, _)| *held != resource);
+            self.world.advance(now);
         }
     }
 

@@ -84,7 +84,7 @@ impl Seeder {
                 if interaction.method == "PUT" && matches!(path, ArmPath::Route(..) | ArmPath::Subnet(..)) {
                     return;
                 }
-                let before = minimal(id, &path, location_of(interaction).as_deref().unwrap_or("eastus"));
+                let before = minimal(id, &path, &shown_location(all, at));
                 self.place_other(world, now, &before);
             }
             ("DELETE", 200) if matches!(path, ArmPath::Lock { .. }) && !self.is_known(world, now, id) => {
@@ -156,17 +156,14 @@ impl Seeder {
         if self.written.contains(&id.to_ascii_lowercase()) || world.get_resource(now, id).is_ok() {
             return;
         }
-        let interaction = &all[at];
         let is_it = |body: &Value| body["id"].as_str().is_some_and(|shown| shown.eq_ignore_ascii_case(id));
         let listed = |body: &Value| body["value"].as_array()?.iter().find(|element| is_it(element)).cloned();
         let find = |other: &Interaction| {
             if is_it(&other.response_body) { Some(other.response_body.clone()) } else { listed(&other.response_body) }
         };
         let later = all[at..].iter().enumerate().find_map(|(i, other)| Some((at + i, find(other)?)));
-        let (place, mut body) = later.unwrap_or_else(|| {
-            let location = location_of(interaction).unwrap_or_else(|| "eastus".to_owned());
-            (at, minimal(id, &ArmPath::parse(id), &location))
-        });
+        let (place, mut body) =
+            later.unwrap_or_else(|| (at, minimal(id, &ArmPath::parse(id), &shown_location(all, at))));
         let made: Vec<String> = all[at..=place]
             .iter()
             .filter(|other| other.method == "PUT" && other.status == 201)
@@ -232,6 +229,13 @@ fn group_of(path: &str) -> Option<String> {
         && segments[1].eq_ignore_ascii_case("subscriptions")
         && segments[3].eq_ignore_ascii_case("resourcegroups");
     is_group.then(|| segments[..5].join("/"))
+}
+
+/// Where a resource is, as far as this and later interactions with it tell.
+fn shown_location(all: &[Interaction], at: usize) -> String {
+    let resource = top_level(all[at].path());
+    let mut same = all[at..].iter().filter(|other| top_level(other.path()) == resource);
+    same.find_map(location_of).unwrap_or_else(|| "eastus".to_owned())
 }
 
 /// From the body, or from the URL of the operation.

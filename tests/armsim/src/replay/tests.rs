@@ -159,6 +159,37 @@ fn an_etag_that_stays_where_the_simulator_changes_it_is_found() {
     assert_eq!(found(&conversation(FIRST)), ["2 header.etag", "2 body.etag"]);
 }
 
+/// A table that another client is writing: refused, and taken a second later.
+#[test]
+fn another_clients_operation_is_met_and_left() {
+    let path = format!("{GROUP}/providers/Microsoft.Network/routeTables/t");
+    let route = format!("{path}/routes/a");
+    let message = format!(
+        "Operation DeleteRouteOperation ({ID}) is updating resource {path}. The call can be retried in 12 seconds."
+    );
+    let refusal = json!({"error": {
+        "code": "RetryableError", "message": "A retryable error occurred.",
+        "details": [{"code": "RetryableErrorDueToAnotherOperation", "message": message}],
+    }});
+    let wanted = json!({"properties": {"addressPrefix": "20.1.0.0/16", "nextHopType": "None"}});
+    let taken = json!({
+        "name": "a", "id": route, "etag": format!("W/\"{FIRST}\""), "type": "Microsoft.Network/routeTables/routes",
+        "properties": {"provisioningState": "Updating", "addressPrefix": "20.1.0.0/16", "nextHopType": "None", "hasBgpOverride": false},
+    });
+    let operation = format!(
+        "/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.Network/locations/eastus2/operations/{GUID}"
+    );
+    let headers = json!({
+        "azure-asyncoperation": format!("https://management.azure.com{operation}?api-version=2024-03-01"),
+        "azure-asyncnotification": "Enabled", "retry-after": "10",
+    });
+    let conversation = [
+        line("PUT", &route, &wanted, 429, &json!({"retry-after": "12"}), &refusal),
+        line("PUT", &route, &wanted, 201, &headers, &taken),
+    ];
+    assert_eq!(found(&conversation), Vec::<String>::new());
+}
+
 #[test]
 fn a_report_counts_and_an_unused_entry_fails() {
     let mut lines = two_reads(FIRST, FIRST);

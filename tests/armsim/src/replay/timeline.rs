@@ -99,6 +99,12 @@ fn end(recording: &[Interaction], write: usize, later: &[usize], moments: &[Time
         if in_the_way || shows_end(accepted, interaction, &resource) {
             ended.get_or_insert(i);
         }
+        // Whatever was shown before: it was still running here.
+        let is_named =
+            |(_, id): (&str, &str)| urls.iter().any(|url| last_segment(path_of(url)).eq_ignore_ascii_case(id));
+        if told.is_none() && interaction.named_operation().is_some_and(is_named) {
+            ended = None;
+        }
         // Recorders that mask ids give all operations one URL.
         let is_reused = interaction.status_urls().any(|url| urls.contains(&url));
         if is_reused || (told.is_some() && ended.is_some()) {
