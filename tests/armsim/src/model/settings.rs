@@ -45,6 +45,8 @@ pub struct Behaviour {
     pub signed_operation_urls: bool,
     /// Route tables show `disablePeeringRoute` at api-versions from 2025-03-01 on (since 2026).
     pub disable_peering_route: bool,
+    /// Writes of a route are announced with `azure-asyncnotification`, as those of a table always were.
+    pub route_notification: bool,
     /// Properties of route tables and routes that are not shown yet, such as `hasBgpOverride`.
     pub hidden_properties: Vec<String>,
     /// Refusals of a provider carry `x-ms-failure-cause: service` (since 2026).
@@ -58,6 +60,7 @@ impl Default for Behaviour {
         Self {
             signed_operation_urls: true,
             disable_peering_route: true,
+            route_notification: true,
             hidden_properties: vec![],
             provider_failure_cause: true,
             operation_retry_after: 2,

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::model::{
     ApiRequest, ApiResponse, Time, World,
+    arm_id::ArmPath,
     faults::Fault,
     settings::{Behaviour, Span},
     world::BaseUrls,
@@ -181,6 +182,12 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
         .filter(|shown| shown.response_body["type"] == "Microsoft.Network/routeTables")
         .filter(|shown| query(&shown.url, "api-version").is_some_and(|version| version >= PEERING_ROUTE))
         .collect();
+    let of_routes: Vec<&Interaction> = recording
+        .iter()
+        .filter(|write| {
+            matches!(ArmPath::parse(write.path()), ArmPath::Route(..)) && write.status_urls().next().is_some()
+        })
+        .collect();
     let wait = recording
         .iter()
         .filter(|write| write.is_accepted() && write.path().to_ascii_lowercase().contains("/routetables/"))
@@ -189,6 +196,8 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
         signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),
         disable_peering_route: tables.is_empty()
             || tables.iter().any(|shown| shown.response_body["properties"].get("disablePeeringRoute").is_some()),
+        route_notification: of_routes.is_empty()
+            || of_routes.iter().any(|write| write.header("azure-asyncnotification").is_some()),
         hidden_properties: hidden(recording),
         provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
         operation_retry_after: wait.unwrap_or(default.operation_retry_after),
