@@ -43,11 +43,9 @@ fn merge(into: &mut serde_json::Value, change: &serde_json::Value) {
 pub struct Behaviour {
     /// Operation URLs carry a signature of 4.8 kB (since 2023).
     pub signed_operation_urls: bool,
-    /// Route tables show `disablePeeringRoute` at api-versions from 2025-03-01 on (since 2026).
-    pub disable_peering_route: bool,
     /// Writes of a route are announced with `azure-asyncnotification`, as those of a table always were.
     pub route_notification: bool,
-    /// Properties of route tables and routes that are not shown yet, such as `hasBgpOverride`.
+    /// Properties of route tables and routes that are not shown yet, such as `disablePeeringRoute` before 2026.
     pub hidden_properties: Vec<String>,
     /// Refusals of a provider carry `x-ms-failure-cause: service` (since 2026).
     pub provider_failure_cause: bool,
@@ -59,7 +57,6 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             signed_operation_urls: true,
-            disable_peering_route: true,
             route_notification: true,
             hidden_properties: vec![],
             provider_failure_cause: true,

@@ -19,8 +19,6 @@ use crate::model::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The first api-version whose tables may show `disablePeeringRoute`.
-const PEERING_ROUTE: &str = "2025-03-01";
 /// No recording lasts longer.
 const TOKEN_LIFETIME: Span = Span::from_secs(10 * 365 * 86_400);
 
@@ -177,11 +175,6 @@ fn failure<'a>(all: &'a [Interaction], accepted: &Interaction) -> Option<&'a Val
 fn behaviour(recording: &[Interaction]) -> Behaviour {
     let default = Behaviour::default();
     let urls: Vec<&str> = recording.iter().flat_map(Interaction::status_urls).collect();
-    let tables: Vec<&Interaction> = recording
-        .iter()
-        .filter(|shown| shown.response_body["type"] == "Microsoft.Network/routeTables")
-        .filter(|shown| query(&shown.url, "api-version").is_some_and(|version| version >= PEERING_ROUTE))
-        .collect();
     let of_routes: Vec<&Interaction> = recording
         .iter()
         .filter(|write| {
@@ -194,8 +187,6 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
         .find_map(|write| write.header("retry-after")?.parse().ok());
     Behaviour {
         signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),
-        disable_peering_route: tables.is_empty()
-            || tables.iter().any(|shown| shown.response_body["properties"].get("disablePeeringRoute").is_some()),
         route_notification: of_routes.is_empty()
             || of_routes.iter().any(|write| write.header("azure-asyncnotification").is_some()),
         hidden_properties: hidden(recording),
@@ -213,7 +204,8 @@ fn hidden(recording: &[Interaction]) -> Vec<String> {
         }
         bodies.is_empty() || bodies.iter().any(|properties| properties.get(name).is_some())
     };
-    let tables = ["resourceGuid", "disableBgpRoutePropagation"].map(|name| ("Microsoft.Network/routeTables", name));
+    let tables = ["resourceGuid", "disableBgpRoutePropagation", "disablePeeringRoute"]
+        .map(|name| ("Microsoft.Network/routeTables", name));
     let all = tables.into_iter().chain([("Microsoft.Network/routeTables/routes", "hasBgpOverride")]);
     all.filter(|(kind, name)| !shown(kind, name)).map(|(_, name)| name.to_owned()).collect()
 }
