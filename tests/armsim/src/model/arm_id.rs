@@ -40,6 +40,7 @@ pub(super) fn group_key(subscription: &str, group: &str) -> String {
 /// What a request's path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ArmPath {
+    Tenants,
     Subscriptions,
     Subscription {
         subscription: String,
@@ -140,6 +141,7 @@ impl ArmPath {
             };
         }
         match lower.as_slice() {
+            ["tenants"] => Self::Tenants,
             ["subscriptions"] => Self::Subscriptions,
             ["subscriptions", _] => Self::Subscription { subscription: at(1) },
             ["subscriptions", _, "locations"] => Self::Locations { subscription: at(1) },
@@ -158,7 +160,7 @@ impl ArmPath {
 
     pub fn subscription(&self) -> Option<&str> {
         match self {
-            Self::Subscriptions | Self::Unknown => None,
+            Self::Tenants | Self::Subscriptions | Self::Unknown => None,
             Self::RouteTable(id)
             | Self::Routes(id)
             | Self::Route(id, _)

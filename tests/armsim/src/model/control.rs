@@ -91,13 +91,14 @@ impl World {
         }
     }
 
-    /// Another client's write of a route table, which holds the table until the latencies are over.
-    pub fn begin_foreign_operation(&mut self, now: Time, path: &str, name: &str) {
-        let Some((id, _)) = Self::table_id(path) else { return };
+    /// Another client's write of a route table, which holds the table until the latencies are over. The answer is the id
+    /// of the operation; none where there is no table, or an operation already.
+    pub fn begin_foreign_operation(&mut self, now: Time, path: &str, name: &str) -> Option<String> {
+        let (id, _) = Self::table_id(path)?;
         let request = ApiRequest::new("PUT", path);
         let call =
             Call { now, request: &request, client: CLIENT.to_owned(), api_version: String::new(), fate: Fate::Normal };
-        self.hold_route_table(&call, &id, name);
+        self.hold_route_table(&call, &id, name)
     }
 
     /// For tests: a resource group, and its subscription.

@@ -27,12 +27,17 @@ pub struct DiscoveryDocument {
     pub number: String,
     pub cloud: String,
     pub tags: Vec<DiscoveryTag>,
+    /// The link to the next page, which is always empty; older answers have none.
+    pub next_link: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiscoveryTag {
     pub name: String,
+    /// The number of the whole document; older answers do not repeat it.
+    #[serde(default)]
+    pub service_tag_change_number: Option<String>,
     pub properties: DiscoveryProperties,
 }
 
@@ -45,9 +50,11 @@ pub struct DiscoveryProperties {
     #[serde(default)]
     pub region: String,
     #[serde(default)]
+    pub state: Option<String>,
+    #[serde(default)]
     pub network_features: Option<Vec<String>>,
     #[serde(default)]
-    pub system_service: String,
+    pub system_service: Option<String>,
     #[serde(default)]
     pub address_prefixes: Vec<String>,
 }
@@ -67,7 +74,8 @@ struct DocumentView<'a> {
     change_number: &'a str,
     cloud: &'a str,
     values: Vec<TagView<'a>>,
-    next_link: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_link: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -75,7 +83,8 @@ struct DocumentView<'a> {
 struct TagView<'a> {
     name: &'a str,
     id: &'a str,
-    service_tag_change_number: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tag_change_number: Option<&'a str>,
     properties: PropertiesView<'a>,
 }
 
@@ -84,9 +93,12 @@ struct TagView<'a> {
 struct PropertiesView<'a> {
     change_number: String,
     region: &'a str,
-    state: &'static str,
-    network_features: Vec<&'a str>,
-    system_service: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_features: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_service: Option<&'a str>,
     address_prefixes: &'a [String],
 }
 
@@ -100,26 +112,32 @@ struct AliasView {
 }
 
 impl DiscoveryTag {
-    fn view<'a>(&'a self, number: &'a str) -> TagView<'a> {
-        let DiscoveryProperties { change_number, region, network_features, system_service, address_prefixes } =
+    fn view(&self) -> TagView<'_> {
+        let DiscoveryProperties { change_number, region, state, network_features, system_service, address_prefixes } =
             &self.properties;
         TagView {
             name: &self.name,
             id: &self.name,
-            service_tag_change_number: number,
+            service_tag_change_number: self.service_tag_change_number.as_deref(),
             properties: PropertiesView {
                 change_number: change_number.as_str().map_or_else(|| change_number.to_string(), str::to_owned),
                 region,
-                state: "GA",
-                // ASSUMPTION: what the weekly file leaves open is what all tags have.
-                network_features: match network_features {
-                    Some(features) => features.iter().map(String::as_str).collect(),
-                    None => vec!["API", "NSG"],
-                },
-                system_service,
+                state: state.as_deref(),
+                network_features: network_features.as_deref(),
+                system_service: system_service.as_deref(),
                 address_prefixes,
             },
         }
+    }
+
+    /// A tag of the weekly file with what the file does not say.
+    fn completed(mut self, number: &str) -> Self {
+        self.service_tag_change_number = Some(number.to_owned());
+        self.properties.state.get_or_insert_with(|| "GA".to_owned());
+        self.properties.system_service.get_or_insert_default();
+        // ASSUMPTION: what the weekly file leaves open is what all tags have.
+        self.properties.network_features.get_or_insert_with(|| ["API", "NSG"].map(str::to_owned).to_vec());
+        self
     }
 }
 
@@ -145,8 +163,8 @@ impl World {
             r#type: "Microsoft.Network/serviceTags",
             change_number: &document.number,
             cloud: &document.cloud,
-            values: tags.map(|tag| tag.view(&document.number)).collect(),
-            next_link: "",
+            values: tags.map(DiscoveryTag::view).collect(),
+            next_link: document.next_link.as_deref(),
         };
         ApiResponse::json(200, &view)
     }
@@ -163,9 +181,14 @@ impl World {
         let (place, bytes) = self.download_page.behind(cloud, self.settings.discovery.lag);
         let file =
             serde_json::from_slice(&bytes).unwrap_or_else(|_| WeeklyFile { cloud: cloud.to_owned(), values: vec![] });
-        let mut tags = file.values;
-        tags.retain(|tag| !tag.name.starts_with(WITHOUT_REGIONS));
-        DiscoveryDocument { number: (FIRST_NUMBER + place).to_string(), cloud: file.cloud, tags }
+        let number = (FIRST_NUMBER + place).to_string();
+        let shown = file.values.into_iter().filter(|tag| !tag.name.starts_with(WITHOUT_REGIONS));
+        DiscoveryDocument {
+            tags: shown.map(|tag| tag.completed(&number)).collect(),
+            number,
+            cloud: file.cloud,
+            next_link: Some(String::new()),
+        }
     }
 
     pub(super) fn list_service_aliases(

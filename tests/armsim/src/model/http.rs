@@ -101,7 +101,30 @@ impl ApiResponse {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
+    /// Takes properties out of a JSON body, at whatever depth they stand.
+    pub(super) fn hide(&mut self, names: &[String]) {
+        if names.is_empty() || self.body.is_empty() {
+            return;
+        }
+        let mut body = self.value();
+        remove(&mut body, names);
+        self.body = body.to_string().into_bytes();
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+fn remove(value: &mut serde_json::Value, names: &[String]) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for name in names {
+                fields.remove(name);
+            }
+            fields.values_mut().for_each(|field| remove(field, names));
+        }
+        serde_json::Value::Array(elements) => elements.iter_mut().for_each(|element| remove(element, names)),
+        _ => {}
     }
 }

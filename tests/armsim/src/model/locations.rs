@@ -7,6 +7,7 @@ use super::{
 };
 use crate::regions::{Cloud, REGIONS};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A location of the world file, in place of the built-in table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,9 +15,10 @@ use serde::{Deserialize, Serialize};
 pub struct Location {
     pub name: String,
     pub display_name: Option<String>,
+    /// Empty where ARM says that there is none.
     pub paired_region: Option<String>,
     /// None for such as `global` and `europe`.
-    #[serde(default = "default_geography")]
+    #[serde(default)]
     pub geography_group: Option<String>,
     #[serde(default)]
     pub regional_display_name: Option<String>,
@@ -35,10 +37,9 @@ pub struct Location {
     pub latitude: Option<String>,
     #[serde(default)]
     pub physical_location: Option<String>,
-}
-
-fn default_geography() -> Option<String> {
-    Some("US".to_owned())
+    /// Shown at newer api-versions only.
+    #[serde(default)]
+    pub availability_zone_mappings: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -54,8 +55,16 @@ struct LocationView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'static str>,
     display_name: &'a str,
-    regional_display_name: String,
-    metadata: Metadata<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regional_display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    availability_zone_mappings: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    longitude: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latitude: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -74,7 +83,7 @@ struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     physical_location: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    paired_region: Option<[PairedRegion<'a>; 1]>,
+    paired_region: Option<Vec<PairedRegion<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -85,6 +94,8 @@ struct PairedRegion<'a> {
 
 /// ASSUMPTION: the first api-version whose locations have a type and a geography; 2019-11-01 has none.
 const SHOWS_TYPE: &str = "2022-12-01";
+/// ASSUMPTION: before this one a location is its names and its place.
+const SHOWS_METADATA: &str = "2019-10-01";
 
 /// ARM takes `East US 2` for `eastus2`.
 pub(super) fn normalised(location: &str) -> String {
@@ -106,6 +117,7 @@ pub(super) fn built_in() -> Vec<Location> {
             longitude: None,
             latitude: None,
             physical_location: None,
+            availability_zone_mappings: None,
         })
         .collect()
 }
@@ -119,22 +131,32 @@ impl Location {
             (None, Some(group)) => format!("({group}) {display_name}"),
             (None, None) => display_name.to_owned(),
         };
+        let pair = |pair: &'_ String| match pair.as_str() {
+            "" => vec![],
+            pair => vec![id(pair)],
+        };
+        let paired = self.paired_region.as_ref().map(|name| (name, pair(name)));
+        let metadata = || Metadata {
+            region_type: self.region_type.as_deref().unwrap_or("Physical"),
+            region_category: self.region_category.as_deref().unwrap_or("Recommended"),
+            geography: self.geography.as_deref().filter(|_| is_new),
+            geography_group: self.geography_group.as_deref(),
+            longitude: self.longitude.as_deref(),
+            latitude: self.latitude.as_deref(),
+            physical_location: self.physical_location.as_deref(),
+            paired_region: paired.map(|(name, ids)| ids.into_iter().map(|id| PairedRegion { name, id }).collect()),
+        };
+        let is_flat = api_version < SHOWS_METADATA;
         LocationView {
             id: id(&self.name),
             name: &self.name,
             r#type: is_new.then_some("Region"),
             display_name,
-            regional_display_name,
-            metadata: Metadata {
-                region_type: self.region_type.as_deref().unwrap_or("Physical"),
-                region_category: self.region_category.as_deref().unwrap_or("Recommended"),
-                geography: self.geography.as_deref().filter(|_| is_new),
-                geography_group: self.geography_group.as_deref(),
-                longitude: self.longitude.as_deref(),
-                latitude: self.latitude.as_deref(),
-                physical_location: self.physical_location.as_deref(),
-                paired_region: self.paired_region.as_ref().map(|pair| [PairedRegion { name: pair, id: id(pair) }]),
-            },
+            regional_display_name: (!is_flat).then_some(regional_display_name),
+            metadata: (!is_flat).then(metadata),
+            availability_zone_mappings: self.availability_zone_mappings.as_ref().filter(|_| is_new),
+            longitude: self.longitude.as_deref().filter(|_| is_flat),
+            latitude: self.latitude.as_deref().filter(|_| is_flat),
         }
     }
 }

@@ -10,6 +10,8 @@ pub enum Server {
     Arm,
     Login,
     DownloadPage,
+    /// Managed identities.
+    Metadata,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod arm_id;
+mod cloud_metadata;
 mod control;
 pub mod discovery;
 pub mod download_page;
@@ -15,6 +16,8 @@ pub mod http;
 pub mod locations;
 pub mod locks;
 pub mod log;
+mod login;
+pub mod managed_identity;
 pub mod operation;
 pub mod policy;
 pub(crate) mod random;

@@ -200,7 +200,10 @@ impl World {
         };
         match &operation.place {
             Place::Network(_) => {
-                response.set_header("azure-asyncnotification", "Enabled");
+                let is_of_route = ["PutRouteOperation", "DeleteRouteOperation"].contains(&operation.name);
+                if self.settings.behaviour.route_notification || !is_of_route {
+                    response.set_header("azure-asyncnotification", "Enabled");
+                }
                 response.set_header("azure-asyncoperation", self.url(operation, "operations"));
                 if with_location {
                     response.set_header("location", self.url(operation, "operationResults"));

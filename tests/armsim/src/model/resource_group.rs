@@ -19,16 +19,21 @@ pub(super) struct ResourceGroup {
     name: String,
     location: String,
     tags: Option<BTreeMap<String, String>>,
+    /// The resource that a managed group belongs to.
+    managed_by: Option<String>,
     deleting: bool,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct GroupBody {
     location: Option<String>,
     tags: Option<BTreeMap<String, String>>,
+    managed_by: Option<String>,
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct GroupView<'a> {
     id: String,
     name: &'a str,
@@ -36,6 +41,8 @@ struct GroupView<'a> {
     location: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    managed_by: Option<&'a str>,
     properties: GroupProperties,
 }
 
@@ -62,6 +69,7 @@ impl ResourceGroup {
             r#type: "Microsoft.Resources/resourceGroups",
             location: &self.location,
             tags: self.tags.as_ref(),
+            managed_by: self.managed_by.as_deref(),
             properties: GroupProperties { provisioning_state: if self.deleting { "Deleting" } else { "Succeeded" } },
         }
     }
@@ -117,6 +125,7 @@ impl World {
             name: group.to_owned(),
             location: location.to_owned(),
             tags: None,
+            managed_by: None,
             deleting: false,
         });
     }
@@ -124,6 +133,7 @@ impl World {
     pub(super) fn set_group_tags(&mut self, subscription: &str, group: &str, body: GroupBody) {
         if let Some(present) = self.groups.get_mut(&group_key(subscription, group)) {
             present.tags = body.tags;
+            present.managed_by = body.managed_by;
             if let Some(location) = body.location {
                 present.location = normalised(&location);
             }

@@ -7,12 +7,18 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// The first api-version whose tables show `disablePeeringRoute`. ASSUMPTION: so do all later ones (recorded for 2025-03-01
 /// in 2026; an older recording of 2025-05-01 does not have it yet, see `Behaviour`).
-pub(super) const SHOWS_PEERING_ROUTE: &str = "2025-03-01";
+const SHOWS_PEERING_ROUTE: &str = "2025-03-01";
 
 /// Which of the properties that came later are shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) peering_route: bool,
+}
+
+impl Shape {
+    pub(super) fn at(api_version: &str) -> Self {
+        Self { peering_route: api_version >= SHOWS_PEERING_ROUTE }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

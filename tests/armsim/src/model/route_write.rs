@@ -8,7 +8,7 @@ use super::{
     locations::normalised,
     operation::{Accept, Place, Work},
     route_request::{self, Prefix, RouteBody, TableBody},
-    route_table::{Change, List, ProvisioningState, Route, RouteTable, SHOWS_PEERING_ROUTE, Shape},
+    route_table::{Change, List, ProvisioningState, Route, RouteTable, Shape},
     settings::Span,
     time::Time,
     world::{Call, World},
@@ -24,16 +24,9 @@ impl World {
         self.route_tables.get(&id.key()).ok_or_else(|| error::resource_not_found(id))
     }
 
-    fn table_shape(&self, call: &Call<'_>) -> Shape {
-        Shape {
-            peering_route: self.settings.behaviour.disable_peering_route
-                && call.api_version.as_str() >= SHOWS_PEERING_ROUTE,
-        }
-    }
-
     pub(super) fn get_route_table(&self, call: &Call<'_>, id: &ResourceId) -> Result<ApiResponse, ApiError> {
         let table = self.table(id)?;
-        Ok(ApiResponse::json(200, &table.view(self.table_shape(call)))
+        Ok(ApiResponse::json(200, &table.view(Shape::at(&call.api_version)))
             .with_header("etag", format!("W/\"{}\"", table.etag)))
     }
 
@@ -51,7 +44,10 @@ impl World {
                 && group.is_none_or(|group| table.id.group.eq_ignore_ascii_case(group))
         };
         let tables = self.route_tables.values().filter(is_listed);
-        Ok(ApiResponse::json(200, &List { value: tables.map(|table| table.view(self.table_shape(call))).collect() }))
+        Ok(ApiResponse::json(
+            200,
+            &List { value: tables.map(|table| table.view(Shape::at(&call.api_version))).collect() },
+        ))
     }
 
     pub(super) fn list_routes(&self, id: &ResourceId) -> Result<ApiResponse, ApiError> {
@@ -144,7 +140,7 @@ impl World {
         self.history.record(call.now, &call.client, &id, &wanted.routes);
         self.route_tables.insert(id.key(), wanted);
         let operation = self.begin(call, &id, Change::PutTable { previous: present.map(Box::new) });
-        let mut response = ApiResponse::json(status, &self.table(&id)?.view(self.table_shape(call)));
+        let mut response = ApiResponse::json(status, &self.table(&id)?.view(Shape::at(&call.api_version)));
         self.tell_operation(&mut response, &operation, false);
         self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
         Ok(response)
@@ -159,7 +155,7 @@ impl World {
     ) -> ApiResponse {
         let etag = self.random.uuid();
         let operation = self.accept_nothing(call, id, "PutRouteTableOperation");
-        let shape = self.table_shape(call);
+        let shape = Shape::at(&call.api_version);
         let table = self.route_tables.get_mut(&id.key()).expect("the caller found the table");
         if table.tags != tags {
             table.tags = tags;
@@ -271,19 +267,16 @@ impl World {
     }
 
     /// Nothing changes but the etag, and nobody else can write until the operation is over.
-    pub(super) fn hold_route_table(&mut self, call: &Call<'_>, id: &ResourceId, name: &str) {
-        let Some(previous) = self.route_tables.get(&id.key()).filter(|table| table.operation.is_none()) else {
-            return;
-        };
+    pub(super) fn hold_route_table(&mut self, call: &Call<'_>, id: &ResourceId, name: &str) -> Option<String> {
+        let previous = self.route_tables.get(&id.key()).filter(|table| table.operation.is_none())?;
         let change = Change::PutTable { previous: Some(Box::new(previous.clone())) };
         let known =
             ["PutRouteOperation", "DeleteRouteOperation", "PutRouteTableOperation", "DeleteRouteTableOperation"];
         let name = known.into_iter().find(|known| *known == name).unwrap_or("PutRouteTableOperation");
         let takes = self.settings.latencies.route;
         let operation = self.accept_work(call, id, name, takes, Work::RouteTable(id.clone(), change));
-        if let Some(table) = self.route_tables.get_mut(&id.key()) {
-            table.operation = Some(operation);
-        }
+        self.route_tables.get_mut(&id.key())?.operation = Some(operation.clone());
+        Some(operation)
     }
 
     fn accept_nothing(&mut self, call: &Call<'_>, id: &ResourceId, name: &'static str) -> String {

@@ -43,8 +43,10 @@ fn merge(into: &mut serde_json::Value, change: &serde_json::Value) {
 pub struct Behaviour {
     /// Operation URLs carry a signature of 4.8 kB (since 2023).
     pub signed_operation_urls: bool,
-    /// Route tables show `disablePeeringRoute` at api-versions from 2025-03-01 on (since 2026).
-    pub disable_peering_route: bool,
+    /// Writes of a route are announced with `azure-asyncnotification`, as those of a table always were.
+    pub route_notification: bool,
+    /// Properties of route tables and routes that are not shown yet, such as `disablePeeringRoute` before 2026.
+    pub hidden_properties: Vec<String>,
     /// Refusals of a provider carry `x-ms-failure-cause: service` (since 2026).
     pub provider_failure_cause: bool,
     /// The seconds that a client is told to wait before it asks for the status of a write of a network resource.
@@ -55,7 +57,8 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             signed_operation_urls: true,
-            disable_peering_route: true,
+            route_notification: true,
+            hidden_properties: vec![],
             provider_failure_cause: true,
             operation_retry_after: 2,
         }
@@ -101,6 +104,8 @@ impl Default for Latencies {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     pub token_lifetime: Span,
+    /// After what time clients are told to get the next token already.
+    pub token_refresh_in: Option<Span>,
     /// Where set, what is enforced differs from what the usages API says.
     pub routes_per_route_table: Option<u64>,
     pub routes_with_service_tag_per_route_table: Option<u64>,
@@ -144,6 +149,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             token_lifetime: Span::from_secs(3600),
+            token_refresh_in: None,
             routes_per_route_table: None,
             routes_with_service_tag_per_route_table: None,
             lock_retry_after: (11, 14),

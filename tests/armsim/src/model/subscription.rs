@@ -6,6 +6,7 @@ use super::{
     world::World,
 };
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 #[derive(Serialize)]
 struct List<T> {
@@ -54,6 +55,21 @@ impl World {
     pub(super) fn list_subscriptions(&self) -> ApiResponse {
         let value = self.subscriptions.iter().map(|subscription| self.subscription_view(subscription)).collect();
         ApiResponse::json(200, &List { value })
+    }
+
+    /// The tenants that somebody can log in to.
+    pub(super) fn list_tenants(&self) -> ApiResponse {
+        let tenants: BTreeSet<&str> = self.credentials.iter().map(|known| known.tenant_id.as_str()).collect();
+        let view = |tenant: &str| {
+            serde_json::json!({
+                "id": format!("/tenants/{tenant}"),
+                "tenantId": tenant,
+                "tenantCategory": "Home",
+                "displayName": "armsim",
+                "defaultDomain": "armsim.invalid",
+            })
+        };
+        ApiResponse::json(200, &List { value: tenants.into_iter().map(view).collect() })
     }
 
     fn subscription_view(&self, subscription: &str) -> SubscriptionView {

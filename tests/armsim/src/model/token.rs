@@ -1,4 +1,4 @@
-//! The login service (Entra ID): `OpenID` discovery, client credentials, tokens; and the check of a token at ARM. Tokens
+//! The login service (Entra ID): `OpenID` discovery and tokens; and the check of a token at ARM. Who gets one is in `login`. Tokens
 //! look like real ones but are worth nothing outside this process.
 
 use super::{
@@ -10,7 +10,6 @@ use super::{
     world::World,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What a client logs in with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +18,16 @@ pub struct Credentials {
     pub tenant_id: String,
     pub client_id: String,
     pub client_secret: String,
+    /// Whose tokens are taken in place of the secret (workload identity); none: anybody's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub federated: Vec<Federated>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Federated {
+    pub issuer: String,
+    pub subject: String,
 }
 
 impl Default for Credentials {
@@ -27,6 +36,7 @@ impl Default for Credentials {
             tenant_id: "11111111-1111-4111-8111-111111111111".to_owned(),
             client_id: "22222222-2222-4222-8222-222222222222".to_owned(),
             client_secret: "armsim-secret".to_owned(),
+            federated: vec![],
         }
     }
 }
@@ -54,14 +64,6 @@ struct Claims {
 }
 
 #[derive(Serialize)]
-struct TokenAnswer {
-    token_type: &'static str,
-    expires_in: u64,
-    ext_expires_in: u64,
-    access_token: String,
-}
-
-#[derive(Serialize)]
 struct Refusal<'a> {
     error: &'a str,
     error_description: String,
@@ -77,8 +79,18 @@ impl World {
         let segments: Vec<&str> = request.path().trim_matches('/').split('/').collect();
         match (request.method.as_str(), segments.as_slice()) {
             ("GET", ["common", "discovery", "instance"]) => self.instance_discovery(request),
-            ("GET", [tenant, "v2.0", ".well-known", "openid-configuration"]) => self.openid_configuration(tenant),
-            ("POST", [tenant, "oauth2", "v2.0", "token"]) => self.issue_token(now, tenant, request),
+            (
+                "GET",
+                [tenant, "v2.0", ".well-known", "openid-configuration"]
+                | [tenant, ".well-known", "openid-configuration"],
+            ) => self.openid_configuration(tenant),
+            // Signatures are no real ones, so there is no key to check them with.
+            ("GET", [_, "discovery", "v2.0", "keys"] | [_, "discovery", "keys"]) => {
+                ApiResponse::json(200, &serde_json::json!({"keys": []}))
+            }
+            ("POST", [tenant, "oauth2", "v2.0", "token"] | [tenant, "oauth2", "token"]) => {
+                self.issue_token(now, tenant, request)
+            }
             _ => ApiResponse::empty(404),
         }
     }
@@ -119,51 +131,7 @@ impl World {
         ApiResponse::json(200, &body)
     }
 
-    fn issue_token(&mut self, now: Time, tenant: &str, request: &ApiRequest) -> ApiResponse {
-        let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
-        let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-        let correlation = request.header("client-request-id").map(str::to_owned);
-        let mut refuse = |status: u16, error: &str, code: u64, message: String| {
-            refusal(status, (error, code), &message, now, correlation.as_deref(), &mut self.random)
-        };
-        if field("grant_type") != "client_credentials" {
-            let message = "The given grant type is not one that this login service knows.".to_owned();
-            return refuse(400, "unsupported_grant_type", 70003, message);
-        }
-        if !self.credentials.iter().any(|known| known.tenant_id == tenant) {
-            let message = format!("Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID.");
-            return refuse(400, "invalid_request", 90002, message);
-        }
-        let client = field("client_id");
-        let known = self.credentials.iter().find(|known| known.tenant_id == tenant && known.client_id == client);
-        let Some(known) = known else {
-            let message = format!("Application with identifier '{client}' was not found in the directory '{tenant}'.");
-            return refuse(400, "unauthorized_client", 700_016, message);
-        };
-        if field("client_secret") != known.client_secret {
-            let message = format!(
-                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret \
-                 value, not the client secret ID, for a secret added to app '{client}'."
-            );
-            return refuse(401, "invalid_client", 7_000_215, message);
-        }
-        let Some(audience) = field("scope").strip_suffix("/.default") else {
-            let message = format!("The provided value for scope {} is not valid.", field("scope"));
-            return refuse(400, "invalid_scope", 70011, message);
-        };
-        let lifetime = self.settings.limits.token_lifetime.0.as_secs();
-        let answer = TokenAnswer {
-            token_type: "Bearer",
-            expires_in: lifetime,
-            ext_expires_in: lifetime,
-            access_token: self.token(now, tenant, client, audience, lifetime),
-        };
-        ApiResponse::json(200, &answer)
-            .with_header("cache-control", "no-store, no-cache")
-            .with_header("pragma", "no-cache")
-    }
-
-    fn token(&self, now: Time, tenant: &str, client: &str, audience: &str, lifetime: u64) -> String {
+    pub(super) fn token(&self, now: Time, tenant: &str, client: &str, audience: &str, lifetime: u64) -> String {
         let object = Random::new(encoding::hash(self.key, client.as_bytes())).uuid();
         let claims = Claims {
             aud: audience.to_owned(),
@@ -212,7 +180,7 @@ impl World {
     }
 }
 
-fn refusal(
+pub(super) fn refusal(
     status: u16,
     (error, code): (&str, u64),
     message: &str,

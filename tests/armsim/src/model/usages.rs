@@ -71,7 +71,8 @@ pub struct Quota {
     pub name: String,
     pub text: String,
     pub limit: u64,
-    pub is_adjustable: bool,
+    /// Older answers do not say it.
+    pub is_adjustable: Option<bool>,
 }
 
 pub(super) fn built_in() -> Vec<Quota> {
@@ -81,7 +82,7 @@ pub(super) fn built_in() -> Vec<Quota> {
             name: (*name).to_owned(),
             text: (*text).to_owned(),
             limit: *limit,
-            is_adjustable: *is_adjustable,
+            is_adjustable: Some(*is_adjustable),
         })
         .collect()
 }
@@ -100,7 +101,8 @@ struct Usage<'a> {
     limit: u64,
     name: UsageName<'a>,
     unit: &'static str,
-    is_adjustable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_adjustable: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -143,7 +145,7 @@ impl World {
             .map(|quota| usage(&quota.name, &quota.text, self.usage_limit(&quota.name), quota.is_adjustable));
         let added =
             self.settings.usages.iter().filter(|(name, _)| !self.quotas.iter().any(|quota| quota.name == **name));
-        let value = known.chain(added.map(|(name, limit)| usage(name, name, *limit, true))).collect();
+        let value = known.chain(added.map(|(name, limit)| usage(name, name, *limit, Some(true)))).collect();
         ApiResponse::json(200, &UsageList { value })
     }
 

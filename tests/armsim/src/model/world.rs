@@ -14,6 +14,7 @@ use super::{
     locations::{self, Location},
     locks::Locks,
     log::{LogEntry, Server},
+    managed_identity::ManagedIdentity,
     operation::{self, Operations},
     policy::{self, Policy},
     random::Random,
@@ -66,6 +67,7 @@ pub struct World {
     pub(super) roles: Option<Vec<Role>>,
     pub(super) locks: Locks,
     pub(super) credentials: Vec<Credentials>,
+    pub(super) managed_identities: Vec<ManagedIdentity>,
     pub(super) download_page: DownloadPage,
     pub(super) discovery: Option<DiscoveryDocument>,
     pub(super) quotas: Vec<Quota>,
@@ -98,6 +100,7 @@ impl Default for World {
             roles: None,
             locks: Locks::default(),
             credentials: vec![Credentials::default()],
+            managed_identities: vec![],
             download_page: DownloadPage::default(),
             discovery: None,
             quotas: usages::built_in(),
@@ -206,10 +209,20 @@ impl World {
         } else {
             let fate = effect.as_ref().map(Effect::fate).unwrap_or_default();
             let call = Call { now, request, client: client.clone(), api_version: String::new(), fate };
-            self.count(now, &path, request, identity.as_ref().ok())
-                .and_then(|()| self.answer(call, identity, &path))
-                .unwrap_or_else(|error| self.refusal(&error))
+            match self.cloud_metadata(request) {
+                Some(answer) => answer,
+                None => self
+                    .count(now, &path, request, identity.as_ref().ok())
+                    .and_then(|()| self.answer(call, identity, &path))
+                    .unwrap_or_else(|error| self.refusal(&error)),
+            }
         };
+        if matches!(
+            path,
+            ArmPath::RouteTables { .. } | ArmPath::RouteTable(_) | ArmPath::Routes(_) | ArmPath::Route(..)
+        ) {
+            response.hide(&self.settings.behaviour.hidden_properties);
+        }
         let left = self.remaining.take();
         self.add_standard_headers(now, left, &correlation, &mut response);
         self.deliver(&mut response, effect.as_ref());
@@ -225,6 +238,11 @@ impl World {
     /// A request to Microsoft's download page or for a file that it lists.
     pub fn handle_download(&mut self, now: Time, request: &ApiRequest) -> ApiResponse {
         self.handle_other(now, request, Server::DownloadPage, Self::answer_download)
+    }
+
+    /// A request to the metadata service of the machine that a client runs on.
+    pub fn handle_metadata(&mut self, now: Time, request: &ApiRequest) -> ApiResponse {
+        self.handle_other(now, request, Server::Metadata, Self::answer_metadata)
     }
 
     fn handle_other(
@@ -267,6 +285,7 @@ impl World {
         self.locks.check(method, path)?;
         policy::check(&self.policies, method, path, &call.request.body)?;
         match (method, path) {
+            ("GET", ArmPath::Tenants) => Ok(self.list_tenants()),
             ("GET", ArmPath::Subscriptions) => Ok(self.list_subscriptions()),
             ("GET", ArmPath::Subscription { subscription }) => self.get_subscription(subscription),
             ("GET", ArmPath::Locations { subscription }) => Ok(self.list_locations(subscription, &call.api_version)),

@@ -5,6 +5,7 @@ use super::{
     faults::Fault,
     locations::Location,
     locks::{Lock, Locks},
+    managed_identity::ManagedIdentity,
     policy::Policy,
     settings::{Behaviour, Discovery, Latencies, Limits, PageStyle, Settings},
     time::Time,
@@ -43,6 +44,7 @@ struct WorldFile {
     discovery: Discovery,
     /// The first is the one that `serve` prints.
     credentials: Vec<Credentials>,
+    managed_identities: Vec<ManagedIdentity>,
 }
 
 impl World {
@@ -67,6 +69,7 @@ impl World {
             world.locations = locations;
         }
         world.roles = file.roles;
+        world.managed_identities = file.managed_identities;
         world.policies = file.policies;
         world.locks = Locks::new(file.locks);
         if !file.credentials.is_empty() {

@@ -98,10 +98,9 @@ impl Comparison<'_> {
     fn url(names: &mut Names, recorded: &str, simulated: &str) -> Option<String> {
         let split = |url: &str| {
             let path = path_of(url).to_owned();
-            match path.to_ascii_lowercase().contains("/operationresults/") && last_segment(&path).len() > 36 {
-                true => path[..path.len() - last_segment(&path).len()].to_owned(),
-                false => path,
-            }
+            let id = last_segment(&path);
+            let is_job = path.to_ascii_lowercase().contains("/operationresults/") && id.len() > 36;
+            if is_job { path[..path.len() - id.len()].to_owned() } else { path }
         };
         let same = query(recorded, "api-version") == query(simulated, "api-version")
             && query(recorded, "s").is_some() == query(simulated, "s").is_some();

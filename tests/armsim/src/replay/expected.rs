@@ -21,10 +21,9 @@ pub struct Expected(Vec<(Entry, bool)>);
 
 impl Expected {
     pub fn from_yaml(yaml: &str) -> Result<Self, String> {
-        let entries: Vec<Entry> = match yaml.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
-            true => vec![],
-            false => serde_yaml::from_str(yaml).map_err(|error| error.to_string())?,
-        };
+        let is_empty = yaml.lines().all(|line| line.trim().is_empty() || line.starts_with('#'));
+        let entries: Vec<Entry> =
+            if is_empty { vec![] } else { serde_yaml::from_str(yaml).map_err(|error| error.to_string())? };
         match entries.iter().find(|entry| entry.reason.trim().is_empty()) {
             Some(entry) => Err(format!("{} #{} {} has no reason", entry.file, entry.interaction, entry.field)),
             None => Ok(Self(entries.into_iter().map(|entry| (entry, false)).collect())),

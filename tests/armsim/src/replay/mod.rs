@@ -72,7 +72,7 @@ impl Report {
             let text = text.replace(['\n', '\r'], " ");
             match expected.reason(file, *interaction, difference) {
                 Some(reason) => {
-                    self.line(format_args!("{file} #{interaction} {request}: {field}: {text} (expected: {reason})"))
+                    self.line(format_args!("{file} #{interaction} {request}: {field}: {text} (expected: {reason})"));
                 }
                 None => {
                     is_as_expected = false;

@@ -5,12 +5,13 @@ use super::{
     Outcome,
     compare::{Difference, Scope, compare},
     forms::Names,
-    recording::{Interaction, last_segment, path_of, query},
+    recording::{Interaction, last_segment, path_of, query, top_level},
     seed::Seeder,
     timeline::Timeline,
 };
 use crate::model::{
     ApiRequest, ApiResponse, Time, World,
+    arm_id::ArmPath,
     faults::Fault,
     settings::{Behaviour, Span},
     world::BaseUrls,
@@ -18,8 +19,6 @@ use crate::model::{
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The first api-version whose tables may show `disablePeeringRoute`.
-const PEERING_ROUTE: &str = "2025-03-01";
 /// No recording lasts longer.
 const TOKEN_LIFETIME: Span = Span::from_secs(10 * 365 * 86_400);
 
@@ -47,6 +46,8 @@ struct Player {
     origin: String,
     /// Simulated targets of the operation URLs that the recording shows.
     targets: BTreeMap<String, String>,
+    /// Resources that operations of other clients hold, and those operations.
+    foreign: Vec<(String, String)>,
 }
 
 impl Player {
@@ -69,6 +70,7 @@ impl Player {
             token,
             origin,
             targets: BTreeMap::new(),
+            foreign: vec![],
         }
     }
 
@@ -80,6 +82,7 @@ impl Player {
         }
         self.world.advance(now);
         self.seeder.prepare(&mut self.world, now, all, at);
+        self.leave_others(interaction, now);
         self.meet_others(all, at, now);
         self.weather(all, interaction);
         let answer = self.world.handle(now, &self.request(interaction));
@@ -112,7 +115,20 @@ impl Player {
         let is_in_recording =
             all.iter().any(|other| other.status_urls().any(|url| last_segment(path_of(url)).eq_ignore_ascii_case(id)));
         if !is_in_recording {
-            self.world.begin_foreign_operation(now, all[at].path(), name);
+            let begun = self.world.begin_foreign_operation(now, all[at].path(), name);
+            self.foreign.extend(begun.map(|id| (top_level(all[at].path()), id)));
+        }
+    }
+
+    /// The next write that is taken shows that the other client's operation is over.
+    fn leave_others(&mut self, interaction: &Interaction, now: Time) {
+        let resource = top_level(interaction.path());
+        if interaction.is_accepted() {
+            for (_, id) in self.foreign.iter().filter(|(held, _)| *held == resource) {
+                self.world.end_operation(id, now, now);
+            }
+            self.foreign.retain(|(held, _)| *held != resource);
+            self.world.advance(now);
         }
     }
 
@@ -159,10 +175,11 @@ fn failure<'a>(all: &'a [Interaction], accepted: &Interaction) -> Option<&'a Val
 fn behaviour(recording: &[Interaction]) -> Behaviour {
     let default = Behaviour::default();
     let urls: Vec<&str> = recording.iter().flat_map(Interaction::status_urls).collect();
-    let tables: Vec<&Interaction> = recording
+    let of_routes: Vec<&Interaction> = recording
         .iter()
-        .filter(|shown| shown.response_body["type"] == "Microsoft.Network/routeTables")
-        .filter(|shown| query(&shown.url, "api-version").is_some_and(|version| version >= PEERING_ROUTE))
+        .filter(|write| {
+            matches!(ArmPath::parse(write.path()), ArmPath::Route(..)) && write.status_urls().next().is_some()
+        })
         .collect();
     let wait = recording
         .iter()
@@ -170,10 +187,40 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
         .find_map(|write| write.header("retry-after")?.parse().ok());
     Behaviour {
         signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),
-        disable_peering_route: tables.is_empty()
-            || tables.iter().any(|shown| shown.response_body["properties"].get("disablePeeringRoute").is_some()),
+        route_notification: of_routes.is_empty()
+            || of_routes.iter().any(|write| write.header("azure-asyncnotification").is_some()),
+        hidden_properties: hidden(recording),
         provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
         operation_retry_after: wait.unwrap_or(default.operation_retry_after),
+    }
+}
+
+/// What tables and routes always have today and never have in this recording.
+fn hidden(recording: &[Interaction]) -> Vec<String> {
+    let shown = |kind: &str, name: &str| {
+        let mut bodies = vec![];
+        for answer in recording.iter().filter(|answer| answer.status < 300) {
+            collect(&answer.response_body, kind, &mut bodies);
+        }
+        bodies.is_empty() || bodies.iter().any(|properties| properties.get(name).is_some())
+    };
+    let tables = ["resourceGuid", "disableBgpRoutePropagation", "disablePeeringRoute"]
+        .map(|name| ("Microsoft.Network/routeTables", name));
+    let all = tables.into_iter().chain([("Microsoft.Network/routeTables/routes", "hasBgpOverride")]);
+    all.filter(|(kind, name)| !shown(kind, name)).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// The properties of all resources of a type, wherever they stand in a body.
+fn collect<'a>(body: &'a Value, kind: &str, found: &mut Vec<&'a Value>) {
+    match body {
+        Value::Object(fields) => {
+            if fields.get("type").is_some_and(|shown| shown == kind) {
+                found.extend(fields.get("properties"));
+            }
+            fields.values().for_each(|field| collect(field, kind, found));
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| collect(element, kind, found)),
+        _ => {}
     }
 }
 

@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Seeder {
     /// Ids, in lower case, that the recording wrote.
     written: BTreeSet<String>,
+    /// Those of them that everything inside belongs to: made, replaced or deleted. A group that was only written again
+    /// still has in it what was there.
+    covering: BTreeSet<String>,
     /// What was put into the world, so that it is put there again only when it was seen to change.
     placed: BTreeMap<String, Value>,
     /// The etags that top-level resources were last seen with.
@@ -26,7 +29,12 @@ impl Seeder {
     /// Remembers an accepted write.
     pub(super) fn wrote(&mut self, interaction: &Interaction) {
         if interaction.is_accepted() {
-            self.written.insert(interaction.path().to_ascii_lowercase());
+            let id = interaction.path().to_ascii_lowercase();
+            let is_group = matches!(ArmPath::parse(&id), ArmPath::ResourceGroup { .. });
+            if !is_group || interaction.method == "DELETE" || interaction.status == 201 {
+                self.covering.insert(id.clone());
+            }
+            self.written.insert(id);
         }
     }
 
@@ -36,7 +44,8 @@ impl Seeder {
         let is_lock = |id: &str| id.contains("/providers/microsoft.authorization/locks/");
         self.written.iter().any(|written| {
             let inside = |id: &str, scope: &str| id.strip_prefix(scope).is_some_and(|rest| rest.starts_with('/'));
-            *written == id || inside(&id, written) || (inside(written, &id) && !is_lock(written))
+            let is_inside = inside(&id, written) && self.covering.contains(written);
+            *written == id || is_inside || (inside(written, &id) && !is_lock(written))
         })
     }
 
@@ -71,11 +80,11 @@ impl Seeder {
                 before["id"] = json!(id);
                 self.place_other(world, now, &before);
             }
-            ("DELETE", 202) | ("PUT", 409 | 412 | 429) | ("DELETE", 409 | 429) if !self.is_known(world, now, id) => {
+            ("DELETE", 202 | 409 | 429) | ("PUT", 409 | 412 | 429) if !self.is_known(world, now, id) => {
                 if interaction.method == "PUT" && matches!(path, ArmPath::Route(..) | ArmPath::Subnet(..)) {
                     return;
                 }
-                let before = minimal(id, &path, location_of(interaction).as_deref().unwrap_or("eastus"));
+                let before = minimal(id, &path, &shown_location(all, at));
                 self.place_other(world, now, &before);
             }
             ("DELETE", 200) if matches!(path, ArmPath::Lock { .. }) && !self.is_known(world, now, id) => {
@@ -147,17 +156,14 @@ impl Seeder {
         if self.written.contains(&id.to_ascii_lowercase()) || world.get_resource(now, id).is_ok() {
             return;
         }
-        let interaction = &all[at];
         let is_it = |body: &Value| body["id"].as_str().is_some_and(|shown| shown.eq_ignore_ascii_case(id));
         let listed = |body: &Value| body["value"].as_array()?.iter().find(|element| is_it(element)).cloned();
         let find = |other: &Interaction| {
             if is_it(&other.response_body) { Some(other.response_body.clone()) } else { listed(&other.response_body) }
         };
         let later = all[at..].iter().enumerate().find_map(|(i, other)| Some((at + i, find(other)?)));
-        let (place, mut body) = later.unwrap_or_else(|| {
-            let location = location_of(interaction).unwrap_or_else(|| "eastus".to_owned());
-            (at, minimal(id, &ArmPath::parse(id), &location))
-        });
+        let (place, mut body) =
+            later.unwrap_or_else(|| (at, minimal(id, &ArmPath::parse(id), &shown_location(all, at))));
         let made: Vec<String> = all[at..=place]
             .iter()
             .filter(|other| other.method == "PUT" && other.status == 201)
@@ -225,6 +231,13 @@ fn group_of(path: &str) -> Option<String> {
     is_group.then(|| segments[..5].join("/"))
 }
 
+/// Where a resource is, as far as this and later interactions with it tell.
+fn shown_location(all: &[Interaction], at: usize) -> String {
+    let resource = top_level(all[at].path());
+    let mut same = all[at..].iter().filter(|other| top_level(other.path()) == resource);
+    same.find_map(location_of).unwrap_or_else(|| "eastus".to_owned())
+}
+
 /// From the body, or from the URL of the operation.
 fn location_of(interaction: &Interaction) -> Option<String> {
     if let Some(location) = interaction.response_body["location"].as_str() {
@@ -265,15 +278,16 @@ fn locations(body: &Value) -> Vec<Location> {
         Location {
             name: text(&shown["name"]).unwrap_or_default(),
             display_name: text(&shown["displayName"]),
-            paired_region: text(&metadata["pairedRegion"][0]["name"]),
+            paired_region: metadata.get("pairedRegion").map(|pairs| text(&pairs[0]["name"]).unwrap_or_default()),
             geography_group: text(&metadata["geographyGroup"]),
             regional_display_name: text(&shown["regionalDisplayName"]),
             region_type: text(&metadata["regionType"]),
             region_category: text(&metadata["regionCategory"]),
             geography: text(&metadata["geography"]),
-            longitude: text(&metadata["longitude"]),
-            latitude: text(&metadata["latitude"]),
+            longitude: text(&metadata["longitude"]).or_else(|| text(&shown["longitude"])),
+            latitude: text(&metadata["latitude"]).or_else(|| text(&shown["latitude"])),
             physical_location: text(&metadata["physicalLocation"]),
+            availability_zone_mappings: shown.get("availabilityZoneMappings").cloned(),
         }
     };
     body["value"].as_array().into_iter().flatten().map(location).collect()
@@ -285,7 +299,7 @@ fn usages(world: &mut World, body: &Value) {
         name: shown["name"]["value"].as_str().unwrap_or_default().to_owned(),
         text: shown["name"]["localizedValue"].as_str().unwrap_or_default().to_owned(),
         limit: shown["limit"].as_u64().unwrap_or_default(),
-        is_adjustable: shown["isAdjustable"] == true,
+        is_adjustable: shown["isAdjustable"].as_bool(),
     };
     let mut settings = world.settings().clone();
     for shown in shown() {
@@ -301,11 +315,13 @@ fn discovery(body: &Value) -> DiscoveryDocument {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let tag = |shown: &Value| {
         let properties: DiscoveryProperties = serde_json::from_value(shown["properties"].clone()).ok()?;
-        Some(DiscoveryTag { name: text(&shown["name"]), properties })
+        let number = shown["serviceTagChangeNumber"].as_str().map(str::to_owned);
+        Some(DiscoveryTag { name: text(&shown["name"]), service_tag_change_number: number, properties })
     };
     DiscoveryDocument {
         number: text(&body["changeNumber"]),
         cloud: text(&body["cloud"]),
+        next_link: body["nextLink"].as_str().map(str::to_owned),
         tags: body["values"].as_array().into_iter().flatten().filter_map(tag).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! The recordings, where there are any, and small made-up ones that must be found different.
 
-use super::{Expected, Report, replay};
+use super::{Expected, Report, recording::NIL, replay};
 use serde_json::{Value, json};
 use std::{
     env, fs,
@@ -102,6 +102,21 @@ fn what_was_there_before_is_there() {
 }
 
 #[test]
+fn what_is_in_a_group_that_is_written_again_is_there() {
+    let group = json!({
+        "id": GROUP, "name": "rg", "type": "Microsoft.Resources/resourceGroups", "location": "eastus2",
+        "properties": {"provisioningState": "Succeeded"},
+    });
+    let again = line("PUT", GROUP, &json!({"location": "eastus2"}), 200, &json!({}), &group);
+    let [first, second] = two_reads(FIRST, FIRST);
+    assert_eq!(found(&[again.clone(), first.clone(), second]), Vec::<String>::new());
+    // A new group has nothing in it.
+    let mut made = again;
+    made["status"] = json!(201);
+    assert!(found(&[made, first]).contains(&"1 status".to_owned()));
+}
+
+#[test]
 fn another_value_another_header_and_another_status_are_found() {
     let mut lines = two_reads(FIRST, FIRST);
     lines[0]["response_body"]["properties"]["routes"] = json!([{"id": "x"}]);
@@ -142,6 +157,109 @@ fn an_etag_that_stays_where_the_simulator_changes_it_is_found() {
     };
     assert_eq!(found(&conversation(SECOND)), Vec::<String>::new());
     assert_eq!(found(&conversation(FIRST)), ["2 header.etag", "2 body.etag"]);
+}
+
+/// A table that another client is writing: refused, and taken a second later.
+#[test]
+fn another_clients_operation_is_met_and_left() {
+    let path = format!("{GROUP}/providers/Microsoft.Network/routeTables/t");
+    let route = format!("{path}/routes/a");
+    let message = format!(
+        "Operation DeleteRouteOperation ({ID}) is updating resource {path}. The call can be retried in 12 seconds."
+    );
+    let refusal = json!({"error": {
+        "code": "RetryableError", "message": "A retryable error occurred.",
+        "details": [{"code": "RetryableErrorDueToAnotherOperation", "message": message}],
+    }});
+    let wanted = json!({"properties": {"addressPrefix": "20.1.0.0/16", "nextHopType": "None"}});
+    let taken = json!({
+        "name": "a", "id": route, "etag": format!("W/\"{FIRST}\""), "type": "Microsoft.Network/routeTables/routes",
+        "properties": {"provisioningState": "Updating", "addressPrefix": "20.1.0.0/16", "nextHopType": "None", "hasBgpOverride": false},
+    });
+    let operation = format!(
+        "/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.Network/locations/eastus2/operations/{GUID}"
+    );
+    let headers = json!({
+        "azure-asyncoperation": format!("https://management.azure.com{operation}?api-version=2024-03-01"),
+        "azure-asyncnotification": "Enabled", "retry-after": "10",
+    });
+    let conversation = [
+        line("PUT", &route, &wanted, 429, &json!({"retry-after": "12"}), &refusal),
+        line("PUT", &route, &wanted, 201, &headers, &taken),
+    ];
+    assert_eq!(found(&conversation), Vec::<String>::new());
+    // As years ago, when nothing was announced for routes.
+    let mut older = conversation;
+    older[1]["response_headers"].as_object_mut().unwrap().remove("azure-asyncnotification");
+    assert_eq!(found(&older), Vec::<String>::new());
+}
+
+/// Two routes written at once, both taken, in a table that was there before and is seen in a PUT first.
+#[test]
+fn overlapping_writes_may_both_be_taken() {
+    const THIRD: &str = "11111111-2222-4333-8444-000000000003";
+    const FOURTH: &str = "11111111-2222-4333-8444-000000000004";
+    const OTHER: &str = "11111111-2222-4333-8444-000000000005";
+    let path = format!("{GROUP}/providers/Microsoft.Network/routeTables/t");
+    let operation = |id: &str| {
+        format!(
+            "/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.Network/locations/eastus2/operations/{id}"
+        )
+    };
+    let headers = |id: &str, is_changed: bool| {
+        let url = format!("https://management.azure.com{}?api-version=2024-03-01", operation(id));
+        let mut headers = json!({"azure-asyncoperation": url, "azure-asyncnotification": "Enabled"});
+        if is_changed {
+            headers["retry-after"] = json!("2");
+        }
+        headers
+    };
+    let route = |name: &str, prefix: &str, state: &str, etag: &str| {
+        json!({
+            "name": name, "id": format!("{path}/routes/{name}"), "etag": format!("W/\"{etag}\""), "type": "Microsoft.Network/routeTables/routes",
+            "properties": {"provisioningState": state, "addressPrefix": prefix, "nextHopType": "None", "hasBgpOverride": false},
+        })
+    };
+    let put = |name: &str, prefix: &str, etag: &str, id: &str| {
+        let wanted = json!({"properties": {"addressPrefix": prefix, "nextHopType": "None"}});
+        line(
+            "PUT",
+            &format!("{path}/routes/{name}"),
+            &wanted,
+            201,
+            &headers(id, true),
+            &route(name, prefix, "Updating", etag),
+        )
+    };
+    let poll = |id: &str| line("GET", &operation(id), &Value::Null, 200, &json!({}), &json!({"status": "Succeeded"}));
+    let get = |name: &str, prefix: &str| {
+        let etag = json!({"etag": format!("W/\"{FOURTH}\"")});
+        line(
+            "GET",
+            &format!("{path}/routes/{name}"),
+            &Value::Null,
+            200,
+            &etag,
+            &route(name, prefix, "Succeeded", FOURTH),
+        )
+    };
+    let conversation = [
+        line(
+            "PUT",
+            &path,
+            &json!({"location": "eastus2"}),
+            200,
+            &headers(NIL, false),
+            &table(FIRST, "Succeeded", &json!([])),
+        ),
+        put("a", "20.1.0.0/16", SECOND, ID),
+        put("b", "20.2.0.0/16", THIRD, OTHER),
+        poll(ID),
+        poll(OTHER),
+        get("a", "20.1.0.0/16"),
+        get("b", "20.2.0.0/16"),
+    ];
+    assert_eq!(found(&conversation), Vec::<String>::new());
 }
 
 #[test]

@@ -99,6 +99,12 @@ fn end(recording: &[Interaction], write: usize, later: &[usize], moments: &[Time
         if in_the_way || shows_end(accepted, interaction, &resource) {
             ended.get_or_insert(i);
         }
+        // Whatever was shown before: it was still running here.
+        let is_named =
+            |(_, id): (&str, &str)| urls.iter().any(|url| last_segment(path_of(url)).eq_ignore_ascii_case(id));
+        if told.is_none() && interaction.named_operation().is_some_and(is_named) {
+            ended = None;
+        }
         // Recorders that mask ids give all operations one URL.
         let is_reused = interaction.status_urls().any(|url| urls.contains(&url));
         if is_reused || (told.is_some() && ended.is_some()) {
@@ -125,14 +131,16 @@ fn is_of(poll: &Interaction, urls: &[&str]) -> bool {
 
 /// A GET after the end: of a resource that is gone, or that is settled with an etag that the accepted write did not have.
 fn shows_end(accepted: &Interaction, get: &Interaction, resource: &str) -> bool {
-    if get.method != "GET" || !top_level(get.path()).starts_with(resource) {
+    let top = top_level(get.path());
+    let is_inside = top.strip_prefix(resource).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if get.method != "GET" || !is_inside {
         return false;
     }
     let is_same_path = get.path().eq_ignore_ascii_case(accepted.path());
     if accepted.method == "DELETE" {
         return get.status == 404 && (is_same_path || get.error_code() == "ResourceGroupNotFound");
     }
-    if get.status != 200 || top_level(get.path()) != resource {
+    if get.status != 200 || top != resource {
         return false;
     }
     let body = &get.response_body;

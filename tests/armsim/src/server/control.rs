@@ -127,7 +127,7 @@ struct OfServer {
     server: Option<String>,
 }
 
-/// ARM's requests, unless `server` says `login`, `downloadPage` or `all`.
+/// ARM's requests, unless `server` says `login`, `downloadPage`, `metadata` or `all`.
 async fn log(
     State(shared): World,
     Query(OfServer { server }): Query<OfServer>,
@@ -136,6 +136,7 @@ async fn log(
         None | Some("arm") => Some(Server::Arm),
         Some("login") => Some(Server::Login),
         Some("downloadPage") => Some(Server::DownloadPage),
+        Some("metadata") => Some(Server::Metadata),
         Some("all") => None,
         Some(other) => {
             return Err(bad(format!("there is no server '{other}'")));

@@ -1,25 +1,14 @@
-//! The instance metadata service, as far as this part goes: it tells its versions and has no managed identity to offer.
+//! The metadata service on plain HTTP, as on a virtual machine. What it answers is the model's.
 
-use axum::{
-    Json, Router,
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-    routing::get,
-};
-use serde_json::json;
+use super::{Shared, listener::Connection, simulated};
+use crate::model::World;
+use axum::{Router, extract::Request};
+use std::sync::Arc;
 
-pub(super) fn router() -> Router {
-    Router::new().route("/metadata/versions", get(versions)).fallback(not_found)
-}
-
-async fn versions(headers: HeaderMap) -> Response {
-    if headers.get("metadata").is_none_or(|value| !value.as_bytes().eq_ignore_ascii_case(b"true")) {
-        let body = json!({"error": "Bad request. Required metadata header not specified"});
-        return (StatusCode::BAD_REQUEST, Json(body)).into_response();
-    }
-    Json(json!({"apiVersions": ["2018-02-01", "2019-08-01", "2021-02-01"]})).into_response()
-}
-
-async fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, Json(json!({"error": "Not found"}))).into_response()
+/// A fault that cuts a connection is an empty answer here: there is no TLS under which it could be cut.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(move |request: Request| {
+        let shared = Arc::clone(&shared);
+        async move { simulated::handle(&shared, World::handle_metadata, &Connection::default(), request).await }
+    })
 }

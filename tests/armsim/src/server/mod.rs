@@ -169,7 +169,7 @@ async fn open(mut world: World, options: Options) -> Result<(Endpoints, Arc<Shar
             axum::serve(listener, router.into_make_service_with_connect_info::<listener::Connection>()).into_future(),
         );
     }
-    serve_plain(metadata, metadata::router());
+    serve_plain(metadata, metadata::router(Arc::clone(&shared)));
     serve_plain(control, control::router(Arc::clone(&shared)));
     Ok((endpoints, shared, folder))
 }

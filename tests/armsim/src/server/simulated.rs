@@ -24,7 +24,7 @@ pub(super) fn router(shared: Arc<Shared>, answer: Answer) -> Router {
     })
 }
 
-async fn handle(shared: &Shared, answer: Answer, connection: &Connection, request: Request) -> Response {
+pub(super) async fn handle(shared: &Shared, answer: Answer, connection: &Connection, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
         let mut response = Response::new(Body::from("The request is too large."));

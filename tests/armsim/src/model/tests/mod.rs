@@ -5,6 +5,7 @@ mod bodies;
 mod discovery;
 mod governance;
 mod limits;
+mod logins;
 mod operations;
 mod refusals;
 mod worlds;
