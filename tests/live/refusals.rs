@@ -66,22 +66,59 @@ fn cases() -> Vec<Case> {
 fn busy() -> Vec<Case> {
     let lock = json!({"code": "RetryableErrorDueToAnotherOperation", "message": format!(
         "Operation PutRouteOperation (4f0e5a3c) is updating resource {TABLE}. The call can be retried in 14 seconds.")});
-    let lock = json!({"error": {"code": "RetryableError", "message": "A retryable error occurred.", "details": [lock]}});
-    let reference = "Cannot proceed with operation because resource vnet-ml used by resource rt-ml is not in Succeeded state.";
+    let lock =
+        json!({"error": {"code": "RetryableError", "message": "A retryable error occurred.", "details": [lock]}});
+    let reference =
+        "Cannot proceed with operation because resource vnet-ml used by resource rt-ml is not in Succeeded state.";
     let parent = "Resource rt-ml cannot be updated when it is in Updating or Deleting state.";
     const PARENT: &str = "*UpdateNotAllowedWhenUpdatingOrDeleting";
     const PARENT_CODE: &str = "RouteTableUpdateNotAllowedWhenUpdatingOrDeleting";
     vec![
-        answered("429-another-operation", Some((429, "RetryableErrorDueToAnotherOperation")), 2, "RetryableError", 429, lock),
-        refused("429-reference", (429, "ReferencedResourceNotProvisioned"), 2, "ReferencedResourceNotProvisioned", reference),
-        refused("409-another-operation", (409, "AnotherOperationInProgress"), 2, "AnotherOperationInProgress",
-            "Another operation on this or dependent resource is in progress."),
+        answered(
+            "429-another-operation",
+            Some((429, "RetryableErrorDueToAnotherOperation")),
+            2,
+            "RetryableError",
+            429,
+            lock,
+        ),
+        refused(
+            "429-reference",
+            (429, "ReferencedResourceNotProvisioned"),
+            2,
+            "ReferencedResourceNotProvisioned",
+            reference,
+        ),
+        refused(
+            "409-another-operation",
+            (409, "AnotherOperationInProgress"),
+            2,
+            "AnotherOperationInProgress",
+            "Another operation on this or dependent resource is in progress.",
+        ),
         refused("409-parent-updating", (409, PARENT), 2, PARENT_CODE, parent),
         refused("400-parent-updating", (400, PARENT), 2, PARENT_CODE, parent),
-        refused("400-reference", (400, "ReferencedResourceNotProvisioned"), 2, "ReferencedResourceNotProvisioned", reference),
-        struck("429-throttled", Some((429, "")), 2, "SubscriptionRequestsThrottled", json!({"throttle": {"retryAfter": 1}})),
-        refused("401-token", (401, ""), 1, "ExpiredAuthenticationToken",
-            "The access token expiry UTC time is earlier than current UTC time."),
+        refused(
+            "400-reference",
+            (400, "ReferencedResourceNotProvisioned"),
+            2,
+            "ReferencedResourceNotProvisioned",
+            reference,
+        ),
+        struck(
+            "429-throttled",
+            Some((429, "")),
+            2,
+            "SubscriptionRequestsThrottled",
+            json!({"throttle": {"retryAfter": 1}}),
+        ),
+        refused(
+            "401-token",
+            (401, ""),
+            1,
+            "ExpiredAuthenticationToken",
+            "The access token expiry UTC time is earlier than current UTC time.",
+        ),
     ]
 }
 
@@ -91,14 +128,34 @@ fn access() -> Vec<Case> {
     let policy = json!([{"name": "no-internet", "scope": scope, "types": ["Microsoft.Network/routeTables/routes"],
         "deniedNextHopTypes": ["Internet"]}]);
     vec![
-        governed("403-policy", (403, "RequestDisallowedByPolicy"), "RequestDisallowedByPolicy", json!({"policies": policy})),
-        refused("403-linked", (403, "LinkedAuthorizationFailed"), 3, "LinkedAuthorizationFailed",
+        governed(
+            "403-policy",
+            (403, "RequestDisallowedByPolicy"),
+            "RequestDisallowedByPolicy",
+            json!({"policies": policy}),
+        ),
+        refused(
+            "403-linked",
+            (403, "LinkedAuthorizationFailed"),
+            3,
+            "LinkedAuthorizationFailed",
             "The client has permission to perform action 'Microsoft.Network/routeTables/routes/write' on the scope; \
-             however, it does not have permission to perform action 'join/action' on the linked scope(s)."),
+             however, it does not have permission to perform action 'join/action' on the linked scope(s).",
+        ),
         governed("403-role", (403, "AuthorizationFailed"), "AuthorizationFailed", json!({"roles": reads})),
-        refused("403-other", (403, ""), 3, "InvalidAuthenticationTokenTenant", "The access token is from the wrong issuer."),
-        governed("409-lock", (409, "ScopeLocked"), "ScopeLocked",
-            json!({"locks": [{"scope": scope, "level": "ReadOnly"}]})),
+        refused(
+            "403-other",
+            (403, ""),
+            3,
+            "InvalidAuthenticationTokenTenant",
+            "The access token is from the wrong issuer.",
+        ),
+        governed(
+            "409-lock",
+            (409, "ScopeLocked"),
+            "ScopeLocked",
+            json!({"locks": [{"scope": scope, "level": "ReadOnly"}]}),
+        ),
     ]
 }
 
@@ -108,14 +165,31 @@ fn others() -> Vec<Case> {
     let gone = json!({"match": {"method": "GET", "pathContains": "/routeTables/"}, "times": 0, "effect": "dropBefore"});
     drop(gone);
     let transient = |name, status: u16, says| {
-        answered(name, Some((status, "")), 1, says, status, json!({"error": {"code": says, "message": "Try again later."}}))
+        answered(
+            name,
+            Some((status, "")),
+            1,
+            says,
+            status,
+            json!({"error": {"code": says, "message": "Try again later."}}),
+        )
     };
     vec![
         refused("412-changed", (412, ""), 2, "PreconditionFailed", "Precondition failed."),
-        refused("400-conflict", (400, "RouteConflict"), 2, "RouteConflict",
-            "Route: a conflicts with Route: b. Routes cannot have the same AddressPrefix."),
-        governed("404-table", (404, ""), "ResourceNotFound", json!({"resources": [
-            {"id": format!("{}/providers/Microsoft.Network/routeTables/another", group()), "location": "eastus2"}]})),
+        refused(
+            "400-conflict",
+            (400, "RouteConflict"),
+            2,
+            "RouteConflict",
+            "Route: a conflicts with Route: b. Routes cannot have the same AddressPrefix.",
+        ),
+        governed(
+            "404-table",
+            (404, ""),
+            "ResourceNotFound",
+            json!({"resources": [
+            {"id": format!("{}/providers/Microsoft.Network/routeTables/another", group()), "location": "eastus2"}]}),
+        ),
         governed("400-limit-reached", (400, limit), "RouteCountLimitReached", small),
         refused("400-limit-exceeded", (400, "*LimitExceeded"), 3, "RouteTableLimitExceeded", "The limit is exceeded."),
         refused("400-quota", (400, "QuotaExceeded"), 3, "QuotaExceeded", "The quota is exceeded."),
@@ -141,12 +215,29 @@ fn without_a_row() -> Vec<Case> {
         answered("507-other", None, 1, "InvalidRequestFormat", 507, body),
         struck("no-answer", None, 1, "NoAnswer", json!("dropBefore")),
         Case { name: "no-token", row: None, world: json!({}), fault: Some(login), code: 1, says: "NoToken" },
-        Case { name: "unreadable", row: None, world: json!({}), fault: Some(unreadable), code: 1, says: "UnreadableAnswer" },
+        Case {
+            name: "unreadable",
+            row: None,
+            world: json!({}),
+            fault: Some(unreadable),
+            code: 1,
+            says: "UnreadableAnswer",
+        },
         struck("operation-failed", None, 1, "InternalServerError", fails("InternalServerError", "An error occurred.")),
-        struck("operation-superseded", None, 2, "CanceledAndSupersededDueToAnotherOperation",
-            fails("CanceledAndSupersededDueToAnotherOperation", "Another operation took precedence.")),
-        struck("operation-refused", None, 3, "RouteCountLimitReached",
-            fails("RouteCountLimitReached", "A route table cannot have more than 400 routes.")),
+        struck(
+            "operation-superseded",
+            None,
+            2,
+            "CanceledAndSupersededDueToAnotherOperation",
+            fails("CanceledAndSupersededDueToAnotherOperation", "Another operation took precedence."),
+        ),
+        struck(
+            "operation-refused",
+            None,
+            3,
+            "RouteCountLimitReached",
+            fails("RouteCountLimitReached", "A route table cannot have more than 400 routes."),
+        ),
     ]
 }
 
@@ -154,7 +245,8 @@ fn without_a_row() -> Vec<Case> {
 fn refusals_read_as_they_should() {
     side_by_side(&cases(), |case| {
         let text = said(case);
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/live/golden/refusals/{}.txt", case.name));
+        let path =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/live/golden/refusals/{}.txt", case.name));
         if std::env::var_os("AMLNET_UPDATE_GOLDEN").is_some() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, text).unwrap();
@@ -180,7 +272,8 @@ fn said(case: &Case) -> String {
     assert!(target["message"].as_str().unwrap().contains(case.says), "{status:#}");
     let of_interest = ["waits: ", "blocked, ", "failed: ", " writes done"];
     let summary = ran.stdout.lines().last().unwrap_or_default();
-    let lines = ran.stdout.lines().filter(|line| of_interest.iter().any(|part| line.contains(part)) && *line != summary);
+    let lines =
+        ran.stdout.lines().filter(|line| of_interest.iter().any(|part| line.contains(part)) && *line != summary);
     let mut text = format!("apply, exit code {}\n", ran.code);
     for line in lines.chain([summary]) {
         writeln!(text, "{line}").unwrap();
@@ -188,7 +281,8 @@ fn said(case: &Case) -> String {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     writeln!(text, "\nstatus file\n  {}: {}", word(&target["state"]), word(&target["message"])).unwrap();
     for condition in status["conditions"].as_array().into_iter().flatten() {
-        let [kind, status, reason, message] = ["type", "status", "reason", "message"].map(|field| word(&condition[field]));
+        let [kind, status, reason, message] =
+            ["type", "status", "reason", "message"].map(|field| word(&condition[field]));
         writeln!(text, "  {kind} {status} {reason} {message}").unwrap();
     }
     scrubbed(&text)
@@ -204,7 +298,9 @@ fn scrubbed(text: &str) -> String {
 fn without_ids(line: &str) -> String {
     let is_id = |part: &str| {
         part.len() == 36
-            && part.char_indices().all(|(at, c)| if [8, 13, 18, 23].contains(&at) { c == '-' } else { c.is_ascii_hexdigit() })
+            && part
+                .char_indices()
+                .all(|(at, c)| if [8, 13, 18, 23].contains(&at) { c == '-' } else { c.is_ascii_hexdigit() })
     };
     let given = |part: &str| TABLE.contains(part) || part.starts_with("11111111") || part.starts_with("22222222");
     let mut scrubbed = String::new();
