@@ -249,8 +249,8 @@ pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
 
 fn download_source(download: &super::feed::Download, path: &str) -> Result<SourceIntent, FieldError> {
     let parse = |text: &str, field: &str| {
-        let url = url::Url::parse(text).map_err(|e| format!("{text:?} is not a URL: {e}"));
-        url.and_then(|url| if url.scheme() == "https" { Ok(url) } else { Err(format!("{text} is not https")) })
+        let url = url::Url::parse(text).map_err(|e| format!("it is not a URL: {e}"));
+        url.and_then(|url| if url.scheme() == "https" { Ok(url) } else { Err("it is not https".to_owned()) })
             .map_err(|what| FieldError::new(format!("{path}.download.{field}"), what))
     };
     match (&download.page_url, &download.file_url) {

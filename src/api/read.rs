@@ -201,20 +201,24 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldErro
                 options.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
             format!("{} is not one of {}", error.instance(), options.join(", "))
         }
-        Kind::Type { .. } => format!("{} is of the wrong type: {error}{meaning}", shown(error.instance())),
+        Kind::Type { .. } => format!("{} is of the wrong type: {}{meaning}", shown(error.instance()), error.masked()),
         Kind::Pattern { .. }
         | Kind::MaxLength { .. }
         | Kind::MinLength { .. }
         | Kind::MinItems { .. }
         | Kind::MaxItems { .. } => {
-            format!("{} cannot be used ({error}){meaning}", shown(error.instance()))
+            format!("{} cannot be used ({}){meaning}", shown(error.instance()), error.masked())
         }
         _ => format!("{error}{meaning}"),
     };
     FieldError::new(path, what)
 }
 
+/// An address may hold a password or a signature, so it is not repeated.
 fn shown(value: &Value) -> String {
+    if value.as_str().is_some_and(|text| text.contains("://")) {
+        return "the address".to_owned();
+    }
     value.to_string().chars().take(80).collect()
 }
 

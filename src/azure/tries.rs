@@ -29,6 +29,10 @@ impl Tries {
 
     /// How long to wait before the next try; `None`: give up.
     pub(super) fn next(&mut self, refusal: &Refusal) -> Option<Duration> {
+        if refusal.class() == Class::Unauthenticated && refusal.status.is_none() {
+            // No token could be had: the same question would get the same answer.
+            return None;
+        }
         let (count, most, default) = match refusal.class() {
             Class::Busy => (&mut self.busy, 20, BUSY_WAIT),
             Class::Throttled => (&mut self.throttled, 10, THROTTLED_WAIT),

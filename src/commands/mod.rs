@@ -106,5 +106,8 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, AppError>>) -> Result<T,
         .enable_all()
         .build()
         .map_err(|error| AppError(format!("the runtime cannot start: {error}")))?;
-    runtime.block_on(work)
+    let result = runtime.block_on(work);
+    // A read of a pipe or a dead network file system never ends, and would keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
 }

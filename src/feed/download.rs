@@ -112,7 +112,7 @@ impl Download {
             if status.is_redirection() {
                 let target = text(header::LOCATION).ok_or_else(|| unreachable(format!("{status} without Location")))?;
                 let target =
-                    url.join(&target).map_err(|error| unreachable(format!("{status} to {target:?}: {error}")))?;
+                    url.join(&target).map_err(|error| unreachable(format!("{status} to what is no URL: {error}")))?;
                 url = target;
                 continue;
             }

@@ -134,7 +134,8 @@ pub trait Archive: Send + Sync {
     fn additions(&self) -> Result<Option<Document>, ArchiveError>;
     /// Keeps the answer of a source that lags, or forgets it.
     fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError>;
-    /// Makes a document the newest. Either it is stored completely, or everything stays as it was.
+    /// Makes a document the newest. Where it cannot be stored, what was stored stays readable, and at best it is
+    /// remembered that a newer one is missing.
     fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError>;
 }
 

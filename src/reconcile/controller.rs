@@ -26,6 +26,8 @@ use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
 use crate::store::{Store, World};
 
+/// How often it is looked whether a Network that is gone was given up.
+const LOOK_AT_RETAINED: Duration = Duration::from_secs(5);
 /// A target that waits for a person is looked at again after this.
 const BLOCKED_AGAIN: SignedDuration = SignedDuration::from_secs(600);
 
@@ -55,6 +57,7 @@ struct Memory {
     world: Arc<World>,
     documents: Arc<Documents>,
     inputs: BTreeMap<ResourceId, TargetInput>,
+    retained: index::Retained,
     /// The last outcome of each target whose input is still the one that it worked on: any other says nothing.
     outcomes: BTreeMap<ResourceId, Outcome>,
     queue: Queue<ResourceId>,
@@ -69,6 +72,7 @@ impl<S: Store> Controller<S> {
         let mut workers = Workers::new();
         worlds.mark_changed();
         self.documents.mark_changed();
+        let mut look = tokio::time::interval(LOOK_AT_RETAINED);
         while fence.holds() {
             let due = memory.queue.next_due().filter(|_| workers.len() < WORKERS);
             tokio::select! {
@@ -86,6 +90,12 @@ impl<S: Store> Controller<S> {
                     }
                 }
                 Some(ended) = workers.next() => self.ended(&mut memory, ended),
+                _ = look.tick() => {
+                    // A person gives a Network that is gone up by deleting its status.
+                    if self.store.retained(&memory.world) != memory.retained {
+                        self.take_in(&mut memory, worlds.borrow().clone(), None);
+                    }
+                }
                 () = fence.fallen() => break,
             }
         }
@@ -104,6 +114,7 @@ impl<S: Store> Controller<S> {
         }
         let retained = self.store.retained(&memory.world);
         let inputs = index::index(&memory.world, &memory.documents, &retained, &self.setting);
+        memory.retained = retained;
         for (id, input) in &inputs {
             if memory.inputs.get(id) != Some(input) || input.contributions.iter().any(|c| asked.contains(&c.network)) {
                 memory.queue.offer(id.clone(), now);

@@ -1,10 +1,11 @@
 //! What the fault campaigns share: how many seeds, many worlds side by side, and a plan of twenty steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use armsim::model::history::HistoryState;
 use serde_json::{Value, json};
 
 use crate::harness::{Doc, Sim, assert_clean, central, east, feed, final_routes, network, route};
@@ -102,7 +103,7 @@ pub(crate) fn twenty_steps(tables: usize) -> Sim {
 pub(crate) fn after_twenty_steps() -> BTreeMap<String, (String, String)> {
     let ours = needed().into_iter().map(|prefix| (prefix.clone(), (own_name(&prefix), "Internet".to_owned())));
     let others = foreign().into_iter().map(|(name, prefix, hop)| (prefix, (name, hop)));
-    let default = ("0.0.0.0/0".to_owned(), (own_name("0.0.0.0/0"), "VirtualAppliance 10.0.1.4".to_owned()));
+    let default = (DEFAULT.to_owned(), (own_name(DEFAULT), "VirtualAppliance 10.0.1.4".to_owned()));
     ours.chain(others).chain([default]).collect()
 }
 
@@ -112,5 +113,24 @@ pub(crate) fn assert_ended(sim: &Sim, id: &str, expected: &BTreeMap<String, (Str
     let history = sim.history(id);
     let ended = final_routes(&history).into_iter().map(|(prefix, route)| (prefix, (route.name, route.hop)));
     assert_eq!(&ended.collect::<BTreeMap<_, _>>(), expected, "{id}");
-    assert_clean(&history, needed().into_iter().chain(["0.0.0.0/0".to_owned()]));
+    assert_clean(&history, needed().into_iter().chain([DEFAULT.to_owned()]));
+    assert_default_route_last(&history, &needed().into_iter().collect());
+}
+
+pub(crate) const DEFAULT: &str = "0.0.0.0/0";
+
+/// Where amlnet adds the default route, everything that is needed has its route already: else replies to the services
+/// would go to the firewall.
+#[track_caller]
+pub(crate) fn assert_default_route_last(history: &[HistoryState], needed: &BTreeSet<String>) {
+    for pair in history.windows(2).filter(|pair| pair[1].client != "control") {
+        let prefixes = |state: &HistoryState| -> BTreeSet<String> {
+            state.entries.iter().map(|entry| entry.address_prefix.clone()).collect()
+        };
+        let (before, after) = (prefixes(&pair[0]), prefixes(&pair[1]));
+        if after.contains(DEFAULT) && !before.contains(DEFAULT) {
+            let missing: Vec<&String> = needed.difference(&before).filter(|prefix| *prefix != DEFAULT).collect();
+            assert!(missing.is_empty(), "the default route was written while {missing:?} had no route");
+        }
+    }
 }

@@ -11,7 +11,8 @@ use armsim::model::log::{LogEntry, Server};
 use serde_json::{Value, json};
 
 use crate::campaign::{
-    ADDITIONS, PUTS, STEPS, after_twenty_steps, assert_ended, own_name, side_by_side, subscription, table, twenty_steps,
+    ADDITIONS, DEFAULT, PUTS, STEPS, after_twenty_steps, assert_ended, own_name, side_by_side, subscription, table,
+    twenty_steps,
 };
 use crate::harness::{Counts, Sim, central, east, route, wait_until};
 
@@ -109,14 +110,14 @@ fn expected(tables: usize) -> Vec<BTreeMap<String, (String, String)>> {
 
 /// Runs until a run has nothing left to do, which it says with `code`; at most `most` runs do something.
 #[track_caller]
-fn run_until_done(sim: &Sim, tables: usize, most: usize, code: i32) {
+fn run_until_done(what: &str, sim: &Sim, tables: usize, most: usize, code: i32) {
     for run in 0..=most {
         let before = writes(sim, tables);
         let ran = sim.once(&[]);
         if ran.code == code && writes(sim, tables) == before {
             return;
         }
-        assert!(run < most, "it is not done after {most} runs:\n{}", ran.all());
+        assert!(run < most, "{what}: it is not done after {most} runs:\n{}", ran.all());
     }
 }
 
@@ -147,7 +148,7 @@ fn campaign_of_every_fault_at_every_step() {
             };
             sim.fault(json!({"match": matching, "effect": fault.effect}));
         }
-        run_until_done(&sim, STEPS, fault.runs, 0);
+        run_until_done(fault.name, &sim, STEPS, fault.runs, 0);
         assert_all_ended(&sim, &expected(STEPS));
         for (step, writes) in writes(&sim, STEPS).into_iter().enumerate() {
             let bound = if step < PUTS { &fault.put } else { &fault.delete };
@@ -182,7 +183,7 @@ fn campaign_of_a_crash_at_every_answer() {
         // SIGKILL.
         drop(crashing);
         // What was done is seen: a crash costs no write.
-        run_until_done(&sim, answers.len(), 1, 0);
+        run_until_done("a crash", &sim, answers.len(), 1, 0);
         assert_all_ended(&sim, &expected(answers.len()));
         assert_eq!(writes(&sim, answers.len()), vec![STEPS; answers.len()]);
     });
@@ -207,7 +208,7 @@ fn campaign_of_a_crash_before_anything_is_read() {
         let crashing = sim.controller(&["--once"]);
         wait_until("the answer that is withheld", || sim.log_of(*server).len() == *nth);
         drop(crashing);
-        run_until_done(&sim, 1, 1, 0);
+        run_until_done("a crash", &sim, 1, 1, 0);
         assert_all_ended(&sim, &expected(1));
         assert_eq!(writes(&sim, 1), [STEPS]);
     });
@@ -233,7 +234,7 @@ fn prefix_of(step: usize) -> String {
         0..6 => east(4 + step),
         6..ADDITIONS => central(step - 6),
         ADDITIONS..16 => east(step - ADDITIONS),
-        _ => "0.0.0.0/0".to_owned(),
+        _ => DEFAULT.to_owned(),
     }
 }
 
@@ -314,7 +315,7 @@ fn campaign_of_another_writer_between_two_steps() {
             });
             run.join().unwrap();
         });
-        run_until_done(&sim, STEPS, 1, deed.code());
+        run_until_done("another writer", &sim, STEPS, 1, deed.code());
         assert_all_ended(&sim, &expected.into_inner().unwrap());
         for (step, writes) in writes(&sim, STEPS).into_iter().enumerate() {
             assert!(deed.bound().contains(&writes), "step {step}: {writes} writes, {:?} are allowed", deed.bound());

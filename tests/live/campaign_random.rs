@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use armsim::model::history::HistoryState;
 use serde_json::{Value, json};
 
-use crate::campaign::{own_name, seeds, side_by_side};
-use crate::campaign_world::{DEFAULT, Dice, Plan, pool, stale};
+use crate::campaign::{DEFAULT, assert_default_route_last, own_name, seeds, side_by_side};
+use crate::campaign_world::{Dice, Plan, pool, stale};
 use crate::harness::{Counts, Sim, assert_clean, final_routes, ours, route, wait_until};
 
 #[test]
@@ -279,7 +279,9 @@ impl Campaign {
                 let then = self.plan.needed(table, older);
                 needed.retain(|prefix| then.contains(prefix));
             }
-            assert_clean(&history[began[table] - 1..ends], needed);
+            let states = &history[began[table] - 1..ends];
+            assert_default_route_last(states, &needed);
+            assert_clean(states, needed);
         }
     }
 

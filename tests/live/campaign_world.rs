@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::campaign::own_name;
+use crate::campaign::{DEFAULT, own_name};
 use crate::harness::{Doc, Sim, central, east, network, route, table_id, west};
 
 /// Numbers that depend on the seed only (splitmix64).
@@ -121,8 +121,6 @@ pub(crate) fn pool() -> Vec<String> {
 pub(crate) fn stale() -> Vec<String> {
     (0..3).map(|n| format!("20.9.0.{}/26", n * 64)).collect()
 }
-
-pub(crate) const DEFAULT: &str = "0.0.0.0/0";
 
 impl Plan {
     pub(crate) fn new(dice: &mut Dice) -> Self {

@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "json!({…}) reads better than &json!({…}) at every call")]
 
 mod campaign;
+mod campaign_disk;
 mod campaign_each;
 mod campaign_random;
 mod campaign_world;
@@ -18,6 +19,7 @@ mod faults;
 mod follow;
 mod harness;
 mod lifecycle;
+mod logins;
 mod refusals;
 mod removals;
 mod review_documents;

@@ -183,7 +183,7 @@ fn every_accepted_write_leaves_its_line_also_when_its_end_is_not_seen() {
             _ => [&["apply"], &files[..]].concat(),
         };
         let process = sim.background(sim.command(&[&arguments[..], &["--log-format", "json"]].concat()));
-        // From the third on a write takes minutes.
+        // From here on a write takes minutes.
         process.wait_until("a write", || Counts::of(&sim.log(), TABLE).put_route >= 1);
         sim.set(json!({"latencies": {"route": "100000s"}}));
         let is_slow =

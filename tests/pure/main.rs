@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod damage;
+mod discovery;
 mod golden;
 mod imports;
 mod layering;

@@ -2,11 +2,16 @@
 //!
 //! Its own client stays switched off: it would bring another HTTP and TLS stack.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use azure_core_1::http::headers::Headers;
 use azure_core_1::http::{AsyncRawResponse, HttpClient, Request};
 
 use crate::telemetry::chain;
+
+/// A login answers at once or not at all.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(super) struct IdentityHttp(pub(super) reqwest::Client);
@@ -26,7 +31,7 @@ impl HttpClient for IdentityHttp {
         if let azure_core_1::http::Body::Bytes(bytes) = request.body() {
             outgoing = outgoing.body(bytes.clone());
         }
-        let answer = outgoing.send().await.map_err(io)?;
+        let answer = outgoing.timeout(TIMEOUT).send().await.map_err(io)?;
         let status = answer.status().as_u16();
         let mut headers = Headers::new();
         for (name, value) in answer.headers() {

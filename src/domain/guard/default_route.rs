@@ -2,6 +2,7 @@
 //! some contributor needs has its route: none may be unknown, and none may be held.
 
 use super::Situation;
+use crate::domain::desired::Address;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
@@ -10,6 +11,10 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let is_missing = |step: &Step| step.action == Action::Add && !step.is_default_route();
     let missing = plan.held.iter().find(|held| is_missing(&held.step));
     let missing = missing.map(|held| format!("the route for {} is held", held.step.address));
-    let why = unknown.or(frozen).or(missing);
+    let has_route =
+        |address: &Address| situation.observed.entries.iter().any(|entry| entry.address.folded() == address.folded());
+    let disputed = plan.conflicts.iter().find(|conflict| !has_route(&conflict.address));
+    let disputed = disputed.map(|conflict| format!("{} is in conflict and has no route", conflict.address));
+    let why = unknown.or(frozen).or(missing).or(disputed);
     plan.hold(|step: &Step| if step.is_default_route() { Some((HeldReason::Hold, why.clone()?)) } else { None })
 }

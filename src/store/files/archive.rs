@@ -33,19 +33,30 @@ impl FileArchive {
     }
 
     fn index(&self) -> Result<Vec<Record>, ArchiveError> {
-        match std::fs::read(self.folder.join(INDEX)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).or_else(|error| {
-                let records = self.rebuilt();
-                let lost = self.error(format!(
-                    "{INDEX} is damaged ({error}) and no stored document can be read; nothing is removed and nothing \
-                     is stored until this folder is moved away"
-                ));
-                tracing::error!(place = %self.folder.display(), %error, "{INDEX} is damaged; rebuilt from the documents");
-                if records.is_empty() { Err(lost) } else { Ok(records) }
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(self.error(format!("{INDEX}: {error}"))),
+        let what = match std::fs::read(self.folder.join(INDEX)) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(records) => return Ok(records),
+                Err(error) => format!("{INDEX} is damaged ({error})"),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.has_documents() => {
+                return Ok(Vec::new());
+            }
+            Err(error) => format!("{INDEX} cannot be read ({error})"),
+        };
+        let records = self.rebuilt();
+        if records.is_empty() {
+            return Err(self.error(format!(
+                "{what} and no stored document can be read; nothing is removed and nothing is stored until this folder \
+                 is moved away"
+            )));
         }
+        tracing::error!(place = %self.folder.display(), what, "the list of documents is rebuilt from the documents");
+        Ok(records)
+    }
+
+    fn has_documents(&self) -> bool {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name()).any(|name| unreadable(&name.to_string_lossy()).is_some())
     }
 
     /// The records that the documents themselves tell, newest first. Dates and sources are lost with the index.
@@ -53,7 +64,10 @@ impl FileArchive {
         let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let documents = paths.filter_map(|path| {
-            let (document, _) = decode::document(std::fs::read(&path).ok()?).ok()?;
+            let read = std::fs::read(&path).ok().and_then(|bytes| decode::document(bytes).ok());
+            let Some((document, _)) = read else {
+                return unreadable(path.file_name()?.to_str()?);
+            };
             let record = Record {
                 change_number: document.change_number,
                 file_date: jiff::civil::Date::MIN,
@@ -70,6 +84,9 @@ impl FileArchive {
             (path.file_name()? == file_name(&record).as_str()).then_some(record)
         });
         let mut records: Vec<Record> = documents.collect();
+        if records.iter().all(|record| record.tags == 0) {
+            return Vec::new();
+        }
         records.sort_by(|a, b| b.change_number.cmp(&a.change_number).then_with(|| a.digest.cmp(&b.digest)));
         records
     }
@@ -90,6 +107,23 @@ fn file_name(record: &Record) -> String {
     let digest: String =
         record.digest.trim_start_matches("sha256:").chars().filter(char::is_ascii_hexdigit).take(16).collect();
     format!("{}-{digest}.json.gz", record.change_number)
+}
+
+/// The record of a document of which only the name is left: it is missed, not forgotten.
+fn unreadable(name: &str) -> Option<Record> {
+    let (number, digest) = name.strip_suffix(".json.gz")?.split_once('-')?;
+    Some(Record {
+        change_number: number.parse().ok()?,
+        file_date: jiff::civil::Date::MIN,
+        date_is_published: false,
+        digest: format!("sha256:{digest}"),
+        accepted_at: jiff::Timestamp::UNIX_EPOCH,
+        source: REBUILT.to_owned(),
+        strategy: REBUILT.to_owned(),
+        tags: 0,
+        prefixes: 0,
+        validators: None,
+    })
 }
 
 /// What a source that lags had more.
@@ -142,9 +176,15 @@ impl Archive for FileArchive {
         std::fs::create_dir_all(&self.folder).map_err(|error| self.error(error))?;
         let older = self.index()?;
         let bytes = gzip(text).map_err(|error| self.error(error))?;
-        replace(&self.folder.join(file_name(record)), &bytes).map_err(|error| self.error(error))?;
         let mut records = vec![record.clone()];
         records.extend(older.into_iter().filter(|old| old.digest != record.digest));
+        if let Err(error) = replace(&self.folder.join(file_name(record)), &bytes) {
+            // Its name is small: a restart then knows that the newest is missing, and removes nothing for its predecessor.
+            if let Ok(index) = serde_json::to_vec_pretty(&records) {
+                let _ = replace(&self.folder.join(INDEX), &index);
+            }
+            return Err(self.error(error));
+        }
         let dropped = records.split_off(records.len().min(KEPT));
         let index = serde_json::to_vec_pretty(&records).map_err(|error| self.error(error))?;
         replace(&self.folder.join(INDEX), &index).map_err(|error| self.error(error))?;

@@ -144,6 +144,13 @@ impl Store for FileStore {
 
     fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {
         let Some(state) = &self.state else { return Ok(()) };
+        let mut status = status.clone();
+        let is_invalid = status.conditions.iter().any(|condition| condition.reason == "InvalidSpec");
+        if is_invalid && status.targets.is_empty() {
+            // What it needed is retained when it goes; a text that cannot be read does not change that.
+            status.targets = state.read_status(network).map(|old| old.targets).unwrap_or_default();
+        }
+        let status = &status;
         write(&state.status_path(network), "AmlNetwork", &network.name, Some(&network.namespace), status)
     }
 }

@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use armsim::model::download_page::Publish;
 use armsim::model::history::HistoryState;
+use armsim::model::http::ApiRequest;
 use armsim::model::log::{LogEntry, Server};
+use armsim::model::token::Credentials;
 use armsim::model::{Time, World};
 use armsim::server::{Options, Running};
 use serde_json::{Value, json};
@@ -75,6 +77,39 @@ impl Sim {
         self.running.endpoints.download_page.clone()
     }
 
+    /// The page of another cloud.
+    pub(crate) fn page_of(&self, cloud: &str) -> String {
+        let id = match cloud {
+            "AzureGovernment" => "57063",
+            "China" => "57062",
+            _ => "56519",
+        };
+        self.page().replace("56519", id)
+    }
+
+    pub(crate) fn arm(&self) -> String {
+        self.running.endpoints.arm.clone()
+    }
+
+    /// Where managed identities are.
+    pub(crate) fn metadata(&self) -> String {
+        self.running.endpoints.metadata.clone()
+    }
+
+    /// A token of the first client, as `az` would have it from its own login.
+    pub(crate) fn token(&self) -> String {
+        let Credentials { tenant_id, client_id, client_secret, .. } = self.running.endpoints.credentials.clone();
+        let mut request = ApiRequest::new("POST", &format!("/{tenant_id}/oauth2/token"));
+        let resource = "https://management.azure.com";
+        request.body = format!(
+            "grant_type=client_credentials&client_id={client_id}&client_secret={client_secret}&resource={resource}"
+        )
+        .into_bytes();
+        let answer = self.running.world().handle_login(now(), &request);
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn login(&self) -> String {
         self.running.endpoints.login.clone()
     }
@@ -124,14 +159,23 @@ impl Sim {
         self.publish_bytes(&doc.date, &doc.bytes());
     }
 
+    /// Publishes a document on the page of a cloud.
+    pub(crate) fn publish_of(&self, cloud: &str, doc: &Doc) {
+        self.publish_file(cloud, &doc.date, &doc.bytes());
+    }
+
     /// Publishes whatever this is.
     pub(crate) fn publish_bytes(&self, date: &str, bytes: &[u8]) {
+        self.publish_file("Public", date, bytes);
+    }
+
+    fn publish_file(&self, cloud: &str, date: &str, bytes: &[u8]) {
         let number = self.published.fetch_add(1, Ordering::Relaxed);
         let folder = self.path(&format!("published-{number}"));
         std::fs::create_dir(&folder).unwrap();
-        let file = folder.join(format!("ServiceTags_Public_{date}.json"));
+        let file = folder.join(format!("ServiceTags_{cloud}_{date}.json"));
         std::fs::write(&file, bytes).unwrap();
-        let ask = Publish { file: Some(file), cloud: Some("Public".to_owned()), ..Publish::default() };
+        let ask = Publish { file: Some(file), cloud: Some(cloud.to_owned()), ..Publish::default() };
         self.running.world().publish(now(), &ask).unwrap();
     }
 
