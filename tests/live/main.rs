@@ -11,6 +11,7 @@ mod campaign_random;
 mod campaign_world;
 mod commands;
 mod costs;
+mod discovery;
 mod documents;
 mod documents_by_http;
 mod download;

@@ -147,8 +147,8 @@ fn access() -> Vec<Case> {
             "403-other",
             (403, ""),
             3,
-            "InvalidAuthenticationTokenTenant",
-            "The access token is from the wrong issuer.",
+            "Forbidden",
+            "The request is forbidden.",
         ),
         governed(
             "409-lock",

@@ -10,7 +10,7 @@ mod sim;
 pub(crate) use documents::{Doc, central, east, gzip, west};
 pub(crate) use history::{Counts, assert_clean, final_routes, ours};
 pub(crate) use objects::{feed, file_feed, merge, network, route, table_id};
-pub(crate) use process::{Controller, wait_until};
+pub(crate) use process::{Controller, Ran, wait_until};
 pub(crate) use proxy::Proxy;
 pub(crate) use sim::{Sim, TABLE};
 
