@@ -207,19 +207,26 @@ impl Arm {
     /// The Discovery API's answer as it came. One page: none with a next link was ever seen.
     pub async fn service_tags(&self, subscription: &str, location: &str) -> Result<Vec<u8>, Refusal> {
         // Without `persist`: a future that holds its closures cannot move between threads, and a feed's has to.
-        let mut request = Request::new(subscription, location, Kind::Read);
-        self.turn(&mut request).await;
-        let read = async {
-            let answer = self.client.service_tags_client().list(location, subscription).send().await;
-            let body = match answer {
-                Ok(answer) => answer.into_raw_response().into_body().collect().await,
-                Err(error) => Err(error),
+        for again in [true, false] {
+            let mut request = Request::new(subscription, location, Kind::Read);
+            self.turn(&mut request).await;
+            let read = async {
+                let answer = self.client.service_tags_client().list(location, subscription).send().await;
+                let body = match answer {
+                    Ok(answer) => answer.into_raw_response().into_body().collect().await,
+                    Err(error) => Err(error),
+                };
+                (body.map(|body| body.to_vec()).map_err(into_refusal), REMAINING.with(Cell::get))
             };
-            (body.map(|body| body.to_vec()).map_err(into_refusal), REMAINING.with(Cell::get))
-        };
-        let (answer, remaining) = REMAINING.scope(Cell::default(), read).await;
-        self.learn(&request, &remaining, answer.as_ref().err()).await;
-        answer
+            let (answer, remaining) = REMAINING.scope(Cell::default(), read).await;
+            self.learn(&request, &remaining, answer.as_ref().err()).await;
+            match answer {
+                // The login was renewed.
+                Err(refusal) if again && refusal.status == Some(401) => {}
+                answer => return answer,
+            }
+        }
+        Err(unreadable("GET", "", "no answer was taken".to_owned()))
     }
 
     /// GETs an address of ARM that the network client has no builder for.

@@ -167,10 +167,17 @@ impl Refusal {
     pub fn failure(&self) -> Failure {
         let advice = self.row().map_or("", |row| row.advice);
         let advice = match (advice, self.code.as_str()) {
+            ("", NO_ANSWER | NO_TOKEN) if self.message.contains("invalid peer certificate") => {
+                "the server's certificate is not trusted; name its CA with --ca-file"
+            }
             ("", NO_ANSWER) => "check the network, the proxy and --arm-endpoint; it is tried again",
             ("", NO_TOKEN) => "set the variables of a login, or log in with az; see docs/azure.md",
             ("", UNREADABLE) => "something between amlnet and Azure answered instead; it is tried again",
             ("", OPERATION_LOST | SUPERSEDED) => "it is read again",
+            ("", _) if self.class() == Class::Refused => {
+                "amlnet asked for something that Azure does not take; please report it"
+            }
+            ("", _) => "it is tried again",
             (advice, _) => advice,
         };
         Failure {

@@ -367,6 +367,9 @@ struct Bucket {
     at: Duration,
     /// How many were ever taken.
     taken: u64,
+    /// The most that an answer said was left: what is kept for polls is a part of no more than that, or a bucket that is
+    /// smaller than documented would be kept for them as a whole.
+    shown: Option<f64>,
     seen: Option<Seen>,
 }
 
@@ -388,7 +391,7 @@ impl Bucket {
     fn new(known: Rate) -> Self {
         let size = f64::from(known.size);
         let (per_second, level) = (known.per_second, share(size));
-        Self { known, size, per_second, level, at: Duration::ZERO, taken: 0, seen: None }
+        Self { known, size, per_second, level, at: Duration::ZERO, taken: 0, seen: None, shown: None }
     }
 
     fn refill(&mut self, now: Duration) {
@@ -400,10 +403,15 @@ impl Bucket {
     /// The time from which `requests` more may be sent.
     fn ready(&mut self, requests: u32, leaves: u32, now: Duration) -> Duration {
         self.refill(now);
-        let missing = f64::from(requests) + share(self.size) * f64::from(leaves) / 100.0 - self.level;
+        let missing = f64::from(requests) + self.kept(leaves) - self.level;
         let wait = Duration::try_from_secs_f64(missing / share(self.per_second)).unwrap_or(LONGEST_PAUSE);
         // A millionth of a request is only what arithmetic loses.
         if missing < 1e-6 { now } else { self.at.saturating_add(wait) }
+    }
+
+    /// What a kind leaves to others.
+    fn kept(&self, leaves: u32) -> f64 {
+        share(self.shown.map_or(self.size, |shown| shown.min(self.size))) * f64::from(leaves) / 100.0
     }
 
     fn take(&mut self) {
@@ -420,6 +428,7 @@ impl Bucket {
             return;
         }
         let remaining = f64::from(remaining);
+        self.shown = Some(self.shown.map_or(remaining, |shown| shown.max(remaining)));
         if remaining > self.size {
             self.level += share(remaining - self.size);
             self.size = remaining;
@@ -442,7 +451,7 @@ impl Bucket {
     /// It was empty after all: what was learnt about it is forgotten, and the first request goes at `until`.
     fn refused(&mut self, leaves: u32, until: Duration) {
         (self.size, self.per_second) = (f64::from(self.known.size), self.known.per_second);
-        self.level = 1.0 + share(self.size) * f64::from(leaves) / 100.0;
+        self.level = 1.0 + self.kept(leaves);
         self.at = until;
         self.seen = None;
     }

@@ -128,9 +128,7 @@ async fn take_steps(
             break;
         }
         if step.is_default_route() {
-            let before: Vec<&Step> = applied.iter().map(|applied| &applied.step).collect();
-            // The first step was read back when it was taken.
-            verify(before.get(1..).unwrap_or_default(), input, arm, fence, kind).await?;
+            everything_else_stands(input, arm, fence, kind, plan.limits).await?;
         }
         if step.action == Action::Remove {
             still_as_planned(step, input, arm, fence, kind).await?;
@@ -159,6 +157,24 @@ async fn take_steps(
 /// Whether a refusal says nothing about the other steps.
 fn is_about_one_entry(refusal: &Refusal) -> bool {
     refusal.class() == Class::Refused || refusal.code.eq_ignore_ascii_case("RouteConflict")
+}
+
+/// Reads the target before the default route is written: whatever else is needed must stand, also what stood before and
+/// somebody else took away meanwhile.
+async fn everything_else_stands(
+    input: &TargetInput,
+    arm: &Arm,
+    fence: &Fence,
+    kind: &dyn Kind,
+    limits: Limits,
+) -> Result<(), Stop> {
+    let observed = observe(input, arm, fence, kind).await?;
+    let plan = decide(input, &Gathered { observed, limits, notes: Vec::new() });
+    let is_needed = |step: &&Step| step.action != Action::Remove && !step.is_default_route();
+    match plan.steps.iter().find(is_needed) {
+        Some(step) => Err(Stop::NotInEffect(step.entry.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Reads the target and checks that these steps are in effect.

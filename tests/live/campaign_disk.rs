@@ -103,7 +103,8 @@ fn campaign_of_states_that_cannot_be_written() {
     if std::fs::write(read_only.join("probe"), b"").is_err() {
         states.push(read_only.display().to_string());
     } else {
-        eprintln!("skipped: a folder without permission to write, which means nothing to root");
+        #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+        let () = eprintln!("skipped: a folder without permission to write, which means nothing to root");
     }
     for state in &states {
         let arguments = ["run", "--dir", "dir", "--state", state, "--once"];

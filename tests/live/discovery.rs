@@ -215,20 +215,3 @@ fn a_token_that_is_no_longer_taken_is_renewed_once() {
     assert_eq!(tokens, 2, "the one at the start, and a new one after the refusal");
     assert_eq!(routes_now(&sim), needed(0..4));
 }
-
-#[test]
-fn zz_experiment_page_comes_back_unchanged() {
-    let sim = world(both, vec![]);
-    sim.once(&[]).exits(0);
-    sim.publish(&Doc::week(2).regions(1..6, 0..3));
-    sim.once(&[]).exits(0);
-    let before = routes_now(&sim);
-    page_is_down(&sim);
-    sim.set(json!({"discovery": {"lag": 1}}));
-    let ran = sim.once(&[]);
-    let during = routes_now(&sim);
-    sim.clear_faults();
-    let ran2 = sim.once(&[]);
-    let after = routes_now(&sim);
-    panic!("{} {} {}\n{}\n{} {:?} {:?}\n{}", before.len(), during.len(), after.len(), ran.all(), ran2.code, source(&sim, 0), during.difference(&before), ran2.all());
-}

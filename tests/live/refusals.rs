@@ -62,6 +62,9 @@ fn cases() -> Vec<Case> {
     [without_a_row(), busy(), others(), access()].into_iter().flatten().collect()
 }
 
+const PARENT: &str = "*UpdateNotAllowedWhenUpdatingOrDeleting";
+const PARENT_CODE: &str = "RouteTableUpdateNotAllowedWhenUpdatingOrDeleting";
+
 /// Another operation, too many requests, no valid token.
 fn busy() -> Vec<Case> {
     let lock = json!({"code": "RetryableErrorDueToAnotherOperation", "message": format!(
@@ -71,8 +74,6 @@ fn busy() -> Vec<Case> {
     let reference =
         "Cannot proceed with operation because resource vnet-ml used by resource rt-ml is not in Succeeded state.";
     let parent = "Resource rt-ml cannot be updated when it is in Updating or Deleting state.";
-    const PARENT: &str = "*UpdateNotAllowedWhenUpdatingOrDeleting";
-    const PARENT_CODE: &str = "RouteTableUpdateNotAllowedWhenUpdatingOrDeleting";
     vec![
         answered(
             "429-another-operation",
@@ -143,13 +144,7 @@ fn access() -> Vec<Case> {
              however, it does not have permission to perform action 'join/action' on the linked scope(s).",
         ),
         governed("403-role", (403, "AuthorizationFailed"), "AuthorizationFailed", json!({"roles": reads})),
-        refused(
-            "403-other",
-            (403, ""),
-            3,
-            "Forbidden",
-            "The request is forbidden.",
-        ),
+        refused("403-other", (403, ""), 3, "Forbidden", "The request is forbidden."),
         governed(
             "409-lock",
             (409, "ScopeLocked"),
@@ -239,6 +234,10 @@ fn without_a_row() -> Vec<Case> {
     ]
 }
 
+fn updates() -> bool {
+    std::env::var_os("AMLNET_UPDATE_GOLDEN").is_some_and(|value| value == "1")
+}
+
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/live/golden/refusals/{name}.txt"))
 }
@@ -249,7 +248,7 @@ fn refusals_read_as_they_should() {
         let text = said(case);
         let path =
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/live/golden/refusals/{}.txt", case.name));
-        if std::env::var_os("AMLNET_UPDATE_GOLDEN").is_some() {
+        if updates() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, text).unwrap();
             return;
@@ -338,6 +337,10 @@ fn without_reason(line: &str) -> String {
 /// From the golden files: what to do, and the id that Azure's support asks for; and a summary that agrees.
 #[test]
 fn refusals_say_what_to_do_and_whom_to_ask() {
+    if updates() {
+        // They are being written.
+        return;
+    }
     let mut missing = Vec::new();
     for case in cases() {
         let text = std::fs::read_to_string(golden(case.name)).unwrap();
