@@ -338,8 +338,11 @@ async fn pause(wait: Duration, fence: &Fence) -> Result<(), ArmError> {
 }
 
 async fn read_body(raw: azure_core::Response, method: &str, path: &str) -> Result<Value, Refusal> {
-    let body = raw.into_body().collect().await.map_err(into_refusal)?;
-    serde_json::from_slice(&body).map_err(|error| unreadable(method, path, error.to_string()))
+    let (_, headers, body) = raw.deconstruct();
+    let correlation_id = headers.get_optional_str(&"x-ms-correlation-request-id".into()).map(str::to_owned);
+    let body = body.collect().await.map_err(into_refusal)?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Refusal { correlation_id, ..unreadable(method, path, error.to_string()) })
 }
 
 /// What an accepted write says about its operation.

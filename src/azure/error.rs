@@ -134,9 +134,12 @@ pub const OPERATION_LOST: &str = "OperationLost";
 pub const OPERATION_FAILED: &str = "OperationFailed";
 
 impl Refusal {
+    /// An operation that was accepted and then failed has no status: its code alone decides.
     fn row(&self) -> Option<&'static Row> {
-        let status = self.status?;
-        TABLE.iter().find(|row| row.status == status && (row.code.is_empty() || self.has_code(row.code)))
+        TABLE.iter().find(|row| match self.status {
+            Some(status) => row.status == status && (row.code.is_empty() || self.has_code(row.code)),
+            None => !row.code.is_empty() && self.has_code(row.code),
+        })
     }
 
     fn has_code(&self, pattern: &str) -> bool {
@@ -151,16 +154,10 @@ impl Refusal {
             (Some(row), ..) => row.class,
             (None, None, NO_TOKEN) => Class::Unauthenticated,
             (None, None, OPERATION_LOST | SUPERSEDED) => Class::Stale,
-            (None, None, OPERATION_FAILED | NO_ANSWER | UNREADABLE) | (None, Some(500..), _) => Class::Transient,
-            // An operation that failed with a code of its own: the same table, as if it had been refused at once.
-            (None, None, _) => self.class_of_failed_operation(),
+            // Also an operation that failed with a code of its own, which the table does not know.
+            (None, None | Some(500..), _) => Class::Transient,
             (None, Some(_), _) => Class::Refused,
         }
-    }
-
-    fn class_of_failed_operation(&self) -> Class {
-        let known = TABLE.iter().find(|row| !row.code.is_empty() && self.has_code(row.code));
-        known.map_or(Class::Transient, |row| row.class)
     }
 
     /// As a user is told it.

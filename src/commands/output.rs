@@ -155,7 +155,7 @@ impl PlanOutput {
         Self {
             document: document.map(Document::from),
             targets: outcomes.iter().map(|outcome| Target::new(outcome, applied)).collect(),
-            summary: total(outcomes.iter().map(|outcome| &outcome.plan)).into(),
+            summary: total(outcomes.iter().map(|outcome| outcome.counts())).into(),
         }
     }
 }

@@ -97,6 +97,8 @@ pub(super) fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> S
         }
         match &outcome.end {
             End::Planned | End::Applied => {}
+            // Said above, where it is the whole plan.
+            End::Blocked { .. } if applied && outcome.plan.blocked.is_some() => {}
             End::Waiting { why, .. } => {
                 let _ = writeln!(text, "  waits: {why}");
             }
@@ -112,7 +114,7 @@ pub(super) fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> S
     let targets = if outcomes.len() == 1 { "1 target".to_owned() } else { format!("{} targets", outcomes.len()) };
     let left = if applied { ", left to do" } else { "" };
     let person = if Exit::of(outcomes.values()) == Exit::NeedsPerson { "; a person is needed" } else { "" };
-    let counts = total(outcomes.values().map(|outcome| &outcome.plan));
+    let counts = total(outcomes.values().map(Outcome::counts));
     let _ = writeln!(text, "{targets}{left}: {counts}{person}");
     text
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::intent::ObjectKey;
-use super::plan::{BlockedReason, Plan, Standing, Step};
+use super::plan::{BlockedReason, Counts, Plan, Standing, Step};
 
 /// A refusal or failure of Azure, as a user is told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What is left in short; a target that Azure blocks counts as one.
+    pub fn counts(&self) -> Counts {
+        let counts = self.plan.counts();
+        if matches!(self.end, End::Blocked { .. }) { Counts { blocked: 1, ..counts } } else { counts }
+    }
+
     /// What is left, as an exit code says it. A failure of our own or Azure's is not among these.
     pub fn standing(&self) -> Standing {
         match self.end {

@@ -145,9 +145,9 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// The counts of several plans together.
-pub fn total<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Counts {
-    plans.into_iter().map(Plan::counts).fold(Counts::default(), |sum, counts| Counts {
+/// The counts of several targets together.
+pub fn total(counts: impl IntoIterator<Item = Counts>) -> Counts {
+    counts.into_iter().fold(Counts::default(), |sum, counts| Counts {
         add: sum.add + counts.add,
         change: sum.change + counts.change,
         remove: sum.remove + counts.remove,

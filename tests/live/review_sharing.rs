@@ -235,7 +235,8 @@ fn a_network_that_had_a_typo_when_it_was_moved_away_loses_nothing_either() {
         );
         match &controller {
             Some(controller) => {
-                controller.wait_until("the report", || sim.status("second")["conditions"][0]["reason"] == "InvalidSpec")
+                controller
+                    .wait_until("the report", || sim.status("second")["conditions"][0]["reason"] == "InvalidSpec");
             }
             None => drop(sim.once(&[]).exits(3)),
         }
