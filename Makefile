@@ -25,6 +25,8 @@ demo: tools
 	$(CARGO) build --locked --workspace --bins
 	target/debug/amlnet-demo
 
+# Many tests wait for a program rather than compute: more of them than cores run side by side.
+test: export RUST_TEST_THREADS ?= 4
 test: lint
 	$(CARGO) test --locked --workspace
 
