@@ -197,7 +197,9 @@ impl Arm {
                     return Err(operation.refusal(OPERATION_LOST, message).into());
                 }
                 Ok(Progress::Running) | Err(_) => {
-                    wait = transport::retry_after(&answer).unwrap_or_else(|| default_wait(attempt)).min(LONGEST_WAIT);
+                    wait = transport::retry_after(|name| answer.header(name))
+                        .unwrap_or_else(|| default_wait(attempt))
+                        .min(LONGEST_WAIT);
                 }
             }
         }
@@ -354,12 +356,10 @@ async fn accepted(
     region: &str,
 ) -> Result<Operation, ArmError> {
     let (_, headers, body) = raw.deconstruct();
-    let header = |name: &'static str| headers.get_optional_str(&name.into()).map(str::to_owned);
-    let number = |name: &'static str| header(name).and_then(|text| text.parse::<u64>().ok());
-    let milliseconds = number("x-ms-retry-after-ms").or_else(|| number("retry-after-ms"));
-    let first_wait = milliseconds.map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs));
-    let url = header("azure-asyncoperation").or_else(|| header("location"));
-    let correlation_id = header("x-ms-correlation-request-id");
+    let header = |name: &'static str| headers.get_optional_str(&name.into());
+    let first_wait = transport::retry_after(header);
+    let url = header("azure-asyncoperation").or_else(|| header("location")).map(str::to_owned);
+    let correlation_id = header("x-ms-correlation-request-id").map(str::to_owned);
     let body = body.collect().await.map_err(into_refusal)?;
     let state = serde_json::from_slice::<Value>(&body).unwrap_or_default();
     // A write that changes nothing is complete at once, though it names an operation.

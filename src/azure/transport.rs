@@ -115,15 +115,16 @@ fn read_refusal(answer: &Answer, refusal: Refusal) -> Refusal {
             Some(detail) => format!("{message} {detail}"),
             None => message,
         },
-        retry_after: retry_after(answer),
+        retry_after: retry_after(|name| answer.header(name)),
         correlation_id: answer.header("x-ms-correlation-request-id").map(str::to_owned).or(refusal.correlation_id),
         ..refusal
     }
 }
 
 /// `x-ms-retry-after-ms` and `retry-after-ms` in milliseconds, else `Retry-After` in seconds, as clients of Azure do.
-pub fn retry_after(answer: &Answer) -> Option<Duration> {
-    let number = |name: &str| answer.header(name).and_then(|text| text.trim().parse::<u64>().ok());
+/// `header` looks one up by its name in lower case.
+pub fn retry_after<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Option<Duration> {
+    let number = |name: &'static str| header(name).and_then(|text| text.trim().parse::<u64>().ok());
     let milliseconds = number("x-ms-retry-after-ms").or_else(|| number("retry-after-ms"));
     milliseconds.map(Duration::from_millis).or_else(|| number("retry-after").map(Duration::from_secs))
 }

@@ -22,13 +22,11 @@ pub struct State {
     pub stored: Vec<Record>,
     /// What the last poll found.
     pub report: Report,
-    /// What a source that lags had when it was asked last, and no file was accepted since.
-    additions: Option<Arc<Document>>,
     /// Whether the newest stored document cannot be read.
     lost_newest: bool,
     /// Whether no stored document can be read though there were some. Only a person ends that.
     memory_is_lost: bool,
-    /// `current` with the additions.
+    /// `current` with what a source that lags had more when it was asked last, and no file was accepted since.
     combined: Option<Arc<Document>>,
     /// Why the document in force may lack what the last one had, if so: nothing is removed because of it.
     pub no_removals: Option<String>,
@@ -95,7 +93,8 @@ impl State {
             }
         };
         match archive.additions() {
-            Ok(additions) => state.add(additions.filter(|additions| additions.cloud == cloud).map(Arc::new)),
+            Ok(Some(additions)) if additions.cloud == cloud => state.add(additions),
+            Ok(_) => {}
             Err(error) => {
                 state.report.not_stored = Some(error.to_string());
                 state.no_removals = Some(format!("{error}; until a file is accepted nothing is removed"));
@@ -109,17 +108,14 @@ impl State {
         self.combined.as_ref().or(self.current.as_ref().map(|current| &current.document))
     }
 
-    /// Takes the additions of a source that lags, or drops them.
-    fn add(&mut self, additions: Option<Arc<Document>>) {
-        self.combined = additions.as_ref().map(|additions| match &self.current {
-            Some(current) => Arc::new(current.document.with_additions_of(additions)),
-            None => additions.clone(),
-        });
-        if additions.is_some() {
-            self.no_removals =
-                Some("the Discovery API was asked, which lags; until a file is accepted nothing is removed".to_owned());
-        }
-        self.additions = additions;
+    /// Takes the additions of a source that lags.
+    fn add(&mut self, additions: Document) {
+        self.combined = Some(Arc::new(match &self.current {
+            Some(current) => current.document.with_additions_of(&additions),
+            None => additions,
+        }));
+        self.no_removals =
+            Some("the Discovery API was asked, which lags; until a file is accepted nothing is removed".to_owned());
     }
 
     /// Asks the sources in order; the first that yields an acceptable document, or the one in force, ends the poll.
@@ -235,8 +231,7 @@ impl State {
         }
         let behind = self.current.as_ref().map(|current| missing_in(&current.document, &candidate.document));
         let before = self.in_force().map(|document| document.digest);
-        let additions = Arc::new(candidate.document);
-        self.add(Some(additions));
+        self.add(candidate.document);
         if let Some(archive) = archive
             && let Err(error) = archive.store_additions(Some(&candidate.text))
         {
@@ -254,7 +249,6 @@ impl State {
     }
 
     fn forget_additions(&mut self, archive: Option<&dyn Archive>) {
-        self.additions = None;
         self.combined = None;
         if let Some(archive) = archive
             && let Err(error) = archive.store_additions(None)
