@@ -4,6 +4,7 @@
 
 pub mod feeds;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::azure::credential::{CachingCredential, Login};
 use crate::azure::discovery::Discovery;
 use crate::azure::limiter::Figures;
 use crate::domain::accept;
+use crate::domain::approval::{self, Approval, Subject, Word};
 use crate::domain::intent::Installation;
 use crate::domain::region::Regions;
 use crate::domain::service_tags::{Cloud, Document};
@@ -24,7 +26,7 @@ use crate::feed::download::{Download, Start};
 use crate::feed::file::{self, File};
 use crate::feed::poll::{Judge, State as FeedState};
 use crate::feed::{Archive, Source, page};
-use crate::reconcile::index::{Documents, Setting};
+use crate::reconcile::index::{Absent, Documents, Setting};
 use crate::store::World;
 use crate::store::files::folder;
 use crate::store::files::state::State;
@@ -74,10 +76,17 @@ pub fn regions(path: Option<&Path>) -> Result<Arc<Regions>, AppError> {
 }
 
 /// What stays the same for a run.
-pub fn setting(installation: Installation, regions: Arc<Regions>, has_state: bool) -> Setting {
+pub fn setting(
+    installation: Installation,
+    regions: Arc<Regions>,
+    has_state: bool,
+    absent: Absent,
+    read_only: bool,
+) -> Setting {
     let no_memory =
         (!has_state).then_some("without --state nothing is removed: there is no memory of what was needed before");
-    Setting { installation, regions, no_memory }
+    let read_only = read_only.then_some("amlnet runs with --read-only");
+    Setting { installation, regions, no_memory, absent, read_only }
 }
 
 /// The objects of some files (`-` is standard input). Any that cannot be read is an error: a person is waiting.
@@ -172,7 +181,12 @@ pub async fn poll_once(
             None => sources(&held.object.intent, &held.origin, ca_file, arm)?,
         };
         let before = FeedState::restore(archive, cloud);
-        let after = before.poll(&sources, archive.filter(|_| kept.write), Judge { cloud, regions, now }).await;
+        let approvals = kept.state.map(|state| state.approvals().0).unwrap_or_default();
+        let approved = approved_documents(&approvals, name, now);
+        let judge = Judge { cloud, regions, now, approved: &approved };
+        let after = before.poll(&sources, archive.filter(|_| kept.write), judge).await;
+        let concerned = approvals.iter().filter(|approval| approval.subject == Subject::Feed(name.clone()));
+        documents.words.extend(concerned.map(|approval| word_about_document(approval, &after, now)));
         for line in after.report.lines.iter().filter(|line| !line.result.is_good()) {
             if let Some(path) = instead {
                 return Err(AppError(format!("--tags {}: {}", path.display(), line.message)));
@@ -194,6 +208,20 @@ pub async fn poll_once(
         documents.by_feed.insert(name.clone(), in_force(&after));
     }
     Ok(documents)
+}
+
+/// The digests of documents that somebody has approved for a feed.
+pub fn approved_documents(approvals: &[Approval], feed: &str, now: Timestamp) -> BTreeSet<String> {
+    let of_feed =
+        |approval: &&Approval| approval.subject == Subject::Feed(feed.to_owned()) && !approval.is_expired(now);
+    approvals.iter().filter(of_feed).map(|approval| approval.hash.clone()).collect()
+}
+
+/// What became of the approval of a document.
+pub fn word_about_document(approval: &Approval, feed: &FeedState, now: Timestamp) -> Word {
+    let held = feed.report.held.as_ref().map(|held| held.digest.as_str());
+    let current = feed.current.as_ref().map(|current| current.record.digest.as_str());
+    approval::word_about_document(approval, current, held, now)
 }
 
 /// `--tags FILE` without memory: judged by itself, it stands for every feed.

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use amlnet::api::convert;
 use amlnet::app::{AppError, AzureOptions};
+use amlnet::commands::approve::Approve;
 use amlnet::commands::output::VersionOutput;
 use amlnet::commands::plan::Inputs;
 use amlnet::commands::run::Folders;
 use amlnet::commands::{self, Common, Exit, Format};
-use amlnet::domain::intent::Installation;
+use amlnet::domain::approval::Subject;
+use amlnet::domain::intent::{Installation, ObjectKey};
 use amlnet::domain::service_tags::Cloud;
 use amlnet::telemetry;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Keeps routes around Azure Machine Learning correct while Microsoft's addresses change.
@@ -77,6 +79,30 @@ enum Command {
         /// Do not ask.
         #[arg(long, env = "AMLNET_YES")]
         yes: bool,
+    },
+    /// Approves what waits under a hash, as plan and status show it. Exit code 0, or 1: error.
+    Approve {
+        /// The AmlNetwork, as namespace/name or name.
+        #[arg(value_parser = commands::approve::network, required_unless_present = "feed")]
+        network: Option<ObjectKey>,
+        /// Instead: the ServiceTagFeed whose held document is approved; the hash is its digest.
+        #[arg(long, conflicts_with = "network")]
+        feed: Option<String>,
+        /// What is approved: sha256:…
+        #[arg(long)]
+        hash: String,
+        /// How long the approval stands: a number and s, m, h or d.
+        #[arg(long, default_value = "7d", value_parser = convert::duration)]
+        expires: Duration,
+        /// Who approves.
+        #[arg(long, env = "USER")]
+        approved_by: Option<String>,
+        /// The state folder of the installation.
+        #[arg(long, env = "AMLNET_STATE")]
+        state: PathBuf,
+        /// The clock from which the approval expires, instead of the real one.
+        #[arg(long, value_name = "RFC3339", env = "AMLNET_NOW")]
+        now: Option<Timestamp>,
     },
     /// Service Tags documents.
     #[command(subcommand)]
@@ -139,9 +165,12 @@ struct CommonArgs {
     /// Replaces the table of regions and pairs.
     #[arg(long, value_name = "FILE", env = "AMLNET_REGIONS")]
     regions: Option<PathBuf>,
-    /// The clock for accepting documents, instead of the real one.
+    /// The clock for accepting documents and for guards, instead of the real one.
     #[arg(long, value_name = "RFC3339", env = "AMLNET_NOW")]
     now: Option<Timestamp>,
+    /// Write nothing to Azure; plan and report only.
+    #[arg(long, env = "AMLNET_READ_ONLY")]
+    read_only: bool,
 }
 
 fn resync(text: &str) -> Result<Duration, String> {
@@ -162,6 +191,7 @@ impl CommonArgs {
             regions: self.regions,
             format,
             now: self.now,
+            read_only: self.read_only,
         }
     }
 }
@@ -218,6 +248,17 @@ fn execute(cli: Cli) -> Result<Exit, AppError> {
         }
         Command::Plan { common, inputs } => commands::plan::plan(&common.common(format), &inputs.into()),
         Command::Apply { common, inputs, yes } => commands::apply::apply(&common.common(format), &inputs.into(), yes),
+        Command::Approve { network, feed, hash, expires, approved_by, state, now } => {
+            let subject = match (network, feed) {
+                (Some(key), _) => Subject::Network(key),
+                (None, Some(name)) => Subject::Feed(name),
+                (None, None) => return Err(AppError("name an AmlNetwork, or a feed with --feed".to_owned())),
+            };
+            let expires = SignedDuration::try_from(expires).map_err(AppError::new)?;
+            let now = now.unwrap_or_else(Timestamp::now);
+            let approve = Approve { subject, hash, approved_by, expires, state, now };
+            commands::approve::approve(&approve, format)
+        }
         Command::Tags(Tags::Check { file, regions }) => commands::tags::check(&file, regions.as_deref(), format),
         Command::Tags(Tags::Show { file, tags }) => commands::tags::show(&file, &tags, format),
         Command::Tags(Tags::Diff { old, new }) => commands::tags::diff(&old, &new, format, commands::colour()),

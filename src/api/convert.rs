@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::approval::PlanApprovalSpec;
 use super::feed::{FeedCloud, ServiceTagFeedSpec};
 use super::network::{self as api, AmlNetworkSpec};
-use crate::domain::intent::{Addressing, Approval, Intent, Mode, NextHop, Removal, RouteTableIntent};
+use super::read::Approved;
+use crate::domain::approval::Subject;
+use crate::domain::intent::{
+    Addressing, Approval, Budget, DeletionPolicy, Growth, Intent, Mode, NextHop, ObjectKey, Removal, RouteTableIntent,
+};
 use crate::domain::prefix::Family;
 use crate::domain::resolve::PairedRegion;
 use crate::domain::resource_id::{ResourceId, TargetKind};
@@ -77,14 +82,22 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
             api::Mode::UpsertOnly => Mode::UpsertOnly,
             api::Mode::Sync => Mode::Sync,
         },
+        suspended: spec.suspend,
+        deletion_policy: match spec.deletion_policy {
+            api::DeletionPolicy::Retain => DeletionPolicy::Retain,
+            api::DeletionPolicy::Delete => DeletionPolicy::Delete,
+        },
         families,
         removal: Removal {
             hold_seconds: hold.as_secs(),
+            budget: Budget { max: spec.removal.budget.max, percent: spec.removal.budget.percent },
             approval: match spec.removal.approval {
                 api::Approval::Always => Approval::Always,
+                api::Approval::OverBudget => Approval::OverBudget,
                 api::Approval::Never => Approval::Never,
             },
         },
+        growth: Growth { per_service: spec.growth.per_service, total: spec.growth.total },
         services,
         route_tables,
     })
@@ -186,6 +199,28 @@ fn appliance_address(text: &str, path: &str) -> Result<IpAddr, FieldError> {
         ));
     }
     Ok(address)
+}
+
+/// Validates an approval, which stands for an object of its own namespace.
+pub fn approval(key: &ObjectKey, spec: &PlanApprovalSpec) -> Result<Approved, FieldError> {
+    let subject = match (&spec.network, &spec.feed) {
+        (Some(name), None) => Subject::Network(ObjectKey { namespace: key.namespace.clone(), name: name.clone() }),
+        (None, Some(name)) => Subject::Feed(name.clone()),
+        _ => return Err(FieldError::new("spec", "write exactly one of network and feed")),
+    };
+    let expires_at = spec.expires_at.as_ref().map(|text| {
+        text.parse().map_err(|_| {
+            let what = format!("{text:?} is not a time; write one such as 2026-12-31T12:00:00Z");
+            FieldError::new("spec.expiresAt", what)
+        })
+    });
+    Ok(Approved {
+        name: key.name.clone(),
+        subject,
+        hash: spec.hash.clone(),
+        approved_by: spec.approved_by.clone(),
+        expires_at: expires_at.transpose()?,
+    })
 }
 
 /// A validated feed.

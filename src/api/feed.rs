@@ -99,12 +99,25 @@ pub struct ServiceTagFeedStatus {
     /// How each source fared in the last poll.
     #[serde(default)]
     pub sources: Vec<SourceStatus>,
+    /// The document that waits for approval, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldDocument>,
     /// Why the document in force is not stored, if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_stored: Option<String>,
     /// Why the latest text of the object is not used, if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid: Option<String>,
+}
+
+/// A document that lost more than a document may without a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldDocument {
+    pub change_number: u64,
+    /// Approve this, and the document comes into force.
+    pub digest: String,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

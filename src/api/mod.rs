@@ -3,6 +3,7 @@
 //! Types hold exactly the fields that work. Every rule about the *form* of a spec is in the schema or in `convert`;
 //! what depends on data (does the region exist) is not asked here. Must not do I/O.
 
+pub mod approval;
 pub mod convert;
 pub mod feed;
 pub mod network;

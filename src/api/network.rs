@@ -41,6 +41,13 @@ pub struct AmlNetworkSpec {
     pub paired_region: String,
     /// How far amlnet may go: Observe (plan only), UpsertOnly (never remove) or Sync.
     pub mode: Mode,
+    /// Nothing is written for this Network while it is true, and nothing is removed from its targets. A step in flight
+    /// is finished.
+    #[serde(default)]
+    pub suspend: bool,
+    /// What becomes of its entries when this Network is deleted: Retain or Delete.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
     /// The address families that are written. IPv6 is opt-in.
     #[serde(default = "default_families")]
     #[schemars(length(min = 1, max = 2))]
@@ -51,6 +58,16 @@ pub struct AmlNetworkSpec {
     /// The conditions for removals.
     #[serde(default)]
     pub removal: Removal,
+    /// How many new prefixes are written without a person.
+    #[serde(default)]
+    pub growth: Growth,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    #[default]
+    Retain,
+    Delete,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -142,14 +159,57 @@ pub struct Removal {
     #[serde(default = "default_hold")]
     #[schemars(regex(pattern = r"^[0-9]{1,9}(s|m|h|d)$"))]
     pub hold_for: String,
-    /// Whether a removal needs a person: Always or Never.
+    /// How many removals a target may see in any 7 days.
+    #[serde(default)]
+    pub budget: Budget,
+    /// Whether a removal needs a person: Always, OverBudget or Never.
     #[serde(default)]
     pub approval: Approval,
 }
 
 impl Default for Removal {
     fn default() -> Self {
-        Self { hold_for: default_hold(), approval: Approval::default() }
+        Self { hold_for: default_hold(), budget: Budget::default(), approval: Approval::default() }
+    }
+}
+
+/// The lower of both counts; one removal is always within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Budget {
+    /// This many.
+    #[serde(default = "default_budget_max")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max: u32,
+    /// This share of our entries in the target, rounded down.
+    #[serde(default = "default_budget_percent")]
+    #[schemars(range(min = 1, max = 100))]
+    pub percent: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { max: default_budget_max(), percent: default_budget_percent() }
+    }
+}
+
+/// More prefixes than this that the last applied document did not need wait for approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Growth {
+    /// For one service in one region.
+    #[serde(default = "default_growth_per_service")]
+    #[schemars(range(min = 0, max = 10000))]
+    pub per_service: u32,
+    /// For a whole target.
+    #[serde(default = "default_growth_total")]
+    #[schemars(range(min = 0, max = 10000))]
+    pub total: u32,
+}
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self { per_service: default_growth_per_service(), total: default_growth_total() }
     }
 }
 
@@ -157,6 +217,7 @@ impl Default for Removal {
 pub enum Approval {
     #[default]
     Always,
+    OverBudget,
     Never,
 }
 
@@ -179,4 +240,21 @@ fn default_services() -> Vec<ServiceTagName> {
 /// 85 of 106 prefixes that were removed and came back did so within 42 days (docs/facts.md, "How it changes").
 fn default_hold() -> String {
     "42d".to_owned()
+}
+
+fn default_budget_max() -> u32 {
+    10
+}
+
+fn default_budget_percent() -> u32 {
+    30
+}
+
+/// A region of one service gained at most 15 prefixes in half a year (docs/facts.md, "How it changes").
+fn default_growth_per_service() -> u32 {
+    40
+}
+
+fn default_growth_total() -> u32 {
+    100
 }

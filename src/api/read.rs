@@ -3,14 +3,17 @@
 
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use kube::CustomResourceExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::approval::PlanApproval;
 use super::convert::{self, FeedIntent, FieldError};
 use super::feed::ServiceTagFeed;
 use super::network::AmlNetwork;
 use super::{API_VERSION, DEFAULT_NAMESPACE, RECONCILE_AT};
+use crate::domain::approval::Subject;
 use crate::domain::intent::{Intent, ObjectKey};
 
 /// A file with more objects than this is refused.
@@ -21,6 +24,23 @@ const MAX_OBJECTS: usize = 2000;
 pub enum Object {
     Network(Box<Network>),
     Feed(Feed),
+}
+
+/// Whatever a document of a file may be.
+enum Any {
+    Object(Object),
+    Approval(Approved),
+}
+
+/// An approval as it was written down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Approved {
+    pub name: String,
+    pub subject: Subject,
+    pub hash: String,
+    pub approved_by: Option<String>,
+    /// `None`: 7 days after it was made.
+    pub expires_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +75,33 @@ fn join(problems: &[FieldError]) -> String {
 /// # Errors
 /// Where the text itself is not YAML: the position and what is wrong there.
 pub fn read(text: &str) -> Result<Vec<Result<Object, ObjectError>>, String> {
+    let objects = read_all(text)?.into_iter().map(|object| match object {
+        Ok(Any::Object(object)) => Ok(object),
+        Ok(Any::Approval(_)) => {
+            Err(misplaced("a PlanApproval approves nothing here; it belongs into approvals/ of the state folder"))
+        }
+        Err(error) => Err(error),
+    });
+    Ok(objects.collect())
+}
+
+/// Splits a YAML text into approvals.
+///
+/// # Errors
+/// As `read`.
+pub fn read_approvals(text: &str) -> Result<Vec<Result<Approved, ObjectError>>, String> {
+    let objects = read_all(text)?.into_iter().map(|object| match object? {
+        Any::Approval(approved) => Ok(approved),
+        Any::Object(_) => Err(misplaced("only a PlanApproval approves; this belongs among the objects")),
+    });
+    Ok(objects.collect())
+}
+
+fn misplaced(what: &str) -> ObjectError {
+    ObjectError { key: None, problems: vec![FieldError::new("kind", what)] }
+}
+
+fn read_all(text: &str) -> Result<Vec<Result<Any, ObjectError>>, String> {
     let options = serde_yaml::options! { strict_booleans: true };
     let documents: Vec<Value> =
         serde_yaml::from_multiple_with_options(text, options).map_err(|error| error.to_string())?;
@@ -64,7 +111,7 @@ pub fn read(text: &str) -> Result<Vec<Result<Object, ObjectError>>, String> {
     Ok(documents.into_iter().filter(|value| !value.is_null()).map(|value| object(&value)).collect())
 }
 
-fn object(value: &Value) -> Result<Object, ObjectError> {
+fn object(value: &Value) -> Result<Any, ObjectError> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let nameless = |path: &str, what: String| ObjectError { key: None, problems: vec![FieldError::new(path, what)] };
@@ -92,14 +139,18 @@ fn object(value: &Value) -> Result<Object, ObjectError> {
         "AmlNetwork" => {
             let network: AmlNetwork = decode(value, &NETWORK_SCHEMA).map_err(refuse)?;
             let intent = convert::intent(&network.spec).map_err(|error| refuse(vec![error]))?;
-            Ok(Object::Network(Box::new(Network { key, generation, reconcile_at, intent })))
+            Ok(Any::Object(Object::Network(Box::new(Network { key, generation, reconcile_at, intent }))))
         }
         "ServiceTagFeed" => {
             let feed: ServiceTagFeed = decode(value, &FEED_SCHEMA).map_err(refuse)?;
             let intent = convert::feed(&feed.spec).map_err(|error| refuse(vec![error]))?;
-            Ok(Object::Feed(Feed { key, reconcile_at, intent }))
+            Ok(Any::Object(Object::Feed(Feed { key, reconcile_at, intent })))
         }
-        other => Err(nameless("kind", format!("{other:?} is not one of AmlNetwork and ServiceTagFeed"))),
+        "PlanApproval" => {
+            let approval: PlanApproval = decode(value, &APPROVAL_SCHEMA).map_err(refuse)?;
+            convert::approval(&key, &approval.spec).map(Any::Approval).map_err(|error| refuse(vec![error]))
+        }
+        other => Err(nameless("kind", format!("{other:?} is not one of AmlNetwork, ServiceTagFeed and PlanApproval"))),
     }
 }
 
@@ -114,6 +165,7 @@ fn is_dns_name(text: &str) -> bool {
 }
 
 static NETWORK_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(&AmlNetwork::crd()));
+static APPROVAL_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(&PlanApproval::crd()));
 static FEED_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(&ServiceTagFeed::crd()));
 
 struct Schema {

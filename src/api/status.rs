@@ -28,6 +28,49 @@ pub struct AmlNetworkStatus {
     pub document: Option<DocumentStatus>,
     #[serde(default)]
     pub targets: Vec<TargetStatus>,
+    /// Prefixes that left the document and stay until their hold is over. At most 50; retiringNotListed counts the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retiring: Vec<Retiring>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retiring_not_listed: usize,
+    /// Targets that this Network no longer names and where entries of its own still stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphaned_targets: Vec<OrphanedTarget>,
+    /// What became of the approvals for this Network. At most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalStatus>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retiring {
+    pub prefix: String,
+    /// When the document without it was accepted and seen.
+    pub since: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanedTarget {
+    pub id: String,
+    pub entries: usize,
+    /// Approve this, and they are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_hash: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalStatus {
+    pub hash: String,
+    /// InForce, OthersMissing, Used, Expired, OtherPlan, Outgrown or NoSuchSubject.
+    pub state: String,
+    pub message: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,6 +137,30 @@ impl From<&project::NetworkStatus> for AmlNetworkStatus {
                 digest: document.digest.to_string(),
             }),
             targets: status.targets.iter().map(target).collect(),
+            retiring: status
+                .retiring
+                .iter()
+                .map(|(address, since)| Retiring { prefix: address.to_string(), since: Time(*since) })
+                .collect(),
+            retiring_not_listed: status.retiring_not_listed,
+            orphaned_targets: status
+                .orphaned
+                .iter()
+                .map(|orphaned| OrphanedTarget {
+                    id: orphaned.id.to_string(),
+                    entries: orphaned.entries,
+                    pending_hash: orphaned.pending_hash.clone(),
+                })
+                .collect(),
+            approvals: status
+                .approvals
+                .iter()
+                .map(|word| ApprovalStatus {
+                    hash: word.approval.hash.clone(),
+                    state: word.state.name().to_owned(),
+                    message: word.message.clone(),
+                })
+                .collect(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The feeds of a running controller: one task each, polling at its interval, when asked, and when a local file changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::read::Feed;
 use crate::azure::arm::Arm;
+use crate::domain::approval::Subject;
 use crate::domain::region::Regions;
 use crate::domain::service_tags::Document;
 use crate::feed::poll::{Judge, State as FeedState};
@@ -99,10 +100,13 @@ impl Feeds {
         let mut failures = 0;
         loop {
             let stamps = stamps(&sources).await;
-            let judge = Judge { cloud: intent.cloud, regions: &self.regions, now: Timestamp::now() };
+            let approved = self.approved(&name);
+            let judge =
+                Judge { cloud: intent.cloud, regions: &self.regions, now: Timestamp::now(), approved: &approved };
             state = state.poll(&sources, archive, judge).await;
             let good = state.report.lines.iter().any(|line| line.result.is_good());
             self.report(&name, &state, held.broken.as_deref());
+            self.say_about_approvals(&name, &state);
             self.publish(&name, &state);
             failures = if good { 0 } else { failures + 1 };
             let wait =
@@ -111,6 +115,35 @@ impl Feeds {
                 () = tokio::time::sleep(wait) => {}
                 () = ask.notified() => {}
                 () = changed(&sources, &stamps) => {}
+                () = self.approved_otherwise(&name, &approved) => {}
+            }
+        }
+    }
+
+    /// The documents that somebody has approved for a feed.
+    fn approved(&self, name: &str) -> BTreeSet<String> {
+        let approvals = self.state.as_ref().map(|state| state.approvals().0).unwrap_or_default();
+        super::approved_documents(&approvals, name, Timestamp::now())
+    }
+
+    /// Returns when somebody has approved another document.
+    async fn approved_otherwise(&self, name: &str, before: &BTreeSet<String>) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if !self.approved(name).is_subset(before) {
+                return;
+            }
+        }
+    }
+
+    /// Says which approvals of documents change nothing.
+    fn say_about_approvals(&self, name: &str, state: &FeedState) {
+        let approvals = self.state.as_ref().map(|state| state.approvals().0).unwrap_or_default();
+        for approval in approvals.iter().filter(|approval| approval.subject == Subject::Feed(name.to_owned())) {
+            let word = super::word_about_document(approval, state, Timestamp::now());
+            if word.state.is_idle() {
+                let (approval, state, message) = (&word.approval.id, word.state.name(), &word.message);
+                tracing::info!(feed = name, approval, state, message, "an approval of a document changes nothing now");
             }
         }
     }

@@ -278,6 +278,7 @@ impl Arm {
         mut tries: Tries,
         mut attempt: impl AsyncFnMut() -> Result<T, E>,
     ) -> Result<T, ArmError> {
+        let mut may_have_come_about = false;
         loop {
             // A request that is given up may still arrive: every write is idempotent and is read again by the next run.
             let (answer, remaining) = tokio::select! {
@@ -292,9 +293,10 @@ impl Arm {
             self.learn(&request, &remaining, refusal).await;
             let refusal = match answer {
                 Ok(value) => return Ok(value),
-                Err(ArmError::Refused(refusal)) => refusal,
+                Err(ArmError::Refused(refusal)) => Box::new(Refusal { tried_before: may_have_come_about, ..*refusal }),
                 Err(ArmError::Stopped) => return Err(ArmError::Stopped),
             };
+            may_have_come_about |= refusal.leaves_it_open();
             match tries.next(&refusal) {
                 Some(_) if refusal.class() == Class::Throttled => {}
                 Some(wait) => pause(wait, fence).await?,
@@ -391,6 +393,7 @@ fn unreadable(method: &str, path: &str, message: String) -> Refusal {
         message,
         retry_after: None,
         correlation_id: None,
+        tried_before: false,
     }
 }
 

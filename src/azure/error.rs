@@ -22,6 +22,8 @@ pub struct Refusal {
     pub message: String,
     pub retry_after: Option<Duration>,
     pub correlation_id: Option<String>,
+    /// Whether an earlier try of the same request may have come about.
+    pub tried_before: bool,
 }
 
 /// What is to be done about a refusal.
@@ -147,6 +149,15 @@ impl Refusal {
             Some(end) => code.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase()),
             None => code.eq_ignore_ascii_case(pattern),
         })
+    }
+
+    /// Whether what was asked for may have come about all the same.
+    pub fn leaves_it_open(&self) -> bool {
+        let is_open = match self.status {
+            None => matches!(self.code.as_str(), NO_ANSWER | UNREADABLE | OPERATION_LOST),
+            Some(status) => status == 408 || status >= 500 || self.code == UNREADABLE,
+        };
+        is_open || self.tried_before
     }
 
     pub fn class(&self) -> Class {

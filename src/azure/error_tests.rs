@@ -10,6 +10,7 @@ fn refusal(status: Option<u16>, code: &str, details: &[&str]) -> Refusal {
         message: "m".into(),
         retry_after: None,
         correlation_id: Some("c".into()),
+        tried_before: false,
     }
 }
 

@@ -68,6 +68,7 @@ impl Operation {
             message,
             retry_after: None,
             correlation_id: self.correlation_id.clone(),
+            tried_before: false,
         }
     }
 }

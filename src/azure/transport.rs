@@ -63,6 +63,7 @@ impl ArmHttp {
             message: String::new(),
             retry_after: None,
             correlation_id: Some(correlation_id.clone()),
+            tried_before: false,
         };
         if request.url().origin() != self.origin {
             let message = "the address is not ARM's, so no token is sent there".to_owned();

@@ -63,6 +63,7 @@ mod tests {
             details: Vec::new(),
             message: String::new(),
             correlation_id: None,
+            tried_before: false,
         }
     }
 

@@ -7,33 +7,44 @@ use std::sync::Arc;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
-use super::plan::{Inputs, Prepared, prepare, report, text};
+use super::plan::{Approvals, Inputs, Prepared, prepare, report, text};
 use super::{Common, Exit, block_on, shows_progress};
 use crate::app::{self, AppError};
 use crate::azure::fence::Fence;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
-use crate::reconcile::target::Progress;
+use crate::reconcile::target::{Bench, Halt, Progress};
 use crate::reconcile::{once, status};
+use crate::store::Store as _;
 use crate::store::files::state::{FileStore, State};
 
 pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppError> {
     block_on(async {
-        let state = inputs.state.as_deref().map(State::open).transpose().map_err(AppError::new)?;
+        let open = |folder| State::open(folder, common.now()).map(Arc::new);
+        let state = inputs.state.as_deref().map(open).transpose().map_err(AppError::new)?;
         let Prepared { arm, world, documents, setting, targets } =
-            prepare(common, inputs, state.as_ref(), true).await?;
+            prepare(common, inputs, state.as_deref(), true).await?;
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
-        let planned = once::plan(&targets, &arm, &fence).await;
-        let store = FileStore { world: watch::channel(Arc::default()).1, state: state.map(Arc::new) };
-        let keep_statuses = |outcomes: &BTreeMap<ResourceId, Outcome>| {
-            status::write_all(&store, &world, &documents, outcomes, &setting, common.now()).map_err(AppError::new)
+        let store = FileStore { world: watch::channel(Arc::default()).1, state };
+        let halt = Halt::default();
+        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, clock: common.clock() };
+        let planned = once::plan(&targets, bench).await;
+        let approvals = |outcomes| Approvals::new(&store, &world, &documents, outcomes, common.now());
+        let keep_statuses = |outcomes: &BTreeMap<ResourceId, Outcome>, approvals: &Approvals| {
+            let seen = status::Seen { world: &world, documents: &documents, outcomes, words: &approvals.words };
+            status::write_all(&store, seen, &setting, common.now()).map_err(AppError::new)
         };
         let steps: usize = planned.values().map(|outcome| outcome.plan.steps.len()).sum();
         if steps == 0 {
-            let kept = keep_statuses(&planned);
-            report(&planned, common.format, true)?;
+            for (id, outcome) in &planned {
+                store.remember(id, outcome.memory.clone(), false).map_err(AppError::new)?;
+            }
+            store.save().map_err(AppError::new)?;
+            let approvals = approvals(&planned);
+            let kept = keep_statuses(&planned, &approvals);
+            report(&planned, &approvals, common.format, true)?;
             kept?;
             return Ok(Exit::of(planned.values()));
         }
@@ -53,10 +64,11 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
         }
         let bars = Bars::new();
         let shown = (!yes).then_some(&planned);
-        let outcomes = once::apply(&targets, &arm, &fence, &bars, shown).await;
+        let outcomes = once::apply(&targets, bench, &bars, shown).await;
         bars.finish();
-        let kept = keep_statuses(&outcomes);
-        report(&outcomes, common.format, true)?;
+        let approvals = approvals(&outcomes);
+        let kept = keep_statuses(&outcomes, &approvals);
+        report(&outcomes, &approvals, common.format, true)?;
         kept?;
         Ok(Exit::of(outcomes.values()))
     })

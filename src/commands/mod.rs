@@ -1,6 +1,7 @@
 //! One file a command: parse nothing, decide nothing, print what came out. Exit codes are a contract.
 
 pub mod apply;
+pub mod approve;
 pub mod output;
 pub mod plan;
 pub mod run;
@@ -15,6 +16,7 @@ use crate::app::{AppError, AzureOptions};
 use crate::domain::intent::Installation;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Standing;
+use crate::reconcile::target::Clock;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -63,12 +65,18 @@ pub struct Common {
     pub regions: Option<PathBuf>,
     pub format: Format,
     pub now: Option<Timestamp>,
+    /// Nothing is written to Azure.
+    pub read_only: bool,
 }
 
 impl Common {
     /// The clock of acceptance and guards.
+    pub fn clock(&self) -> Clock {
+        Clock(self.now)
+    }
+
     pub fn now(&self) -> Timestamp {
-        self.now.unwrap_or_else(Timestamp::now)
+        self.clock().now()
     }
 }
 

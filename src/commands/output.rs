@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::plan::Approvals;
 use crate::domain::desired::{Address, DocumentId};
 use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::{Action, Counts, Plan, Standing, Step};
@@ -17,7 +18,33 @@ pub struct PlanOutput {
     /// The document that the targets follow; null where none is in force.
     pub document: Option<Document>,
     pub targets: Vec<Target>,
+    /// What became of the approvals that were given.
+    pub approvals: Vec<ApprovalOutput>,
     pub summary: Summary,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalOutput {
+    /// The object that it was given for; the file, where it cannot be read.
+    pub subject: String,
+    pub hash: Option<String>,
+    pub approved_by: Option<String>,
+    pub expires_at: Option<String>,
+    /// InForce, OthersMissing, Used, Expired, OtherPlan, Outgrown, NoSuchSubject or Unreadable.
+    pub state: String,
+    pub message: String,
+}
+
+/// What `approve` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApproveOutput {
+    pub file: String,
+    pub subject: String,
+    pub hash: String,
+    pub approved_by: Option<String>,
+    pub expires_at: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -37,7 +64,8 @@ pub struct Target {
     pub limit: usize,
     pub entries_now: usize,
     pub entries_after: usize,
-    /// Identifies the plan: target, document and every step with its value before.
+    /// What to approve: over target, documents and the steps that need a person, with their values before. Where none
+    /// does, over all steps.
     pub hash: String,
     /// In the order in which they are taken, unless `blocked` is set. After `apply`: what is left.
     pub steps: Vec<StepOutput>,
@@ -90,7 +118,7 @@ pub struct Before {
 pub struct HeldOutput {
     #[serde(flatten)]
     pub step: StepOutput,
-    /// Mode, Hold or Approval.
+    /// Mode, Growth, Hold, Budget or Approval.
     pub reason: String,
     pub why: String,
     /// RFC 3339; null where no time ends it.
@@ -149,15 +177,36 @@ pub struct Summary {
 }
 
 impl PlanOutput {
-    pub fn new<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>, applied: bool) -> Self {
+    pub fn new<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>, approvals: &Approvals, applied: bool) -> Self {
         let outcomes: Vec<&Outcome> = outcomes.into_iter().collect();
         let document = outcomes.iter().flat_map(|outcome| &outcome.plan.documents).next();
         Self {
             document: document.map(Document::from),
             targets: outcomes.iter().map(|outcome| Target::new(outcome, applied)).collect(),
+            approvals: approvals_output(approvals),
             summary: total(outcomes.iter().map(|outcome| outcome.counts())).into(),
         }
     }
+}
+
+fn approvals_output(approvals: &Approvals) -> Vec<ApprovalOutput> {
+    let words = approvals.words.iter().map(|word| ApprovalOutput {
+        subject: word.approval.subject.to_string(),
+        hash: Some(word.approval.hash.clone()),
+        approved_by: word.approval.approved_by.clone(),
+        expires_at: Some(word.approval.expires_at.to_string()),
+        state: word.state.name().to_owned(),
+        message: word.message.clone(),
+    });
+    let unreadable = approvals.unreadable.iter().map(|problem| ApprovalOutput {
+        subject: problem.place.clone(),
+        hash: None,
+        approved_by: None,
+        expires_at: None,
+        state: "Unreadable".to_owned(),
+        message: problem.what.clone(),
+    });
+    words.chain(unreadable).collect()
 }
 
 impl From<&DocumentId> for Document {
@@ -346,6 +395,7 @@ pub struct VersionOutput {
 pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
     vec![
         ("plan", schemars::schema_for!(PlanOutput)),
+        ("approve", schemars::schema_for!(ApproveOutput)),
         ("tags-check", schemars::schema_for!(CheckOutput)),
         ("tags-show", schemars::schema_for!(ShowOutput)),
         ("tags-diff", schemars::schema_for!(DiffOutput)),

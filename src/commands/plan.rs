@@ -5,19 +5,24 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use tokio::sync::watch;
+
 use super::output::PlanOutput;
 use super::{Common, Exit, Format, block_on, colour, print, print_json};
 use crate::app::{self, AppError, Kept};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
-use crate::domain::outcome::{End, Outcome};
+use crate::domain::approval::{self, Subject, Word};
+use crate::domain::outcome::{self, End, Outcome};
 use crate::domain::plan::TargetInput;
 use crate::domain::render::{Printed, total};
 use crate::domain::resource_id::ResourceId;
-use crate::reconcile::index::{self, Documents, Setting};
+use crate::reconcile::index::{self, Absent, Documents, Setting};
 use crate::reconcile::once;
-use crate::store::World;
-use crate::store::files::state::State;
+use crate::reconcile::target::{Bench, Halt};
+use crate::store::files::state::{FileStore, State};
+use crate::store::{Store as _, StoreError, World};
 
 /// Where `plan` and `apply` take their objects and their document from.
 #[derive(Debug, Clone)]
@@ -29,11 +34,15 @@ pub struct Inputs {
 
 pub fn plan(common: &Common, inputs: &Inputs) -> Result<Exit, AppError> {
     block_on(async {
-        let state = inputs.state.as_deref().map(State::read_only);
-        let Prepared { arm, targets, .. } = prepare(common, inputs, state.as_ref(), false).await?;
+        let state = inputs.state.as_deref().map(|folder| Arc::new(State::read_only(folder, common.now())));
+        let Prepared { arm, targets, world, documents, .. } = prepare(common, inputs, state.as_deref(), false).await?;
         let (_switch, fence) = Fence::new();
-        let outcomes = once::plan(&targets, &arm, &fence).await;
-        report(&outcomes, common.format, false)?;
+        let store = FileStore { world: watch::channel(Arc::default()).1, state };
+        let halt = Halt::default();
+        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, clock: common.clock() };
+        let outcomes = once::plan(&targets, bench).await;
+        let approvals = Approvals::new(&store, &world, &documents, &outcomes, common.now());
+        report(&outcomes, &approvals, common.format, false)?;
         Ok(Exit::of(outcomes.values()))
     })
 }
@@ -68,17 +77,67 @@ pub(super) async fn prepare(
         }
         instead => app::poll_once(&world, kept, instead.as_deref(), ca_file, &arm, &regions, common.now()).await?,
     };
-    let retained = state.map(|state| state.retained(&world)).unwrap_or_default();
-    let setting = app::setting(common.installation.clone(), regions, state.is_some());
-    let targets = index::index(&world, &documents, &retained, &setting);
+    let memories = state.map(State::memories).unwrap_or_default();
+    let (installation, has_state) = (common.installation.clone(), state.is_some());
+    let setting = app::setting(installation, regions, has_state, Absent::NotGiven, common.read_only);
+    let targets = index::index(&world, &documents, &memories, &setting);
     Ok(Prepared { arm, world, documents, setting, targets })
 }
 
 /// Prints what was planned, or what came of it.
-pub(super) fn report(outcomes: &BTreeMap<ResourceId, Outcome>, format: Format, applied: bool) -> Result<(), AppError> {
+pub(super) fn report(
+    outcomes: &BTreeMap<ResourceId, Outcome>,
+    approvals: &Approvals,
+    format: Format,
+    applied: bool,
+) -> Result<(), AppError> {
     match format {
-        Format::Json => print_json(&PlanOutput::new(outcomes.values(), applied)),
-        Format::Text => print(&text(outcomes, applied)),
+        Format::Json => print_json(&PlanOutput::new(outcomes.values(), approvals, applied)),
+        Format::Text => print(&(text(outcomes, applied) + &approvals.text())),
+    }
+}
+
+/// What is to be said about approvals.
+#[derive(Debug, Default)]
+pub struct Approvals {
+    pub words: Vec<Word>,
+    pub unreadable: Vec<StoreError>,
+}
+
+impl Approvals {
+    pub(super) fn new(
+        store: &FileStore,
+        world: &World,
+        documents: &Documents,
+        outcomes: &BTreeMap<ResourceId, Outcome>,
+        now: Timestamp,
+    ) -> Self {
+        let (approvals, unreadable) = store.approvals();
+        let networks = world.networks.keys().cloned().collect();
+        let mut words = outcome::words(&approvals, &networks, outcomes.values(), now);
+        words.extend(documents.words.iter().cloned());
+        let feeds = approvals.iter().filter_map(|approval| match &approval.subject {
+            Subject::Feed(name) if !world.feeds.contains_key(name) => Some((approval, name)),
+            Subject::Feed(_) | Subject::Network(_) => None,
+        });
+        words.extend(feeds.map(|(approval, name)| Word {
+            approval: approval.clone(),
+            state: approval::State::NoSuchSubject,
+            message: format!("there is no ServiceTagFeed {name}"),
+        }));
+        Self { words, unreadable }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for word in &self.words {
+            let Word { approval, state, message } = word;
+            let _ = writeln!(text, "approval for {}: {}: {message}", approval.subject, state.name());
+        }
+        for problem in &self.unreadable {
+            let _ = writeln!(text, "approval that cannot be read: {problem}");
+        }
+        text
     }
 }
 

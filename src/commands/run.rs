@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::plan::report;
+use super::plan::{Approvals, report};
 use super::{Common, Exit, block_on};
 use crate::app::feeds::Feeds;
 use crate::app::{self, AppError, Kept};
@@ -14,12 +14,12 @@ use crate::azure::fence::Fence;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
 use crate::reconcile::controller::Controller;
-use crate::reconcile::index::{self, Documents};
-use crate::reconcile::target::Progress;
+use crate::reconcile::index::{self, Absent, Documents};
+use crate::reconcile::target::{Bench, Halt, Progress};
 use crate::reconcile::{once, status};
-use crate::store::World;
 use crate::store::files::folder;
 use crate::store::files::state::{FileStore, State};
+use crate::store::{Store as _, World};
 
 /// The folders of the file mode.
 #[derive(Debug, Clone)]
@@ -30,10 +30,11 @@ pub struct Folders {
 
 pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit, AppError> {
     block_on(async {
-        let state = Arc::new(State::open(&folders.state).map_err(AppError::new)?);
+        let state = Arc::new(State::open(&folders.state, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
         let arm = Arc::new(app::arm(&common.azure)?);
-        let setting = app::setting(common.installation.clone(), regions.clone(), true);
+        let installation = common.installation.clone();
+        let setting = app::setting(installation, regions.clone(), true, Absent::Deleted, common.read_only);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir)?));
@@ -48,7 +49,7 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
             documents: documents_sender,
         };
         let feeds = tokio::spawn(feeds.run(world.clone()));
-        let store = FileStore { world, state: Some(state) };
+        let store = Arc::new(FileStore { world, state: Some(state) });
         let controller = Controller { store, documents, arm, setting, resync };
         tokio::select! {
             () = controller.run(fence) => {}
@@ -63,7 +64,7 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
 /// Everything once, for a scheduler.
 pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
     block_on(async {
-        let state = Arc::new(State::open(&folders.state).map_err(AppError::new)?);
+        let state = Arc::new(State::open(&folders.state, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
         let world = read_folder(&folders.dir)?;
         for problem in &world.undecodable {
@@ -79,14 +80,20 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
             documents = poll => documents?,
             () = fence.fallen() => return Err(AppError("stopped before anything was done".to_owned())),
         };
-        let setting = app::setting(common.installation.clone(), regions, true);
-        let inputs = index::index(&world, &documents, &state.retained(&world), &setting);
-        let outcomes = once::apply(&inputs, &arm, &fence, &Silent, None).await;
-        let undecodable = !world.undecodable.is_empty();
+        let installation = common.installation.clone();
+        let setting = app::setting(installation, regions, true, Absent::Deleted, common.read_only);
+        let inputs = index::index(&world, &documents, &state.memories(), &setting);
         let store = FileStore { world: watch::channel(Arc::new(World::default())).1, state: Some(state) };
+        let halt = Halt::default();
+        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, clock: common.clock() };
+        let outcomes = once::apply(&inputs, bench, &Silent, None).await;
+        let undecodable = !world.undecodable.is_empty();
         let now = common.now();
-        let written = status::write_all(&store, &world, &documents, &outcomes, &setting, now);
-        report(&outcomes, common.format, true)?;
+        let approvals = Approvals::new(&store, &world, &documents, &outcomes, now);
+        let seen = status::Seen { world: &world, documents: &documents, outcomes: &outcomes, words: &approvals.words };
+        let written = status::write_all(&store, seen, &setting, now);
+        store.forget_statuses(&world);
+        report(&outcomes, &approvals, common.format, true)?;
         written.map_err(AppError::new)?;
         let exit = Exit::of(outcomes.values());
         // An error says that nothing is known, so it wins; otherwise an object that cannot be read needs a person.

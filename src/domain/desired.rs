@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::intent::{Addressing, Approval, Intent, Mode, NextHop, ObjectKey, Removal, RouteTableIntent};
+use super::intent::{
+    Addressing, Approval, Budget, DeletionPolicy, Growth, Intent, Mode, NextHop, ObjectKey, Removal, RouteTableIntent,
+};
 use super::prefix::{Family, Prefix};
 use super::region::{RegionName, Regions};
 use super::resolve::{self, Note, PairSource, RegionPair, Unresolved};
@@ -38,6 +40,95 @@ impl std::fmt::Display for Address {
     }
 }
 
+impl std::str::FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(prefix) => Ok(Self::Prefix(prefix)),
+            Err(_) if text.is_empty() || text.contains('/') => {
+                Err(format!("{text:?} is neither prefix nor service tag"))
+            }
+            Err(_) => Ok(Self::Tag(text.to_owned())),
+        }
+    }
+}
+
+by_text!(Address);
+
+/// What a Network asks of a document, as it is remembered: a service in a region, in one family.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// In lower case, as services are compared without case.
+    Prefixes {
+        service: String,
+        region: String,
+        family: Family,
+    },
+    /// The tag itself.
+    Tag {
+        service: String,
+    },
+    DefaultRoute,
+}
+
+impl Ask {
+    /// The region that is asked for, where prefixes are.
+    pub fn region(&self) -> Option<&str> {
+        match self {
+            Self::Prefixes { region, .. } => Some(region),
+            Self::Tag { .. } | Self::DefaultRoute => None,
+        }
+    }
+
+    fn of(purpose: &Purpose, address: &Address) -> Self {
+        match (purpose, address) {
+            (Purpose::DefaultRoute, _) => Self::DefaultRoute,
+            (Purpose::Service { service, region: Some(region), .. }, Address::Prefix(prefix)) => {
+                Self::prefixes(service, region, prefix.family())
+            }
+            (Purpose::Service { service, .. }, _) => Self::Tag { service: service.to_ascii_lowercase() },
+        }
+    }
+
+    fn prefixes(service: &str, region: &RegionName, family: Family) -> Self {
+        Self::Prefixes { service: service.to_ascii_lowercase(), region: region.to_string(), family }
+    }
+}
+
+impl std::fmt::Display for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Prefixes { service, region, family } => write!(f, "{service}/{region}/{family}"),
+            Self::Tag { service } => write!(f, "tag/{service}"),
+            Self::DefaultRoute => f.write_str("defaultRoute"),
+        }
+    }
+}
+
+impl std::str::FromStr for Ask {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("{text:?} is not what a Network asks for");
+        match text.split('/').collect::<Vec<_>>()[..] {
+            ["defaultRoute"] => Ok(Self::DefaultRoute),
+            ["tag", service] => Ok(Self::Tag { service: service.to_owned() }),
+            [service, region, family] => {
+                let family = [Family::V4, Family::V6].into_iter().find(|known| known.to_string() == family);
+                let (service, region) = (service.to_owned(), region.to_owned());
+                Ok(Self::Prefixes { service, region, family: family.ok_or_else(refuse)? })
+            }
+            _ => Err(refuse()),
+        }
+    }
+}
+
+by_text!(Ask);
+
+/// The addresses that are asked for, by what asks for them.
+pub type Needs = BTreeMap<Ask, BTreeSet<Address>>;
+
 /// Why an entry is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
@@ -67,7 +158,12 @@ pub struct Contribution {
     pub network: ObjectKey,
     pub generation: i64,
     pub mode: Mode,
+    pub suspended: bool,
+    pub deletion_policy: DeletionPolicy,
     pub removal: Removal,
+    pub growth: Growth,
+    /// Whether a prefix that the document lacks has left it: not while a source that lags is used.
+    pub clocks_may_start: bool,
     pub outcome: Result<Wishes, Unresolved>,
 }
 
@@ -79,8 +175,31 @@ pub struct Wishes {
     pub pair: Option<(RegionName, PairSource)>,
     /// Whether the pair was looked up, so that a different word of ARM is worth a warning.
     pub pair_is_automatic: bool,
+    /// What is asked for, also where nothing is found in one of the families.
+    pub asks: BTreeSet<Ask>,
     pub entries: BTreeMap<Address, Wish>,
     pub notes: BTreeSet<Note>,
+}
+
+impl Wishes {
+    /// The addresses by what asks for them. Every ask is there, if only with nothing.
+    pub fn needs(&self) -> Needs {
+        let mut needs: Needs = self.asks.iter().map(|ask| (ask.clone(), BTreeSet::new())).collect();
+        for (address, wish) in &self.entries {
+            for purpose in &wish.purposes {
+                needs.entry(Ask::of(purpose, address)).or_default().insert(address.folded());
+            }
+        }
+        needs
+    }
+
+    /// The next hops that are wanted: of the routes to services, and of the default route.
+    pub fn next_hops(&self) -> (BTreeSet<NextHop>, BTreeSet<NextHop>) {
+        let is_default = |wish: &&Wish| wish.purposes.contains(&Purpose::DefaultRoute);
+        let (default, services): (Vec<&Wish>, Vec<&Wish>) = self.entries.values().partition(is_default);
+        let hops = |list: Vec<&Wish>| list.into_iter().map(|wish| wish.next_hop.clone()).collect();
+        (hops(services), hops(default))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,10 +217,15 @@ pub fn wishes(
 ) -> Result<Wishes, Unresolved> {
     let mut notes = BTreeSet::new();
     let pair = resolve::region_pair(&intent.region, &intent.paired_region, regions, document, &mut notes)?;
-    let mut entries = BTreeMap::new();
+    let (mut entries, mut asks) = (BTreeMap::new(), BTreeSet::new());
     for service in &intent.services {
         match table.addressing {
-            Addressing::Prefixes => add_prefixes(intent, table, service, &pair, document, &mut entries, &mut notes)?,
+            Addressing::Prefixes => {
+                for (region, family) in pair.regions().flat_map(|r| intent.families.iter().map(move |f| (r, *f))) {
+                    asks.insert(Ask::prefixes(service, &region.name, family));
+                }
+                add_prefixes(intent, table, service, &pair, document, &mut entries, &mut notes)?;
+            }
             Addressing::ServiceTag => {
                 let tag = resolve::routable_tag(service, document)?;
                 let purpose = Purpose::Service { service: tag.name.to_string(), region: None, paired: false };
@@ -118,6 +242,7 @@ pub fn wishes(
         region: pair.primary.name,
         pair: pair.secondary.map(|(region, source)| (region.name, source)),
         pair_is_automatic: intent.paired_region == resolve::PairedRegion::Auto,
+        asks,
         entries,
         notes,
     })
@@ -206,12 +331,26 @@ impl Desired {
     }
 }
 
-/// The strictest of the contributors' conditions for removals.
-pub fn strictest(contributions: &[Contribution]) -> Removal {
-    Removal {
-        hold_seconds: contributions.iter().map(|c| c.removal.hold_seconds).max().unwrap_or(u64::MAX),
-        approval: contributions.iter().map(|c| c.removal.approval).max().unwrap_or(Approval::Always),
-    }
+/// What counts where nobody is left to say otherwise: the defaults of a spec.
+const CAREFUL: Removal =
+    Removal { hold_seconds: 42 * 86400, budget: Budget { max: 10, percent: 30 }, approval: Approval::Always };
+
+/// The strictest of several conditions for removals.
+pub fn strictest(removals: impl IntoIterator<Item = Removal>) -> Removal {
+    let both = |a: Removal, b: Removal| Removal {
+        hold_seconds: a.hold_seconds.max(b.hold_seconds),
+        budget: Budget { max: a.budget.max.min(b.budget.max), percent: a.budget.percent.min(b.budget.percent) },
+        approval: a.approval.max(b.approval),
+    };
+    removals.into_iter().reduce(both).unwrap_or(CAREFUL)
+}
+
+/// The least growth that a contributor allows.
+pub fn least_growth(contributions: &[Contribution]) -> Growth {
+    let none = Growth { per_service: 0, total: 0 };
+    let both =
+        |a: Growth, b: Growth| Growth { per_service: a.per_service.min(b.per_service), total: a.total.min(b.total) };
+    contributions.iter().map(|c| c.growth).reduce(both).unwrap_or(none)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::resolve::PairedRegion;
-use super::super::testing::{TagRow, address, contribution, document, hop, intent, key, table, unresolved};
+use super::super::testing::{AT_ONCE, TagRow, address, contribution, document, hop, intent, key, table, unresolved};
 use super::*;
 
 const TAGS: [TagRow<'static>; 8] = [
@@ -186,15 +186,20 @@ fn nobody_wants_nothing() {
 
 #[test]
 fn the_strictest_condition_for_removals_counts() {
-    let of =
-        |hold_seconds, approval| Contribution { removal: Removal { hold_seconds, approval }, ..contribution("a", &[]) };
+    let of = |hold_seconds, approval| Contribution {
+        removal: Removal { hold_seconds, approval, ..AT_ONCE },
+        ..contribution("a", &[])
+    };
     let (never, always) = (Approval::Never, Approval::Always);
     for (list, hold_seconds, approval) in [
         (vec![of(0, never)], 0, never),
         (vec![of(0, never), of(7, never)], 7, never),
         (vec![of(9, never), of(0, always)], 9, always),
-        (vec![], u64::MAX, always),
     ] {
-        assert_eq!(strictest(&list), Removal { hold_seconds, approval });
+        assert_eq!(strictest(list.iter().map(|c| c.removal)), Removal { hold_seconds, approval, ..AT_ONCE });
     }
+    let tight = |max, percent| Removal { budget: Budget { max, percent }, ..AT_ONCE };
+    assert_eq!(strictest([tight(5, 80), tight(9, 10)]), tight(5, 10), "each limit for itself");
+    let nobody = strictest([]);
+    assert_eq!((nobody.hold_seconds, nobody.approval), (42 * 86400, always), "as where nothing is said");
 }

@@ -23,11 +23,20 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-impl serde::Serialize for ObjectKey {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl std::str::FromStr for ObjectKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+            }
+            _ => Err(format!("{text:?} is not namespace/name")),
+        }
     }
 }
+
+by_text!(ObjectKey);
 
 /// The owner part of every entry's name: short, permanent, chosen by the user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +78,7 @@ impl std::str::FromStr for Installation {
 }
 
 /// How far amlnet may go for a Network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Mode {
     /// Plan and report only.
     Observe,
@@ -83,7 +92,33 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Approval {
     Never,
+    /// Only what goes beyond the budget.
+    OverBudget,
     Always,
+}
+
+/// How many removals a target may see in any 7 days: the lower of both, and at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Budget {
+    pub max: u32,
+    /// Of our entries in the target, rounded down.
+    pub percent: u32,
+}
+
+/// How many prefixes that the last applied document did not need may be added without a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Growth {
+    /// For one service in one region.
+    pub per_service: u32,
+    /// For a whole target.
+    pub total: u32,
+}
+
+/// What becomes of a Network's entries when the Network is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum DeletionPolicy {
+    Retain,
+    Delete,
 }
 
 /// The conditions for removals.
@@ -91,11 +126,12 @@ pub enum Approval {
 pub struct Removal {
     /// Seconds that a prefix stays after it left the document.
     pub hold_seconds: u64,
+    pub budget: Budget,
     pub approval: Approval,
 }
 
 /// Where a route sends its packets.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum NextHop {
     Internet,
     VirtualAppliance(IpAddr),
@@ -137,8 +173,11 @@ pub struct Intent {
     pub region: String,
     pub paired_region: PairedRegion,
     pub mode: Mode,
+    pub suspended: bool,
+    pub deletion_policy: DeletionPolicy,
     pub families: BTreeSet<Family>,
     pub removal: Removal,
+    pub growth: Growth,
     /// Service tags without region, as written.
     pub services: Vec<String>,
     pub route_tables: Vec<RouteTableIntent>,

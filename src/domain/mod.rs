@@ -3,11 +3,31 @@
 //! The way of one prefix: `service_tags` → `accept` → `resolve` → `desired` → `plan` → `guard` → (applied elsewhere)
 //! → `outcome` → `project`.
 
+/// Serde of a type by its text, as keys of JSON objects need it.
+macro_rules! by_text {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
 pub mod accept;
+pub mod approval;
 pub mod desired;
 pub mod effect;
 pub mod guard;
 pub mod intent;
+pub mod memory;
 pub mod outcome;
 pub mod plan;
 pub mod prefix;

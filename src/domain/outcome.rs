@@ -3,10 +3,12 @@
 //! A value like the plan itself: status, reports and exit codes are made from it. Must not hold secrets: messages of
 //! ARM are carried with their code and correlation id, nothing else of the conversation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::approval::{self, Approval, Word};
 use super::intent::ObjectKey;
+use super::memory::TargetMemory;
 use super::plan::{BlockedReason, Counts, Plan, Standing, Step};
 
 /// A refusal or failure of Azure, as a user is told it.
@@ -78,6 +80,8 @@ pub struct Outcome {
     pub end: End,
     /// The generation of each contributor that this run has seen.
     pub seen: BTreeMap<ObjectKey, i64>,
+    /// What is remembered of the target now.
+    pub memory: TargetMemory,
 }
 
 impl Outcome {
@@ -105,4 +109,16 @@ impl Outcome {
             End::Planned | End::Applied | End::Blocked { .. } => false,
         }
     }
+}
+
+/// What is to be said about the approvals of Networks, from all that was looked at.
+pub fn words<'a>(
+    approvals: &[Approval],
+    networks: &BTreeSet<ObjectKey>,
+    outcomes: impl IntoIterator<Item = &'a Outcome>,
+    now: jiff::Timestamp,
+) -> Vec<Word> {
+    let seen: Vec<approval::Seen<'_>> =
+        outcomes.into_iter().map(|outcome| approval::Seen { plan: &outcome.plan, memory: &outcome.memory }).collect();
+    approvals.iter().filter_map(|approval| approval::word(approval, networks, &seen, now)).collect()
 }

@@ -3,12 +3,15 @@
 //! The clock appears only as the time since which a condition holds, and moves only when the condition turns.
 //! Must not know the API types: `api` converts.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::desired::{Contribution, DocumentId};
+use super::approval::Word;
+use super::desired::{Address, Contribution, DocumentId};
 use super::intent::{Installation, ObjectKey};
 use super::outcome::{End, Outcome};
-use super::plan::{Plan, Standing};
+use super::plan::{HeldReason, Plan, Standing};
 use super::resolve::Note;
 use super::resource_id::ResourceId;
 
@@ -62,6 +65,8 @@ pub struct TargetStatus {
     pub conflicts_not_listed: usize,
     pub warnings: Vec<Note>,
     pub pending_hash: Option<String>,
+    /// What the person is needed for, where one is: the reason of the condition.
+    pub needs: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +77,40 @@ pub struct NetworkStatus {
     pub paired_region: Option<(String, String)>,
     pub document: Option<DocumentId>,
     pub targets: Vec<TargetStatus>,
+    /// Prefixes that left the document and stay until their hold is over, and since when; cut at `LIST_CAP`.
+    pub retiring: Vec<(Address, Timestamp)>,
+    pub retiring_not_listed: usize,
+    /// Targets that it no longer names and where entries of its own still stand.
+    pub orphaned: Vec<Orphaned>,
+    /// What became of the approvals for it.
+    pub approvals: Vec<Word>,
+}
+
+/// A target that a Network left with entries in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphaned {
+    pub id: ResourceId,
+    pub entries: usize,
+    /// What to approve so that they are removed.
+    pub pending_hash: Option<String>,
+}
+
+/// What `network` left behind in the target of `outcome`, if anything.
+pub fn orphaned(outcome: &Outcome, network: &ObjectKey) -> Option<Orphaned> {
+    let entries = outcome.memory.orphaned.values().filter(|owner| *owner == network).count();
+    let pending_hash = outcome.plan.pending.as_ref().map(|pending| pending.hash.to_string());
+    (entries > 0).then(|| Orphaned { id: outcome.plan.id.clone(), entries, pending_hash })
+}
+
+/// Of all targets together, the newest time of each.
+fn retiring(targets: &[(ResourceId, Contribution, Option<Outcome>)], network: &ObjectKey) -> Vec<(Address, Timestamp)> {
+    let memories = targets.iter().filter_map(|(_, _, outcome)| outcome.as_ref().map(|outcome| &outcome.memory));
+    let mut all = BTreeMap::new();
+    for (address, since) in memories.filter_map(|memory| memory.contributors.get(network)).flat_map(|c| &c.retiring) {
+        let newest = all.entry(address.clone()).or_insert(*since);
+        *newest = (*newest).max(*since);
+    }
+    all.into_iter().collect()
 }
 
 /// One Network as the index knows it.
@@ -112,6 +151,9 @@ pub fn project(
             Condition { kind, status, reason, message, observed_generation: generation, since }
         })
         .collect();
+    let mut retiring = retiring(targets, network);
+    let retiring_not_listed = retiring.len().saturating_sub(LIST_CAP);
+    retiring.truncate(LIST_CAP);
     NetworkStatus {
         installation: installation.clone(),
         observed_generation,
@@ -121,6 +163,10 @@ pub fn project(
             .map(|(name, source)| (name.to_string(), source.to_string())),
         document: wishes.map(|wishes| wishes.document),
         targets: statuses,
+        retiring,
+        retiring_not_listed,
+        orphaned: Vec::new(),
+        approvals: Vec::new(),
     }
 }
 
@@ -144,7 +190,7 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
             } else if let Some(target) = worst("Pending") {
                 (false, true, false, false, "Pending", with(target))
             } else if let Some(target) = worst("NeedsPerson") {
-                (false, false, false, true, "NeedsPerson", with(target))
+                (false, false, false, true, target.needs.unwrap_or("NeedsPerson"), with(target))
             } else if let Some(target) = worst("Changes") {
                 (true, false, false, false, "ChangesHeld", with(target))
             } else if let Some(target) = worst("Held") {
@@ -186,6 +232,7 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
             conflicts_not_listed: 0,
             warnings: Vec::new(),
             pending_hash: None,
+            needs: None,
         };
     };
     let plan = &outcome.plan;
@@ -205,6 +252,7 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
         conflicts_not_listed: plan.conflicts.len().saturating_sub(LIST_CAP),
         warnings: plan.warnings.iter().take(LIST_CAP).cloned().collect(),
         pending_hash: (!plan.held.is_empty() || !plan.steps.is_empty()).then(|| plan.hash().to_string()),
+        needs: needs(plan),
     }
 }
 
@@ -227,22 +275,44 @@ fn state(outcome: &Outcome, network: &ObjectKey) -> (&'static str, String) {
         Standing::Done => ("Held", held(plan)),
         Standing::Changes if plan.steps.is_empty() => ("Changes", held(plan)),
         Standing::Changes => ("Pending", format!("{} steps are to be taken", plan.steps.len())),
-        Standing::NeedsPerson => ("NeedsPerson", waits_for_person(plan)),
+        Standing::NeedsPerson => ("NeedsPerson", waits_for_person(plan, network)),
+    }
+}
+
+/// What a plan needs a person for.
+fn needs(plan: &Plan) -> Option<&'static str> {
+    let waits =
+        plan.held.iter().any(|held| matches!(held.reason, HeldReason::Approval | HeldReason::Growth) && !held.is_offer);
+    if !plan.conflicts.is_empty() {
+        Some("Conflict")
+    } else if !plan.unresolved.is_empty() {
+        None
+    } else {
+        waits.then_some("ApprovalNeeded")
     }
 }
 
 fn held(plan: &Plan) -> String {
-    let first = plan.held.first().map(|held| format!("{} ({})", held.reason.name(), held.why)).unwrap_or_default();
+    // What waits for a person is said first.
+    let waits = |reason| matches!(reason, HeldReason::Approval | HeldReason::Growth);
+    let asks = plan.held.iter().find(|held| waits(held.reason));
+    let first =
+        asks.or(plan.held.first()).map(|held| format!("{} ({})", held.reason.name(), held.why)).unwrap_or_default();
     format!("{} steps are held: {first}", plan.held.len())
 }
 
-fn waits_for_person(plan: &Plan) -> String {
+fn waits_for_person(plan: &Plan, network: &ObjectKey) -> String {
     match (plan.conflicts.first(), plan.unresolved.first()) {
         (Some(conflict), _) => {
             format!("{} in conflict; {}: {}", plan.conflicts.len(), conflict.address, conflict.why)
         }
         (None, Some((key, why))) => format!("the table is shared with {key}, whose needs are unknown: {why}"),
-        (None, None) => held(plan),
+        (None, None) => match &plan.pending {
+            Some(pending) if !pending.is_approved => {
+                format!("{}; to allow what waits: amlnet approve {network} --hash {}", held(plan), pending.hash)
+            }
+            _ => held(plan),
+        },
     }
 }
 

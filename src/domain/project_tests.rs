@@ -1,10 +1,10 @@
 //! Rules of a Network's status: conditions, when times move, when a generation counts as seen, what is cut.
 
-use super::super::guard::{Situation, guard};
 use super::super::intent::Mode;
+use super::super::memory::TargetMemory;
 use super::super::outcome::Failure;
-use super::super::plan::{BlockedReason, Conflict, Limits, Observed, entries};
-use super::super::testing::{address, contribution, input, installation, key, observed, table_id, unresolved};
+use super::super::plan::{BlockedReason, Conflict, Limits, Observed};
+use super::super::testing::{address, contribution, guarded, input, installation, key, observed, table_id, unresolved};
 use super::*;
 
 const WANTED: [(&str, &str); 1] = [("20.1.0.0/26", "Internet")];
@@ -18,9 +18,9 @@ fn wants() -> Contribution {
 
 fn outcome(contributions: Vec<Contribution>, observed: &Observed, end: End) -> Outcome {
     let input = input(contributions);
-    let plan = entries::plan(&input, observed, Limits::DEFAULT);
     let seen = input.contributions.iter().map(|c| (c.network.clone(), c.generation)).collect();
-    Outcome { plan: guard(plan, Situation { input: &input, observed }), applied: Vec::new(), end, seen }
+    let plan = guarded(&input, observed, Limits::DEFAULT);
+    Outcome { plan, applied: Vec::new(), end, seen, memory: TargetMemory::default() }
 }
 
 fn in_sync() -> Outcome {
@@ -84,8 +84,8 @@ fn conditions_follow_the_worst_target() {
         (vec![Some(held(Mode::Sync))], working, "Pending"),
         (vec![Some(outcome(vec![wants()], &observed(&[]), wait(Some(30))))], working, "Waiting"),
         (vec![Some(outcome(vec![wants()], &observed(&[]), End::Failed(failure())))], working, "Failed"),
-        (vec![Some(conflict())], &["Blocked"], "NeedsPerson"),
-        (vec![Some(in_sync()), Some(conflict())], &["Blocked"], "NeedsPerson"),
+        (vec![Some(conflict())], &["Blocked"], "Conflict"),
+        (vec![Some(in_sync()), Some(conflict())], &["Blocked"], "Conflict"),
         (vec![Some(conflict()), None], working, "Pending"),
         (vec![Some(unknown())], &["Stalled", "Blocked"], "Blocked"),
         (vec![None, Some(outcome(vec![wants()], &observed(&[]), blocked))], &["Stalled", "Blocked"], "Blocked"),
@@ -107,7 +107,11 @@ fn every_target_has_a_state_and_says_why() {
         (Some(in_sync()), "InSync", "it holds what is needed"),
         (Some(held(Mode::Sync)), "Pending", "1 steps are to be taken"),
         (Some(held(Mode::Observe)), "Changes", "1 steps are held: Mode (ns/ml is in mode Observe)"),
-        (Some(retired()), "Held", "1 steps are held: Hold (removal.holdFor is not 0s)"),
+        (
+            Some(retired()),
+            "Held",
+            "1 steps are held: Hold (nobody needs it, which was first seen on 2026-01-05, and removal.holdFor is 1s)",
+        ),
         (Some(table(End::Waiting { why: "locked by another".into(), seconds: None })), "Waiting", "locked by another"),
         (Some(table(End::Failed(failure()))), "Failed", "Boom: it broke; mend it"),
         (

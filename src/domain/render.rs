@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
+use jiff::Timestamp;
+
 use super::desired::Purpose;
 use super::plan::{Action, Counts, Plan, Step};
 
@@ -36,6 +38,7 @@ impl fmt::Display for Printed<'_> {
         }
         self.steps(f, &plan.steps, "  ")?;
         self.held(f)?;
+        self.approval(f)?;
         self.section(
             f,
             "left alone",
@@ -104,13 +107,24 @@ impl Printed<'_> {
     }
 
     fn held(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut groups: BTreeMap<(&str, &str), Vec<Step>> = BTreeMap::new();
+        let mut groups: BTreeMap<(&str, &str, Option<Timestamp>), Vec<Step>> = BTreeMap::new();
         for held in &self.plan.held {
-            groups.entry((held.reason.name(), &held.why)).or_default().push(held.step.clone());
+            groups.entry((held.reason.name(), &held.why, held.until)).or_default().push(held.step.clone());
         }
-        for ((reason, why), steps) in groups {
-            writeln!(f, "  {}: {why}", self.paint(YELLOW, &format!("held, {reason}")))?;
+        for ((reason, why, until), steps) in groups {
+            let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+            writeln!(f, "  {}: {why}{until}", self.paint(YELLOW, &format!("held, {reason}")))?;
             self.steps(f, &steps, "    ")?;
+        }
+        Ok(())
+    }
+
+    /// What to type, once for each namespace that has to approve.
+    fn approval(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(pending) = self.plan.pending.as_ref().filter(|pending| !pending.is_approved) else { return Ok(()) };
+        let mut namespaces = BTreeSet::new();
+        for network in pending.approvers.iter().filter(|network| namespaces.insert(&network.namespace)) {
+            writeln!(f, "  to approve: amlnet approve {network} --hash {}", pending.hash)?;
         }
         Ok(())
     }

@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::desired::{self, Address, Contribution, Purpose, Wish, Wishes};
-use super::intent::{Addressing, Approval, Installation, Intent, Mode, NextHop, ObjectKey, Removal, RouteTableIntent};
+use super::guard::{self, Situation};
+use super::intent::{
+    Addressing, Approval, Budget, DeletionPolicy, Growth, Installation, Intent, Mode, NextHop, ObjectKey, Removal,
+    RouteTableIntent,
+};
+use super::memory::TargetMemory;
 use super::plan::{Limits, Observed, ObservedEntry, Plan, TargetInput, entries};
 use super::prefix::{Family, Prefix};
 use super::region::Regions;
@@ -82,7 +87,10 @@ pub(crate) fn intent() -> Intent {
         paired_region: PairedRegion::None,
         mode: Mode::Sync,
         families: BTreeSet::from([Family::V4]),
-        removal: Removal { hold_seconds: 0, approval: Approval::Never },
+        suspended: false,
+        deletion_policy: DeletionPolicy::Retain,
+        removal: AT_ONCE,
+        growth: Growth { per_service: 40, total: 100 },
         services: vec!["AzureMachineLearning".to_owned()],
         route_tables: vec![table()],
     }
@@ -97,6 +105,10 @@ pub(crate) fn table() -> RouteTableIntent {
     }
 }
 
+/// Removals without hold, approval or a budget that is ever used up.
+pub(crate) const AT_ONCE: Removal =
+    Removal { hold_seconds: 0, budget: Budget { max: 1000, percent: 100 }, approval: Approval::Never };
+
 /// A contribution in mode Sync that may remove at once: addresses with their next hops. 0.0.0.0/0 is a default route.
 pub(crate) fn contribution(name: &str, wanted: &[(&str, &str)]) -> Contribution {
     let entries = wanted.iter().map(|(at, to)| {
@@ -110,7 +122,11 @@ pub(crate) fn contribution(name: &str, wanted: &[(&str, &str)]) -> Contribution 
         network: key(name),
         generation: 1,
         mode: Mode::Sync,
-        removal: Removal { hold_seconds: 0, approval: Approval::Never },
+        suspended: false,
+        deletion_policy: DeletionPolicy::Retain,
+        removal: AT_ONCE,
+        growth: Growth { per_service: 40, total: 100 },
+        clocks_may_start: true,
         outcome: Ok(Wishes { entries: entries.collect(), ..no_wishes() }),
     }
 }
@@ -138,16 +154,22 @@ pub(crate) fn observed(routes: &[(&str, &str, &str)]) -> Observed {
 }
 
 pub(crate) fn input(contributions: Vec<Contribution>) -> TargetInput {
-    TargetInput {
-        id: table_id("rt"),
-        installation: installation(),
-        contributions,
-        removals_frozen: None,
-        no_memory: None,
-    }
+    TargetInput::new(table_id("rt"), installation(), contributions)
 }
 
 /// The plan before the guards saw it, with the default limits.
 pub(crate) fn unguarded(contributions: Vec<Contribution>, observed: &Observed) -> Plan {
     entries::plan(&input(contributions), observed, Limits::DEFAULT)
+}
+
+/// The time of tests that need just one.
+pub(crate) fn noon() -> jiff::Timestamp {
+    "2026-01-05T12:00:00Z".parse().unwrap()
+}
+
+/// The guarded plan of a target that was never seen before.
+pub(crate) fn guarded(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
+    let (memory, _) = TargetMemory::default().look(input, observed, noon());
+    let situation = Situation { input, observed, memory: &memory, approvals: &[], now: noon() };
+    guard::guard(entries::plan(input, observed, limits), situation)
 }

@@ -2,6 +2,7 @@
 //!
 //! Whatever goes wrong, the document that was in force stays in force. Must not wait or repeat: `app` does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -38,6 +39,16 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// Why the accepted document is not stored, if it is not.
     pub not_stored: Option<String>,
+    /// The document that waits for a person, if one does.
+    pub held: Option<HeldDocument>,
+}
+
+/// A document that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldDocument {
+    pub change_number: u64,
+    pub digest: String,
+    pub reason: String,
 }
 
 /// How one source fared.
@@ -70,6 +81,8 @@ pub struct Judge<'a> {
     pub cloud: Cloud,
     pub regions: &'a Regions,
     pub now: Timestamp,
+    /// Digests of documents that a person lets through although they lost much.
+    pub approved: &'a BTreeSet<String>,
 }
 
 impl State {
@@ -190,21 +203,26 @@ impl State {
         };
         let number = record.change_number;
         let line = |result, message| Line { source, result, message };
-        match verdict {
+        match verdict.clone() {
             Verdict::Unchanged => {
                 self.store_again(archive, &candidate, &record);
                 line(LineResult::Unchanged, format!("change number {number} is in force already"))
             }
-            Verdict::Held(reason) => {
-                line(LineResult::Held("Shrunk"), format!("change number {number} is held: {reason}"))
+            Verdict::Held(reason) if !judge.approved.contains(&record.digest) => {
+                let message = format!("change number {number} is held: {reason}. Its digest is {}", record.digest);
+                let digest = record.digest;
+                self.report.held = Some(HeldDocument { change_number: number, digest, reason: reason.to_string() });
+                line(LineResult::Held("Shrunk"), message)
             }
             Verdict::Rejected(rejection) => line(
                 LineResult::Rejected(rejection.category()),
                 format!("change number {number} is rejected: {rejection}"),
             ),
-            Verdict::Accepted => {
+            Verdict::Accepted | Verdict::Held(_) => {
                 self.store(archive, &record, &candidate.text);
-                let message = format!("change number {number} of {file_date} is accepted ({})", candidate.strategy);
+                let how = if verdict == Verdict::Accepted { "" } else { ", approved" };
+                let message =
+                    format!("change number {number} of {file_date} is accepted ({}{how})", candidate.strategy);
                 self.current = Some(Accepted { document: Arc::new(candidate.document), record });
                 if !self.memory_is_lost {
                     self.no_removals = None;

@@ -97,8 +97,8 @@ impl Archive for Memory {
 }
 
 fn poll(state: State, sources: Vec<Scripted>, archive: &Memory) -> State {
-    let regions = Regions::built_in();
-    let judge = Judge { cloud: Cloud::Public, regions: &regions, now: Timestamp::UNIX_EPOCH };
+    let (regions, none) = (Regions::built_in(), BTreeSet::new());
+    let judge = Judge { cloud: Cloud::Public, regions: &regions, now: Timestamp::UNIX_EPOCH, approved: &none };
     let sources: Vec<Box<dyn Source>> = sources.into_iter().map(|s| Box::new(s) as Box<dyn Source>).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(state.poll(&sources, Some(archive), judge))
@@ -179,9 +179,13 @@ fn a_stored_document_of_another_cloud_judges_nothing() {
 #[test]
 fn an_undated_file_is_not_newer_every_day_and_one_with_the_same_number_is_not_older() {
     let archive = Memory::default();
-    let regions = Regions::built_in();
-    let at =
-        |day: i64| Judge { cloud: Cloud::Public, regions: &regions, now: Timestamp::from_second(day * 86400).unwrap() };
+    let (regions, none) = (Regions::built_in(), BTreeSet::new());
+    let at = |day: i64| Judge {
+        cloud: Cloud::Public,
+        regions: &regions,
+        now: Timestamp::from_second(day * 86400).unwrap(),
+        approved: &none,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let poll = |state: State, source: Scripted, judge| {
         runtime.block_on(state.poll(&[Box::new(source) as Box<dyn Source>], Some(&archive), judge))

@@ -2,13 +2,18 @@
 
 use super::Record;
 use super::poll::{Line, LineResult, State};
-use crate::api::feed::{ServiceTagFeedStatus, SourceStatus, StoredDocument};
+use crate::api::feed::{HeldDocument, ServiceTagFeedStatus, SourceStatus, StoredDocument};
 
 pub fn of(state: &State, invalid: Option<&str>) -> ServiceTagFeedStatus {
     ServiceTagFeedStatus {
         current: state.current.as_ref().map(|current| document(&current.record)),
         stored: state.stored.iter().map(document).collect(),
         sources: state.report.lines.iter().map(source).collect(),
+        held: state.report.held.as_ref().map(|held| HeldDocument {
+            change_number: held.change_number,
+            digest: held.digest.clone(),
+            reason: held.reason.clone(),
+        }),
         not_stored: state.report.not_stored.clone(),
         invalid: invalid.map(str::to_owned),
     }

@@ -15,25 +15,29 @@ use tokio::sync::watch;
 use super::index::{self, Documents, Setting};
 use super::once::WORKERS;
 use super::status;
-use super::target::{self, Intention, Progress};
+use super::target::{self, Bench, Clock, Halt, Intention, Progress};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
+use crate::domain::approval::{Approval, Subject, Word};
 use crate::domain::intent::ObjectKey;
-use crate::domain::outcome::{End, Outcome};
+use crate::domain::memory::TargetMemory;
+use crate::domain::outcome::{self, End, Outcome};
 use crate::domain::plan::{Step, TargetInput};
 use crate::domain::project::NetworkStatus;
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
 use crate::store::{Store, World};
 
-/// How often it is looked whether a Network that is gone was given up.
-const LOOK_AT_RETAINED: Duration = Duration::from_secs(5);
+/// How often it is looked for approvals.
+const LOOK_AT_APPROVALS: Duration = Duration::from_secs(1);
+/// What is remembered reaches the disk after this, unless a removal needs it there sooner.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// A target that waits for a person is looked at again after this.
 const BLOCKED_AGAIN: SignedDuration = SignedDuration::from_secs(600);
 
 /// Everything that the loop works with.
 pub struct Controller<S> {
-    pub store: S,
+    pub store: Arc<S>,
     pub documents: watch::Receiver<Arc<Documents>>,
     pub arm: Arc<Arm>,
     pub setting: Setting,
@@ -57,14 +61,19 @@ struct Memory {
     world: Arc<World>,
     documents: Arc<Documents>,
     inputs: BTreeMap<ResourceId, TargetInput>,
-    retained: index::Retained,
+    /// What is running, and how it is told to stop after its step.
+    halts: BTreeMap<ResourceId, Halt>,
+    approvals: Vec<Approval>,
+    /// What was said about approvals.
+    words: Vec<Word>,
+    saved_at: Option<std::time::Instant>,
     /// The last outcome of each target whose input is still the one that it worked on: any other says nothing.
     outcomes: BTreeMap<ResourceId, Outcome>,
     queue: Queue<ResourceId>,
     statuses: BTreeMap<ObjectKey, NetworkStatus>,
 }
 
-impl<S: Store> Controller<S> {
+impl<S: Store + 'static> Controller<S> {
     /// Works until the fence falls.
     pub async fn run(mut self, fence: Fence) {
         let mut memory = Memory::default();
@@ -72,7 +81,7 @@ impl<S: Store> Controller<S> {
         let mut workers = Workers::new();
         worlds.mark_changed();
         self.documents.mark_changed();
-        let mut look = tokio::time::interval(LOOK_AT_RETAINED);
+        let mut look = tokio::time::interval(LOOK_AT_APPROVALS);
         while fence.holds() {
             let due = memory.queue.next_due().filter(|_| workers.len() < WORKERS);
             tokio::select! {
@@ -86,15 +95,13 @@ impl<S: Store> Controller<S> {
                 }
                 () = sleep_until(due) => {
                     if let Some(id) = memory.queue.next(Timestamp::now()) {
-                        workers.extend(self.start(&memory, &id, fence.clone()));
+                        workers.extend(self.start(&mut memory, &id, fence.clone()));
                     }
                 }
                 Some(ended) = workers.next() => self.ended(&mut memory, ended),
                 _ = look.tick() => {
-                    // A person gives a Network that is gone up by deleting its status.
-                    if self.store.retained(&memory.world) != memory.retained {
-                        self.take_in(&mut memory, worlds.borrow().clone(), None);
-                    }
+                    self.look_at_approvals(&mut memory);
+                    self.save(&mut memory, false);
                 }
                 () = fence.fallen() => break,
             }
@@ -102,6 +109,7 @@ impl<S: Store> Controller<S> {
         while let Some(ended) = workers.next().await {
             self.ended(&mut memory, ended);
         }
+        self.save(&mut memory, true);
     }
 
     /// A new world or new documents: queue the targets for which something changed.
@@ -112,9 +120,8 @@ impl<S: Store> Controller<S> {
         if let Some(documents) = documents {
             memory.documents = documents;
         }
-        let retained = self.store.retained(&memory.world);
-        let inputs = index::index(&memory.world, &memory.documents, &retained, &self.setting);
-        memory.retained = retained;
+        self.store.forget_statuses(&memory.world);
+        let inputs = index::index(&memory.world, &memory.documents, &self.store.memories(), &self.setting);
         for (id, input) in &inputs {
             if memory.inputs.get(id) != Some(input) || input.contributions.iter().any(|c| asked.contains(&c.network)) {
                 memory.queue.offer(id.clone(), now);
@@ -125,8 +132,14 @@ impl<S: Store> Controller<S> {
                 None => {
                     memory.queue.remove(id);
                     memory.outcomes.remove(id);
+                    if let Some(halt) = memory.halts.get(id) {
+                        halt.pull();
+                    }
                 }
                 Some(new) if new != old => {
+                    if let Some(halt) = memory.halts.get(id) {
+                        halt.pull();
+                    }
                     memory.outcomes.remove(id);
                 }
                 Some(_) => {}
@@ -139,12 +152,71 @@ impl<S: Store> Controller<S> {
             .retain(|key, _| memory.world.networks.contains_key(key) || !memory.world.undecodable.is_empty());
     }
 
-    fn start(&self, memory: &Memory, id: &ResourceId, fence: Fence) -> Option<Worker> {
+    /// An approval that came or went concerns the targets of its Network.
+    fn look_at_approvals(&self, memory: &mut Memory) {
+        let (approvals, problems) = self.store.approvals();
+        if approvals == memory.approvals {
+            return;
+        }
+        for problem in problems {
+            tracing::error!(%problem, "an approval cannot be read, and approves nothing");
+        }
+        let now = Timestamp::now();
+        let differing = approvals.iter().filter(|approval| !memory.approvals.contains(approval));
+        let gone = memory.approvals.iter().filter(|approval| !approvals.contains(approval));
+        let subjects: BTreeSet<&ObjectKey> = differing
+            .chain(gone)
+            .filter_map(|approval| match &approval.subject {
+                Subject::Network(key) => Some(key),
+                Subject::Feed(_) => None,
+            })
+            .collect();
+        for id in memory.inputs.keys() {
+            let named = |target: &TargetMemory| {
+                target.contributors.keys().chain(target.owners()).any(|key| subjects.contains(key))
+            };
+            if named(&self.store.memory(id)) {
+                memory.queue.offer(id.clone(), now);
+            }
+        }
+        memory.approvals = approvals;
+        self.say_about_approvals(memory);
+    }
+
+    /// Says what became of approvals, once each time that it changes.
+    fn say_about_approvals(&self, memory: &mut Memory) {
+        let networks = memory.world.networks.keys().cloned().collect();
+        let words = outcome::words(&memory.approvals, &networks, memory.outcomes.values(), Timestamp::now());
+        for word in words.iter().filter(|word| !memory.words.contains(word)) {
+            let (approval, state, message) = (&word.approval.id, word.state.name(), &word.message);
+            if word.state.is_idle() {
+                tracing::warn!(subject = %word.approval.subject, approval, state, message, "an approval changes nothing");
+            } else {
+                tracing::info!(subject = %word.approval.subject, approval, state, message, "approved");
+            }
+        }
+        memory.words = words;
+    }
+
+    /// Brings what is remembered to the disk, but not at every change.
+    fn save(&self, memory: &mut Memory, at_once: bool) {
+        if !at_once && memory.saved_at.is_some_and(|at| at.elapsed() < SAVE_EVERY) {
+            return;
+        }
+        if let Err(error) = self.store.save() {
+            tracing::error!(%error, "what is to be remembered cannot be written");
+        }
+        memory.saved_at = Some(std::time::Instant::now());
+    }
+
+    fn start(&self, memory: &mut Memory, id: &ResourceId, fence: Fence) -> Option<Worker> {
         let input = memory.inputs.get(id).cloned()?;
-        let arm = self.arm.clone();
+        let (arm, store, halt) = (self.arm.clone(), self.store.clone(), Halt::default());
+        memory.halts.insert(id.clone(), halt.clone());
         let work = async move {
+            let bench = Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, clock: Clock(None) };
             let intention = Intention::Apply { progress: &Logged, shown: None };
-            let outcome = target::reconcile(&input, &arm, &fence, intention).await;
+            let outcome = target::reconcile(&input, bench, intention).await;
             (input, outcome)
         };
         Some(work.boxed_local())
@@ -153,6 +225,7 @@ impl<S: Store> Controller<S> {
     fn ended(&self, memory: &mut Memory, (input, outcome): (TargetInput, Outcome)) {
         let id = input.id.clone();
         let now = Timestamp::now();
+        memory.halts.remove(&id);
         log(&id, &outcome, memory.outcomes.get(&id));
         let done = match &outcome.end {
             End::Planned | End::Applied => Done::Finished,
@@ -173,18 +246,30 @@ impl<S: Store> Controller<S> {
         let networks: Vec<ObjectKey> =
             memory.inputs[&id].contributions.iter().map(|contribution| contribution.network.clone()).collect();
         if memory.inputs[&id] == input {
-            memory.outcomes.insert(id, outcome);
+            let before = memory.outcomes.insert(id, outcome.clone());
+            self.say_about_approvals(memory);
+            let is_named_by = |memory: &TargetMemory| -> BTreeSet<ObjectKey> {
+                memory.contributors.keys().chain(memory.owners()).cloned().collect()
+            };
+            let before = before.map(|before| is_named_by(&before.memory));
+            if before.is_some_and(|before| before != is_named_by(&outcome.memory)) || outcome.memory.is_over() {
+                // Somebody came or went: what is looked at may be another target.
+                let world = memory.world.clone();
+                self.take_in(memory, world, None);
+            }
         }
         self.write_statuses(memory, &networks);
+        self.save(memory, false);
     }
 
     fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {
-        let Memory { world, documents, outcomes, statuses, .. } = memory;
+        let Memory { world, documents, outcomes, statuses, words, .. } = memory;
         for key in networks {
             let written = || self.store.read_status(key).map(|written| status::restore(&self.setting, &written));
             let old = statuses.get(key).cloned().or_else(written);
             let now = Timestamp::now();
-            let new = status::of_network(key, world, documents, outcomes, &self.setting, old.as_ref(), now);
+            let seen = status::Seen { world, documents, outcomes, words };
+            let new = status::of_network(key, seen, &self.setting, old.as_ref(), now);
             let Some(new) = new.filter(|new| Some(new) != statuses.get(key)) else {
                 continue;
             };

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::approval::Word;
 use crate::domain::desired::{self, Contribution};
-use crate::domain::intent::{Installation, RouteTableIntent};
-use crate::domain::plan::TargetInput;
+use crate::domain::intent::{Installation, ObjectKey, RouteTableIntent};
+use crate::domain::memory::TargetMemory;
+use crate::domain::plan::{Departure, Former, TargetInput};
 use crate::domain::region::Regions;
 use crate::domain::resolve::Unresolved;
 use crate::domain::resource_id::ResourceId;
@@ -22,6 +24,8 @@ pub struct Documents {
     pub no_removals: BTreeMap<String, String>,
     /// One document for every feed: `--tags FILE`.
     pub instead: Option<Arc<Document>>,
+    /// What is to be said about approvals of documents.
+    pub words: Vec<Word>,
 }
 
 impl Documents {
@@ -47,37 +51,101 @@ pub struct Setting {
     pub regions: Arc<Regions>,
     /// Why nothing is ever removed, if so: `plan` and `apply` without `--state` have no memory.
     pub no_memory: Option<&'static str>,
+    /// What it means that a Network which is remembered is not there.
+    pub absent: Absent,
+    /// Why nothing is written to Azure, if so.
+    pub read_only: Option<&'static str>,
 }
 
-/// Targets of Networks that are gone, and what to say about it. What such a Network needed is retained.
-pub type Retained = BTreeMap<ResourceId, String>;
+/// What it means that a Network is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// All Networks were to be given, so it was deleted.
+    Deleted,
+    /// Only some Networks were given.
+    NotGiven,
+}
 
-/// The input of every target that some Network names.
+/// What is remembered, by target.
+pub type Memories = BTreeMap<ResourceId, TargetMemory>;
+
+/// The input of every target that some Network names, or where one that named it left something.
 pub fn index(
     world: &World,
     documents: &Documents,
-    retained: &Retained,
+    memories: &Memories,
     setting: &Setting,
 ) -> BTreeMap<ResourceId, TargetInput> {
     let unreadable = world.undecodable.first();
     let unreadable = unreadable.map(|first| format!("an object cannot be read, and might need it ({first})"));
+    let new = |id: &ResourceId| TargetInput {
+        removals_frozen: unreadable.clone(),
+        no_memory: setting.no_memory.map(str::to_owned),
+        read_only: setting.read_only.map(str::to_owned),
+        ..TargetInput::new(id.clone(), setting.installation.clone(), Vec::new())
+    };
     let mut targets: BTreeMap<ResourceId, TargetInput> = BTreeMap::new();
     for held in world.networks.values() {
         for table in &held.object.intent.route_tables {
-            let input = targets.entry(table.id.clone()).or_insert_with(|| TargetInput {
-                id: table.id.clone(),
-                installation: setting.installation.clone(),
-                contributions: Vec::new(),
-                removals_frozen: unreadable.clone().or_else(|| retained.get(&table.id).cloned()),
-                no_memory: setting.no_memory.map(str::to_owned),
-            });
+            let input = targets.entry(table.id.clone()).or_insert_with(|| new(&table.id));
             if let Some(why) = documents.no_removals.get(&held.object.intent.feed) {
                 input.no_memory.get_or_insert_with(|| why.clone());
             }
             input.contributions.push(contribution(held, table, documents, &setting.regions));
         }
     }
+    for (id, memory) in memories {
+        let is_named = targets.contains_key(id);
+        let mut input = targets.remove(id).unwrap_or_else(|| new(id));
+        add_those_who_left(&mut input, memory, world, setting);
+        if is_named || !input.departed.is_empty() || is_left_to(memory, world, setting) {
+            targets.insert(id.clone(), input);
+        }
+    }
     targets
+}
+
+/// What is known of Networks that contributed once and do no longer.
+fn add_those_who_left(input: &mut TargetInput, memory: &TargetMemory, world: &World, setting: &Setting) {
+    let is_present = |key: &ObjectKey| input.contributions.iter().any(|c| c.network == *key);
+    let gone: Vec<&ObjectKey> = memory.contributors.keys().filter(|key| !is_present(key)).collect();
+    let owners = memory.owners().into_iter().filter(|key| !is_present(key));
+    for held in owners.chain(gone.iter().copied()).filter_map(|key| world.networks.get(key)) {
+        let intent = &held.object.intent;
+        let former = Former { mode: intent.mode, suspended: intent.suspended, removal: intent.removal };
+        input.former.insert(held.object.key.clone(), former);
+    }
+    // An object that cannot be read may be the one that seems to be gone.
+    if !world.undecodable.is_empty() {
+        return;
+    }
+    for key in gone {
+        let departure = match world.networks.get(key) {
+            // Its last good text counts until the new one can be read.
+            Some(held) if held.broken.is_some() => None,
+            Some(_) => Some(Departure::TakenOut),
+            // Nothing found never means delete: an empty folder is rather one that was not mounted.
+            None if setting.absent == Absent::Deleted && !(world.networks.is_empty() && world.feeds.is_empty()) => {
+                Some(Departure::Deleted)
+            }
+            None => None,
+        };
+        if let Some(departure) = departure {
+            input.departed.insert(key.clone(), departure);
+        } else {
+            let why = format!("the AmlNetwork {key} is not among what was given, and what it needs is kept");
+            input.removals_frozen.get_or_insert(why);
+        }
+    }
+}
+
+/// Whether a target that nobody names is looked at: somebody left entries there. Where only some Networks were given,
+/// theirs count.
+fn is_left_to(memory: &TargetMemory, world: &World, setting: &Setting) -> bool {
+    let everybody = setting.absent == Absent::Deleted;
+    let has_leftovers = memory.unexplained.len() + memory.released.len() > 0 || !memory.owners().is_empty();
+    let is_given = memory.owners().into_iter().any(|key| world.networks.contains_key(key));
+    if everybody { has_leftovers || !memory.contributors.is_empty() } else { is_given }
 }
 
 /// What one Network asks of one table.
@@ -95,7 +163,11 @@ pub fn contribution(
         network: network.key.clone(),
         generation: network.generation,
         mode: network.intent.mode,
+        suspended: network.intent.suspended,
+        deletion_policy: network.intent.deletion_policy,
         removal: network.intent.removal,
+        growth: network.intent.growth,
+        clocks_may_start: !documents.no_removals.contains_key(&network.intent.feed),
         outcome,
     }
 }

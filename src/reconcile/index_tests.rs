@@ -24,7 +24,13 @@ fn world(networks: &[(&str, &str)]) -> World {
 }
 
 fn setting() -> Setting {
-    Setting { installation: "prod".parse().unwrap(), regions: Arc::new(Regions::built_in()), no_memory: None }
+    Setting {
+        installation: "prod".parse().unwrap(),
+        regions: Arc::new(Regions::built_in()),
+        no_memory: None,
+        absent: Absent::Deleted,
+        read_only: None,
+    }
 }
 
 fn documents() -> Documents {
@@ -38,7 +44,7 @@ fn documents() -> Documents {
 
 #[test]
 fn a_table_that_several_networks_name_is_one_target_whatever_the_case_of_its_id() {
-    let targets = index(&world(&[("a", "rt one"), ("b", "RT")]), &documents(), &Retained::new(), &setting());
+    let targets = index(&world(&[("a", "rt one"), ("b", "RT")]), &documents(), &Memories::new(), &setting());
     let contributors: Vec<Vec<String>> =
         targets.values().map(|input| input.contributions.iter().map(|c| c.network.name.clone()).collect()).collect();
     assert_eq!(contributors, [vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]]);
@@ -56,7 +62,7 @@ fn without_a_document_a_contribution_says_why_and_wishes_nothing() {
             "the page is gone",
         ),
     ] {
-        let targets = index(&world(&[("a", "rt")]), &documents, &Retained::new(), &setting());
+        let targets = index(&world(&[("a", "rt")]), &documents, &Memories::new(), &setting());
         let error = targets.values().next().unwrap().contributions[0].outcome.clone().unwrap_err();
         assert!(error.to_string().contains(wanted), "{error}");
     }
@@ -66,7 +72,7 @@ fn without_a_document_a_contribution_says_why_and_wishes_nothing() {
 fn an_object_that_cannot_be_read_freezes_removals_everywhere() {
     let mut world = world(&[("a", "rt"), ("b", "other")]);
     let frozen = |world: &World| -> BTreeSet<bool> {
-        index(world, &documents(), &Retained::new(), &setting())
+        index(world, &documents(), &Memories::new(), &setting())
             .values()
             .map(|input| input.removals_frozen.is_some())
             .collect()
@@ -79,7 +85,7 @@ fn an_object_that_cannot_be_read_freezes_removals_everywhere() {
 
 #[test]
 fn two_installations_have_targets_of_their_own_names_only() {
-    let input = index(&world(&[("a", "rt")]), &documents(), &Retained::new(), &setting());
+    let input = index(&world(&[("a", "rt")]), &documents(), &Memories::new(), &setting());
     assert_eq!(input.values().next().unwrap().installation.as_str(), "prod");
 }
 
@@ -87,14 +93,52 @@ fn two_installations_have_targets_of_their_own_names_only() {
 fn one_document_may_stand_for_every_feed() {
     let only = documents().by_feed.remove("public").unwrap().unwrap();
     let documents = Documents { instead: Some(only), ..Documents::default() };
-    let targets = index(&world(&[("a", "rt")]), &documents, &Retained::new(), &setting());
+    let targets = index(&world(&[("a", "rt")]), &documents, &Memories::new(), &setting());
     assert!(targets.values().next().unwrap().contributions[0].outcome.is_ok());
 }
 
+/// What is remembered of table `RT` when these Networks contributed to it.
+fn memories(networks: &[(&str, &str)]) -> Memories {
+    let inputs = index(&world(networks), &documents(), &Memories::new(), &setting());
+    let look = |input: &TargetInput| TargetMemory::default().look(input, &testing::observed(&[]), testing::noon()).0;
+    inputs.iter().map(|(id, input)| (id.clone(), look(input))).collect()
+}
+
+fn departures(world: &World, setting: &Setting) -> Vec<(String, Vec<Departure>, bool)> {
+    let targets = index(world, &documents(), &memories(&[("a", "rt"), ("b", "rt other")]), setting);
+    let row = |input: &TargetInput| {
+        let gone = input.departed.values().copied().collect();
+        (input.id.name.clone(), gone, input.removals_frozen.is_some())
+    };
+    targets.values().map(row).collect()
+}
+
 #[test]
-fn a_network_that_is_gone_is_still_reckoned_with_on_its_tables() {
-    let retained = Retained::from([(format!("{BASE}/RT").parse().unwrap(), "b is gone".to_owned())]);
-    let targets = index(&world(&[("a", "rt other")]), &documents(), &retained, &setting());
-    let frozen: Vec<bool> = targets.values().map(|input| input.removals_frozen.is_some()).collect();
-    assert_eq!(frozen, [false, true]);
+fn a_network_that_is_gone_was_deleted_where_all_were_to_be_given() {
+    let rows = departures(&world(&[("a", "rt")]), &setting());
+    let deleted = vec![Departure::Deleted];
+    assert_eq!(rows, [("other".to_owned(), deleted.clone(), false), ("rt".to_owned(), deleted, false)]);
+}
+
+#[test]
+fn a_network_that_is_not_given_is_still_reckoned_with_on_its_tables() {
+    let some = Setting { absent: Absent::NotGiven, ..setting() };
+    assert_eq!(departures(&world(&[("a", "rt")]), &some), [("rt".to_owned(), vec![], true)]);
+}
+
+#[test]
+fn a_table_that_a_spec_no_longer_names_was_taken_out() {
+    let rows = departures(&world(&[("a", "rt"), ("b", "rt")]), &setting());
+    assert_eq!(rows, [("other".to_owned(), vec![Departure::TakenOut], false), ("rt".to_owned(), vec![], false)]);
+}
+
+#[test]
+fn nothing_found_and_nothing_readable_never_mean_deleted() {
+    let empty = World::default();
+    let mut unreadable = world(&[("a", "rt")]);
+    unreadable.undecodable.push(Undecodable { place: "b.yaml".into(), network: None, message: "not YAML".into() });
+    for world in [empty, unreadable] {
+        let rows = departures(&world, &setting());
+        assert!(rows.iter().all(|(_, gone, frozen)| gone.is_empty() && *frozen), "{rows:?}");
+    }
 }

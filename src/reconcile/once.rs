@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
-use super::target::{self, Intention, Progress};
-use crate::azure::arm::Arm;
-use crate::azure::fence::Fence;
+use super::target::{self, Bench, Intention, Progress};
 use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::{Step, TargetInput};
 use crate::domain::resource_id::ResourceId;
@@ -20,44 +18,36 @@ const TRIES: usize = 5;
 const LONGEST_WAIT: u64 = 60;
 
 /// Plans all targets.
-pub async fn plan(
-    inputs: &BTreeMap<ResourceId, TargetInput>,
-    arm: &Arm,
-    fence: &Fence,
-) -> BTreeMap<ResourceId, Outcome> {
-    let work = inputs
-        .iter()
-        .map(async |(id, input)| (id.clone(), target::reconcile(input, arm, fence, Intention::Plan).await));
+pub async fn plan(inputs: &BTreeMap<ResourceId, TargetInput>, bench: Bench<'_>) -> BTreeMap<ResourceId, Outcome> {
+    let work =
+        inputs.iter().map(async |(id, input)| (id.clone(), target::reconcile(input, bench, Intention::Plan).await));
     futures::stream::iter(work).buffer_unordered(WORKERS).collect().await
 }
 
 /// Applies all targets; with `shown`, only the steps that a person has seen.
 pub async fn apply(
     inputs: &BTreeMap<ResourceId, TargetInput>,
-    arm: &Arm,
-    fence: &Fence,
+    bench: Bench<'_>,
     progress: &dyn Progress,
     shown: Option<&BTreeMap<ResourceId, Outcome>>,
 ) -> BTreeMap<ResourceId, Outcome> {
     let work = inputs.iter().map(async |(id, input)| {
         let steps = shown.map(|shown| shown.get(id).map_or(&[][..], |outcome| &outcome.plan.steps));
-        (id.clone(), apply_one(input, arm, fence, progress, steps).await)
+        (id.clone(), apply_one(input, bench, progress, steps).await)
     });
-    futures::stream::iter(work).buffer_unordered(WORKERS).collect().await
+    let outcomes = futures::stream::iter(work).buffer_unordered(WORKERS).collect().await;
+    if let Err(error) = bench.store.save() {
+        tracing::error!(%error, "what is to be remembered cannot be written");
+    }
+    outcomes
 }
 
-async fn apply_one(
-    input: &TargetInput,
-    arm: &Arm,
-    fence: &Fence,
-    progress: &dyn Progress,
-    shown: Option<&[Step]>,
-) -> Outcome {
+async fn apply_one(input: &TargetInput, bench: Bench<'_>, progress: &dyn Progress, shown: Option<&[Step]>) -> Outcome {
     let mut applied = Vec::new();
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut outcome = target::reconcile(input, arm, fence, Intention::Apply { progress, shown }).await;
+        let mut outcome = target::reconcile(input, bench, Intention::Apply { progress, shown }).await;
         applied.append(&mut outcome.applied);
         let wait = match &outcome.end {
             End::Waiting { seconds: Some(seconds), .. } if tries < TRIES => *seconds,
@@ -68,7 +58,7 @@ async fn apply_one(
         };
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(wait.min(LONGEST_WAIT))) => {}
-            () = fence.fallen() => {}
+            () = bench.fence.fallen() => {}
         }
     }
 }

@@ -8,22 +8,32 @@ use jiff::Timestamp;
 
 use super::index::{Documents, Setting, contribution};
 use crate::api::status::AmlNetworkStatus;
+use crate::domain::approval::{self, Word};
 use crate::domain::intent::ObjectKey;
 use crate::domain::outcome::Outcome;
 use crate::domain::project::{self, NetworkStatus, Subject};
 use crate::domain::resource_id::ResourceId;
 use crate::store::{Store, StoreError, World};
 
+/// What statuses are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    pub world: &'a World,
+    pub documents: &'a Documents,
+    pub outcomes: &'a BTreeMap<ResourceId, Outcome>,
+    /// What is to be said about approvals.
+    pub words: &'a [Word],
+}
+
 /// The status of one Network. `None` if it is not in the world.
 pub fn of_network(
     key: &ObjectKey,
-    world: &World,
-    documents: &Documents,
-    outcomes: &BTreeMap<ResourceId, Outcome>,
+    seen: Seen<'_>,
     setting: &Setting,
     old: Option<&NetworkStatus>,
     now: Timestamp,
 ) -> Option<NetworkStatus> {
+    let Seen { world, documents, outcomes, words } = seen;
     let (generation, subject) = match world.networks.get(key) {
         Some(held) => {
             let subject = match &held.broken {
@@ -47,7 +57,11 @@ pub fn of_network(
             (0, Subject::Invalid(broken.to_string()))
         }
     };
-    Some(project::project(&setting.installation, key, generation, &subject, old, now))
+    let mut status = project::project(&setting.installation, key, generation, &subject, old, now);
+    status.orphaned = outcomes.values().filter_map(|outcome| project::orphaned(outcome, key)).collect();
+    let is_its_own = |word: &&Word| word.approval.subject == approval::Subject::Network(key.clone());
+    status.approvals = words.iter().filter(is_its_own).take(project::LIST_CAP).cloned().collect();
+    Some(status)
 }
 
 /// The Networks of a world, also those that cannot be read.
@@ -79,21 +93,18 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
         paired_region: None,
         document: None,
         targets: Vec::new(),
+        retiring: Vec::new(),
+        retiring_not_listed: 0,
+        orphaned: Vec::new(),
+        approvals: Vec::new(),
     }
 }
 
 /// Writes the status of every Network of a world. For one-time commands.
-pub fn write_all(
-    store: &impl Store,
-    world: &World,
-    documents: &Documents,
-    outcomes: &BTreeMap<ResourceId, Outcome>,
-    setting: &Setting,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    for key in networks(world) {
+pub fn write_all(store: &impl Store, seen: Seen<'_>, setting: &Setting, now: Timestamp) -> Result<(), StoreError> {
+    for key in networks(seen.world) {
         let old = store.read_status(&key).map(|written| restore(setting, &written));
-        if let Some(new) = of_network(&key, world, documents, outcomes, setting, old.as_ref(), now) {
+        if let Some(new) = of_network(&key, seen, setting, old.as_ref(), now) {
             store.write_status(&key, &(&new).into())?;
         }
     }

@@ -3,18 +3,26 @@
 //! All I/O is in the calls on `arm`. A crash between any two of them leaves a state that the next run finishes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::azure::error::{Class, Refusal};
 use crate::azure::fence::Fence;
-use crate::azure::kind::{self, Kind};
+use crate::azure::kind;
+use crate::domain::approval::Approval;
 use crate::domain::effect;
 use crate::domain::guard::{self, Situation};
 use crate::domain::intent::ObjectKey;
+use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{Applied, End, Failure, Outcome};
 use crate::domain::plan::{Action, BlockedReason, Limits, Observed, Plan, Step, TargetInput, entries};
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::ResourceId;
+use crate::store::audit::AuditLine;
+use crate::store::{Store, StoreError};
 
 /// Told of each step that was taken, for whoever shows progress.
 pub trait Progress: Send + Sync + std::fmt::Debug {
@@ -33,38 +41,94 @@ pub enum Intention<'a> {
     },
 }
 
-/// Brings one target into its desired state, as far as the guards allow.
-pub async fn reconcile(input: &TargetInput, arm: &Arm, fence: &Fence, intention: Intention<'_>) -> Outcome {
-    let kind = kind::of(input.id.kind);
-    let gathered = match gather(input, arm, fence, kind).await {
-        Ok(gathered) => gathered,
-        Err(error) => return stopped_at_once(input, error),
-    };
-    let plan = decide(input, &gathered);
-    let planned = Outcome { plan, applied: Vec::new(), end: End::Planned, seen: seen(input) };
-    let Intention::Apply { progress, shown } = intention else {
-        return planned;
-    };
-    if planned.plan.blocked.is_some() || planned.plan.steps.is_empty() {
-        return planned;
+/// The time that guards and audit go by: the machine's, or one that stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock(pub Option<Timestamp>);
+
+impl Clock {
+    pub fn now(self) -> Timestamp {
+        self.0.unwrap_or_else(Timestamp::now)
     }
-    if shown.is_some_and(|shown| planned.plan.steps.iter().any(|step| !shown.contains(step))) {
+}
+
+/// Ends an application after the step in flight: what was asked for has changed.
+#[derive(Debug, Clone, Default)]
+pub struct Halt(Arc<AtomicBool>);
+
+impl Halt {
+    pub fn pull(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_pulled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a reconcile works with.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    pub arm: &'a Arm,
+    pub store: &'a dyn Store,
+    pub fence: &'a Fence,
+    pub halt: &'a Halt,
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for Bench<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bench").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// Brings one target into its desired state, as far as the guards allow.
+pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intention<'_>) -> Outcome {
+    let Bench { store, clock, .. } = bench;
+    let remembered = store.memory(&input.id);
+    let now = clock.now();
+    let gathered = match gather(input, bench).await {
+        Ok(gathered) => gathered,
+        Err(error) => return stopped_at_once(input, remembered, error),
+    };
+    let (approvals, _) = store.approvals();
+    let basis = Basis { remembered: &remembered, approvals: &approvals, now };
+    let (plan, mut memory) = decide(input, &gathered, basis);
+    let outcome = |plan, applied, end, memory| Outcome { plan, applied, end, seen: seen(input), memory };
+    memory.remember_waiting(&plan, &approvals);
+    memory = memory.after(&plan, input);
+    let Intention::Apply { progress, shown } = intention else {
+        return outcome(plan, Vec::new(), End::Planned, memory);
+    };
+    find_open_write(input, &gathered.observed, store);
+    remember(store, input, &memory);
+    if plan.blocked.is_some() || plan.steps.is_empty() {
+        return outcome(plan, Vec::new(), End::Planned, memory);
+    }
+    if shown.is_some_and(|shown| plan.steps.iter().any(|step| !shown.contains(step))) {
         let why = "the table or the document changed since the plan was shown; look at it again".to_owned();
-        return Outcome { end: End::Waiting { why, seconds: None }, ..planned };
+        return outcome(plan, Vec::new(), End::Waiting { why, seconds: None }, memory);
     }
     if gathered.observed.updating {
         let why = "another operation on the target is under way".to_owned();
-        return Outcome { end: End::Waiting { why, seconds: Some(10) }, ..planned };
+        return outcome(plan, Vec::new(), End::Waiting { why, seconds: Some(10) }, memory);
     }
-    progress.started(&input.id, planned.plan.steps.len());
+    progress.started(&input.id, plan.steps.len());
     let mut applied = Vec::new();
-    let taken = take_steps(&planned.plan, input, arm, fence, kind, progress, &mut applied).await;
+    let taken = take_steps(&plan, input, bench, basis, progress, &mut applied, &mut memory).await;
+    remember(store, input, &memory);
     if let Err(stop) = taken {
-        let is_taken = |step: &Step| applied.iter().any(|applied| applied.step == *step);
-        let steps = planned.plan.steps.iter().filter(|step| !is_taken(step)).cloned().collect();
-        return Outcome { plan: Plan { steps, ..planned.plan }, applied, end: stop.into(), seen: seen(input) };
+        let is_taken = |step: &Step| applied.iter().any(|applied: &Applied| applied.step == *step);
+        let steps = plan.steps.iter().filter(|step| !is_taken(step)).cloned().collect();
+        return outcome(Plan { steps, ..plan }, applied, stop.into(), memory);
     }
-    read_back(input, arm, fence, kind, applied, planned.plan).await
+    read_back(input, bench, applied, plan, memory).await
+}
+
+/// Remembers; where that fails, what depends on it is not done, and the rest goes on.
+fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory) {
+    if let Err(error) = store.remember(&input.id, memory.clone(), false) {
+        tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
+    }
 }
 
 /// What is known about a target before anything is decided.
@@ -74,11 +138,19 @@ struct Gathered {
     notes: Vec<Note>,
 }
 
-async fn gather(input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) -> Result<Gathered, Stop> {
-    let observed = observe(input, arm, fence, kind).await?;
+/// What a decision rests on besides the target itself.
+#[derive(Clone, Copy)]
+struct Basis<'a> {
+    remembered: &'a TargetMemory,
+    approvals: &'a [Approval],
+    now: Timestamp,
+}
+
+async fn gather(input: &TargetInput, bench: Bench<'_>) -> Result<Gathered, Stop> {
+    let observed = observe(input, bench).await?;
     tokio::select! {
-        (limits, notes) = surroundings(input, arm, &observed) => Ok(Gathered { observed, limits, notes }),
-        () = fence.fallen() => Err(ArmError::Stopped.into()),
+        (limits, notes) = surroundings(input, bench.arm, &observed) => Ok(Gathered { observed, limits, notes }),
+        () = bench.fence.fallen() => Err(ArmError::Stopped.into()),
     }
 }
 
@@ -100,58 +172,140 @@ fn limits_unknown(refusal: &Refusal, limits: Limits) -> Note {
     Note { code: "LimitsUnknown", message }
 }
 
-async fn observe(input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) -> Result<Observed, Stop> {
-    let body = arm.read(&input.id, fence).await?;
-    kind.observe(&input.id, &body).map_err(|error| Stop::Unreadable(error.to_string()))
+async fn observe(input: &TargetInput, bench: Bench<'_>) -> Result<Observed, Stop> {
+    let body = bench.arm.read(&input.id, bench.fence).await?;
+    kind::of(input.id.kind).observe(&input.id, &body).map_err(|error| Stop::Unreadable(error.to_string()))
 }
 
-/// The guarded plan. Pure.
-fn decide(input: &TargetInput, gathered: &Gathered) -> Plan {
-    let mut plan = entries::plan(input, &gathered.observed, gathered.limits);
-    plan.warnings.extend(gathered.notes.iter().cloned());
-    guard::guard(plan, Situation { input, observed: &gathered.observed })
+/// The guarded plan, and what is remembered after this look. Pure.
+fn decide(input: &TargetInput, gathered: &Gathered, basis: Basis<'_>) -> (Plan, TargetMemory) {
+    let Gathered { observed, limits, notes } = gathered;
+    let (memory, said) = basis.remembered.look(input, observed, basis.now);
+    let mut plan = entries::plan(input, observed, *limits);
+    plan.warnings.extend(notes.iter().cloned().chain(said));
+    let situation = Situation { input, observed, memory: &memory, approvals: basis.approvals, now: basis.now };
+    (guard::guard(plan, situation), memory)
 }
 
 async fn take_steps(
     plan: &Plan,
     input: &TargetInput,
-    arm: &Arm,
-    fence: &Fence,
-    kind: &dyn Kind,
+    bench: Bench<'_>,
+    basis: Basis<'_>,
     progress: &dyn Progress,
     applied: &mut Vec<Applied>,
+    memory: &mut TargetMemory,
 ) -> Result<(), Stop> {
-    let hash = plan.hash().to_string();
     let mut refused = None;
     for step in &plan.steps {
         if refused.is_some() && (step.is_default_route() || step.action == Action::Remove) {
             break;
         }
+        if bench.halt.is_pulled() {
+            return Err(Stop::Halted);
+        }
         if step.is_default_route() {
-            everything_else_stands(input, arm, fence, kind, plan.limits).await?;
+            everything_else_stands(input, bench, basis, plan.limits).await?;
         }
         if step.action == Action::Remove {
-            still_as_planned(step, input, arm, fence, kind).await?;
+            still_as_planned(step, input, bench).await?;
+            spend(step, input, bench, memory)?;
         }
-        let operation = match arm.send(&kind.request(&input.id, step), fence).await {
+        let operation = match write(plan, input, step, bench).await {
             Ok(operation) => operation,
-            // Azure dislikes this one; the other prefixes are needed all the same.
-            Err(ArmError::Refused(refusal)) if is_about_one_entry(&refusal) => {
-                refused.get_or_insert(Stop::Arm(ArmError::Refused(refusal)));
-                continue;
+            Err(stop) => {
+                if step.action == Action::Remove && stop.says_that_nothing_came_about() {
+                    memory.removals.pop();
+                }
+                match stop {
+                    // Azure dislikes this one; the other prefixes are needed all the same.
+                    Stop::Arm(ArmError::Refused(refusal)) if is_about_one_entry(&refusal) => {
+                        refused.get_or_insert(Stop::Arm(ArmError::Refused(refusal)));
+                        continue;
+                    }
+                    stop => return Err(stop),
+                }
             }
-            Err(error) => return Err(error.into()),
         };
-        audit(plan, input, step, &hash, operation.correlation_id.as_deref());
-        arm.settle(&operation, fence).await?;
         progress.taken(&input.id, step);
-        applied.push(Applied { step: step.clone(), correlation_id: operation.correlation_id });
+        applied.push(Applied { step: step.clone(), correlation_id: operation });
         if applied.len() == 1 && plan.steps.len() > 1 {
             // The canary: what the first step did not do, the others will not do either.
-            verify(&[step], input, arm, fence, kind).await?;
+            verify(&[step], input, bench).await?;
         }
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// Counts a removal before it is sent: what a crash keeps from being counted would be allowed twice.
+fn spend(step: &Step, input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
+    let explanation = memory.explain(&step.address);
+    if explanation.deleted_with.is_none() || explanation.orphaned_by.is_some() || explanation.since.is_some() {
+        memory.removals.push(bench.clock.now());
+    }
+    bench.store.remember(&input.id, memory.clone(), true).map_err(Stop::Forgetful)
+}
+
+/// Sends one step and waits for its end; its correlation id.
+async fn write(plan: &Plan, input: &TargetInput, step: &Step, bench: Bench<'_>) -> Result<Option<String>, Stop> {
+    let Bench { arm, store, fence, clock, .. } = bench;
+    let number = uuid::Uuid::new_v4().to_string();
+    let line = AuditLine::begin(input, plan, step, clock.now().to_string(), number);
+    if let Err(error) = store.audit_begin(&input.id, &line) {
+        if step.action == Action::Remove {
+            return Err(Stop::Forgetful(error));
+        }
+        // A full disk must not keep new addresses from the network; the log still has the line.
+        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+    }
+    let sent = arm.send(&kind::of(input.id.kind).request(&input.id, step), fence).await;
+    let (ended, operation_id) = match sent {
+        Ok(operation) => (arm.settle(&operation, fence).await, operation.correlation_id),
+        Err(error) => (Err(error), None),
+    };
+    let line = match &ended {
+        Ok(()) => Some(line.ended("Succeeded", None, operation_id.clone())),
+        Err(ArmError::Refused(refusal)) if !refusal.leaves_it_open() => {
+            let result = if operation_id.is_some() { "Failed" } else { "Refused" };
+            let id = refusal.correlation_id.clone().or_else(|| operation_id.clone());
+            Some(line.ended(result, Some(refusal.failure().code), id))
+        }
+        // It is not known how it ended: the next look at the target will tell.
+        Err(_) => {
+            let open = AuditLine { correlation_id: operation_id.clone(), ..line };
+            if let Err(error) = store.audit_begin(&input.id, &open) {
+                tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+            }
+            None
+        }
+    };
+    if let Some(line) = line {
+        close(store, input, &line);
+    }
+    ended.map(|()| operation_id).map_err(Stop::from)
+}
+
+/// Writes the line of a write whose end is known.
+fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
+    log_write(line);
+    if let Err(error) = store.audit_end(&input.id, line) {
+        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+    }
+}
+
+/// A write whose answer was never seen: what stands in the target tells how it ended.
+fn find_open_write(input: &TargetInput, observed: &Observed, store: &dyn Store) {
+    let Some(line) = store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
+    let entry = observed.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(&line.entry));
+    let stands = match (&line.after, entry) {
+        (Some(after), Some(entry)) => {
+            after.prefix.eq_ignore_ascii_case(&entry.address.to_string())
+                && after.next_hop == entry.next_hop.to_string()
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    close(store, input, &line.ended(if stands { "Found" } else { "NotFound" }, None, None));
 }
 
 /// Whether a refusal says nothing about the other steps.
@@ -163,13 +317,12 @@ fn is_about_one_entry(refusal: &Refusal) -> bool {
 /// somebody else took away meanwhile.
 async fn everything_else_stands(
     input: &TargetInput,
-    arm: &Arm,
-    fence: &Fence,
-    kind: &dyn Kind,
+    bench: Bench<'_>,
+    basis: Basis<'_>,
     limits: Limits,
 ) -> Result<(), Stop> {
-    let observed = observe(input, arm, fence, kind).await?;
-    let plan = decide(input, &Gathered { observed, limits, notes: Vec::new() });
+    let observed = observe(input, bench).await?;
+    let (plan, _) = decide(input, &Gathered { observed, limits, notes: Vec::new() }, basis);
     let is_needed = |step: &&Step| step.action != Action::Remove && !step.is_default_route();
     match plan.steps.iter().find(is_needed) {
         Some(step) => Err(Stop::NotInEffect(step.entry.clone())),
@@ -178,11 +331,8 @@ async fn everything_else_stands(
 }
 
 /// Reads the target and checks that these steps are in effect.
-async fn verify(steps: &[&Step], input: &TargetInput, arm: &Arm, fence: &Fence, kind: &dyn Kind) -> Result<(), Stop> {
-    if steps.is_empty() {
-        return Ok(());
-    }
-    let observed = observe(input, arm, fence, kind).await?;
+async fn verify(steps: &[&Step], input: &TargetInput, bench: Bench<'_>) -> Result<(), Stop> {
+    let observed = observe(input, bench).await?;
     match steps.iter().find(|step| !in_effect(step, &observed)) {
         Some(step) => Err(Stop::NotInEffect(step.entry.clone())),
         None => Ok(()),
@@ -199,19 +349,14 @@ fn in_effect(step: &Step, observed: &Observed) -> bool {
 }
 
 /// Reads an entry again before it is removed: it must be what the plan saw.
-async fn still_as_planned(
-    step: &Step,
-    input: &TargetInput,
-    arm: &Arm,
-    fence: &Fence,
-    kind: &dyn Kind,
-) -> Result<(), Stop> {
-    let Some(route) = arm.read_route(&input.id, &step.entry, fence).await? else {
+async fn still_as_planned(step: &Step, input: &TargetInput, bench: Bench<'_>) -> Result<(), Stop> {
+    let Some(route) = bench.arm.read_route(&input.id, &step.entry, bench.fence).await? else {
         return Ok(());
     };
     // A child route has the shape of an element of its table's list.
     let table = serde_json::json!({"location": "", "properties": {"routes": [route]}});
-    let observed = kind.observe(&input.id, &table).map_err(|error| Stop::Unreadable(error.to_string()))?;
+    let observed = kind::of(input.id.kind).observe(&input.id, &table);
+    let observed = observed.map_err(|error| Stop::Unreadable(error.to_string()))?;
     let now = observed.entries.first().map(|entry| (entry.address.clone(), entry.next_hop.clone()));
     if now == step.before { Ok(()) } else { Err(Stop::Changed(step.entry.clone())) }
 }
@@ -219,42 +364,49 @@ async fn still_as_planned(
 /// Reads the target once more: what is left to do is what counts, not what was sent.
 async fn read_back(
     input: &TargetInput,
-    arm: &Arm,
-    fence: &Fence,
-    kind: &dyn Kind,
+    bench: Bench<'_>,
     applied: Vec<Applied>,
     before: Plan,
+    memory: TargetMemory,
 ) -> Outcome {
-    match gather(input, arm, fence, kind).await {
+    let (approvals, _) = bench.store.approvals();
+    let basis = Basis { remembered: &memory, approvals: &approvals, now: bench.clock.now() };
+    match gather(input, bench).await {
         Ok(gathered) => {
-            let plan = decide(input, &gathered);
+            let (plan, mut after) = decide(input, &gathered, basis);
+            after.remember_waiting(&plan, &approvals);
+            let after = after.after(&plan, input);
+            remember(bench.store, input, &after);
             let end = match plan.steps.first() {
                 None => End::Applied,
                 Some(step) => Stop::NotInEffect(step.entry.clone()).into(),
             };
-            Outcome { plan, applied, end, seen: seen(input) }
+            Outcome { plan, applied, end, seen: seen(input), memory: after }
         }
         Err(stop) => {
-            Outcome { plan: Plan { steps: Vec::new(), ..before }, applied, end: stop.into(), seen: seen(input) }
+            let plan = Plan { steps: Vec::new(), ..before };
+            Outcome { plan, applied, end: stop.into(), seen: seen(input), memory }
         }
     }
 }
 
-/// One line a write, as soon as Azure has accepted it: enough to undo it by hand.
-fn audit(plan: &Plan, input: &TargetInput, step: &Step, hash: &str, correlation_id: Option<&str>) {
-    let list = |items: Vec<String>| items.join(",");
+/// The line for whoever reads the log.
+fn log_write(line: &AuditLine) {
+    let route = |route: &crate::store::audit::AuditRoute| format!("{} -> {}", route.prefix, route.next_hop);
+    let documents: Vec<&str> = line.documents.iter().map(|document| document.digest.as_str()).collect();
     tracing::info!(
         target: "amlnet::audit",
-        target_id = %input.id,
-        action = ?step.action,
-        entry = step.entry,
-        address = %step.address,
-        before = step.before.as_ref().map(|(address, hop)| format!("{address} -> {hop}")),
-        after = step.next_hop.as_ref().map(|hop| format!("{} -> {hop}", step.address)),
-        contributors = list(input.contributions.iter().map(|c| c.network.to_string()).collect()),
-        documents = list(plan.documents.iter().map(|document| document.digest.to_string()).collect()),
-        plan = hash,
-        correlation_id,
+        target_id = line.target,
+        action = line.action,
+        entry = line.entry,
+        before = line.before.as_ref().map(route),
+        after = line.after.as_ref().map(route),
+        contributors = line.contributors.join(","),
+        documents = documents.join(","),
+        plan = line.plan,
+        approvals = line.approvals.join(","),
+        result = line.result,
+        correlation_id = line.correlation_id,
         "wrote"
     );
 }
@@ -267,6 +419,21 @@ enum Stop {
     NotInEffect(String),
     /// Somebody changed the entry between the plan and its removal.
     Changed(String),
+    /// What must be remembered before a removal cannot be.
+    Forgetful(StoreError),
+    /// What was asked for changed meanwhile.
+    Halted,
+}
+
+impl Stop {
+    /// Whether Azure has said that the write was not done.
+    fn says_that_nothing_came_about(&self) -> bool {
+        match self {
+            Self::Arm(ArmError::Refused(refusal)) => !refusal.leaves_it_open(),
+            Self::Forgetful(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<ArmError> for Stop {
@@ -293,6 +460,16 @@ impl From<Stop> for End {
                 why: format!("{entry} was written but is not there; somebody else may write the same table"),
                 seconds: Some(10),
             },
+            Stop::Forgetful(error) => Self::Failed(Failure {
+                code: "StateNotWritable".to_owned(),
+                message: format!("nothing is removed that could not be remembered: {error}"),
+                advice: "make room, or make the folder writable; it is tried again",
+                correlation_id: None,
+            }),
+            Stop::Halted => Self::Waiting {
+                why: "what is asked for changed meanwhile; it is planned anew".to_owned(),
+                seconds: Some(1),
+            },
             Stop::Changed(entry) => Self::Waiting {
                 why: format!("somebody changed {entry} meanwhile; it is planned anew"),
                 seconds: Some(1),
@@ -316,13 +493,13 @@ fn end_of(refusal: &Refusal) -> End {
 }
 
 /// The target could not be looked at.
-fn stopped_at_once(input: &TargetInput, stop: Stop) -> Outcome {
+fn stopped_at_once(input: &TargetInput, memory: TargetMemory, stop: Stop) -> Outcome {
     let end: End = stop.into();
     let plan = match &end {
         End::Blocked { reason, failure } => Plan::blocked(input, *reason, failure.to_string()),
         _ => Plan::unknown(input),
     };
-    Outcome { plan, applied: Vec::new(), end, seen: seen(input) }
+    Outcome { plan, applied: Vec::new(), end, seen: seen(input), memory }
 }
 
 fn seen(input: &TargetInput) -> BTreeMap<ObjectKey, i64> {

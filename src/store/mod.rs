@@ -2,14 +2,18 @@
 //!
 //! Must not plan, and must not talk to Azure.
 
+pub mod audit;
 pub mod files;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use self::audit::AuditLine;
 use crate::api::read::{Feed, Network};
 use crate::api::status::AmlNetworkStatus;
+use crate::domain::approval::Approval;
 use crate::domain::intent::ObjectKey;
+use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
 
 /// All objects at one moment, complete. Immutable.
@@ -49,13 +53,28 @@ impl std::fmt::Display for Undecodable {
 pub trait Store: Send + Sync {
     /// The objects now. The receiver wakes when they change.
     fn world(&self) -> tokio::sync::watch::Receiver<std::sync::Arc<World>>;
-    /// The targets of Networks that had a status here and are not in `world` any more, with the Network's name and what
-    /// a person does to give them up.
-    fn retained(&self, world: &World) -> BTreeMap<ResourceId, String>;
+    /// What is remembered of a target.
+    fn memory(&self, target: &ResourceId) -> TargetMemory;
+    /// All targets of which something is remembered.
+    fn memories(&self) -> BTreeMap<ResourceId, TargetMemory>;
+    /// Remembers. With `for_good` it has reached the disk when this returns; otherwise it may be lost in a crash.
+    fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError>;
+    /// Brings to the disk what was remembered.
+    fn save(&self) -> Result<(), StoreError>;
+    /// The approvals that were given, and those that cannot be read.
+    fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>);
+    /// Notes a write that is about to be sent.
+    fn audit_begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError>;
+    /// Writes the line of a write that has ended.
+    fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError>;
+    /// A write to the target of which it was never seen how it ended.
+    fn audit_open(&self, target: &ResourceId) -> Option<AuditLine>;
     /// The status that was written last, also before a restart.
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus>;
     /// Writes a status if it differs from what stands there.
     fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError>;
+    /// Takes away the statuses of Networks that are neither in `world` nor remembered by any target.
+    fn forget_statuses(&self, world: &World);
 }
 
 /// Why something could not be read or written.

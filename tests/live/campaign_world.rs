@@ -179,7 +179,9 @@ impl Plan {
         for (n, wish) in self.networks.iter().enumerate() {
             let tables: Vec<Value> = wish.tables.iter().map(|table| self.target(*table)).collect();
             let spec = json!({"region": wish.region, "pairedRegion": wish.pair, "mode": wish.mode,
-                "removal": {"holdFor": wish.removal.0, "approval": wish.removal.1}, "routes": {"routeTables": tables}});
+                "removal": {"holdFor": wish.removal.0, "budget": {"max": 1000, "percent": 100},
+                    "approval": wish.removal.1},
+                "routes": {"routeTables": tables}});
             let name = format!("n{n}");
             sim.objects(&format!("{name}.yaml"), &[network(json!({"metadata": {"name": name}, "spec": spec}))]);
         }

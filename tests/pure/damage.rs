@@ -2,7 +2,7 @@
 
 use amlnet::domain::accept;
 use amlnet::domain::desired::{self, Contribution};
-use amlnet::domain::intent::{Mode, ObjectKey, Removal};
+use amlnet::domain::intent::{DeletionPolicy, Mode, ObjectKey, Removal};
 use amlnet::domain::plan::{Action, Limits, Observed, Plan, TargetInput};
 use amlnet::domain::prefix::Prefix;
 use amlnet::domain::service_tags::{Cloud, Document};
@@ -18,18 +18,19 @@ use crate::support::{
 /// The plan for a table that holds exactly what the undamaged document says, when `document` comes into force.
 fn plan_after(document: &Document, removal: Removal) -> (Plan, Observed) {
     let intent = intent(&["AzureMachineLearning"], removal);
-    let input = |document: &Document| TargetInput {
-        id: support::table_id("rt"),
-        installation: "prod".parse().unwrap(),
-        contributions: vec![Contribution {
+    let input = |document: &Document| {
+        let contribution = Contribution {
             network: ObjectKey { namespace: "ns".to_owned(), name: "ml".to_owned() },
             generation: 1,
             mode: Mode::Sync,
+            suspended: false,
+            deletion_policy: DeletionPolicy::Retain,
             removal,
+            growth: intent.growth,
+            clocks_may_start: true,
             outcome: desired::wishes(&intent, &table(), document, &REGIONS),
-        }],
-        removals_frozen: None,
-        no_memory: None,
+        };
+        TargetInput::new(support::table_id("rt"), "prod".parse().unwrap(), vec![contribution])
     };
     let mut observed = Observed { location: "eastus2".to_owned(), entries: vec![], subnets: 1, updating: false };
     for step in guarded(&input(&BASE), &observed, Limits::DEFAULT).steps {

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use amlnet::domain::desired::{self, Contribution};
-use amlnet::domain::intent::{Addressing, Approval, Intent, Mode, ObjectKey, Removal, RouteTableIntent};
+use amlnet::domain::intent::{
+    Addressing, Approval, DeletionPolicy, Growth, Intent, Mode, ObjectKey, Removal, RouteTableIntent,
+};
 use amlnet::domain::plan::{Limits, Observed, ObservedEntry, Standing, TargetInput};
 use amlnet::domain::prefix::Family;
 use amlnet::domain::region::Regions;
@@ -119,7 +121,10 @@ impl Network {
             },
             mode: self.mode(),
             families,
-            removal: Removal { hold_seconds: self.hold_seconds, approval },
+            suspended: false,
+            deletion_policy: DeletionPolicy::Retain,
+            removal: Removal { hold_seconds: self.hold_seconds, approval, ..support::AT_ONCE },
+            growth: Growth { per_service: 40, total: 100 },
             services: self.services.clone(),
             route_tables: vec![],
         };
@@ -138,7 +143,11 @@ impl Network {
             network: ObjectKey { namespace: "team".to_owned(), name: self.name.clone() },
             generation: 1,
             mode: intent.mode,
+            suspended: false,
+            deletion_policy: intent.deletion_policy,
             removal: intent.removal,
+            growth: intent.growth,
+            clocks_may_start: true,
             outcome,
         }
     }
@@ -176,12 +185,10 @@ impl Case {
         let document = self.document();
         let mut contributions: Vec<_> = self.networks.iter().map(|network| network.contribution(&document)).collect();
         contributions.sort_by(|a, b| a.network.cmp(&b.network));
+        let table = support::table_id("rt-ml");
         let input = TargetInput {
-            id: support::table_id("rt-ml"),
-            installation: self.installation.parse().unwrap(),
-            contributions,
             removals_frozen: self.removals_frozen.clone(),
-            no_memory: None,
+            ..TargetInput::new(table, self.installation.parse().unwrap(), contributions)
         };
         let limits = Limits { entries: self.limit, ..Limits::DEFAULT };
         let plan = guarded(&input, &self.observed(), limits);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use amlnet::domain::desired::{self, Address, Contribution, Desired, Purpose, Wish, Wishes};
-use amlnet::domain::intent::{Approval, Mode, ObjectKey, Removal, entry_name};
+use amlnet::domain::intent::{Approval, DeletionPolicy, Growth, Mode, ObjectKey, Removal, entry_name};
 use amlnet::domain::plan::{Action, Limits, Observed, ObservedEntry, Plan, Step, TargetInput, entries};
 use amlnet::domain::prefix::Prefix;
 use amlnet::domain::resolve::Unresolved;
@@ -76,7 +76,11 @@ fn contribution(name: String) -> impl Strategy<Value = Contribution> {
         network: ObjectKey { namespace: "ns".to_owned(), name: name.clone() },
         generation: 1,
         mode,
+        suspended: false,
+        deletion_policy: DeletionPolicy::Retain,
         removal,
+        growth: Growth { per_service: 40, total: 100 },
+        clocks_may_start: true,
         outcome,
     })
 }
@@ -122,11 +126,8 @@ fn world() -> impl Strategy<Value = World> {
     let frozen = prop::option::weighted(0.1, Just("an object cannot be read".to_owned()));
     (contributions(), observed(), limits, frozen).prop_map(|(contributions, observed, limits, removals_frozen)| World {
         input: TargetInput {
-            id: support::table_id("rt"),
-            installation: "prod".parse().unwrap(),
-            contributions,
             removals_frozen,
-            no_memory: None,
+            ..TargetInput::new(support::table_id("rt"), "prod".parse().unwrap(), contributions)
         },
         observed,
         limits,
@@ -235,7 +236,7 @@ proptest! {
     #[test]
     fn a_guarded_plan_never_does_more_than_its_modes_allow(world in world()) {
         let contributors = &world.input.contributions;
-        let removal = desired::strictest(contributors);
+        let removal = desired::strictest(contributors.iter().map(|c| c.removal));
         for step in executable(&world.plan()) {
             let mut wanting = contributors.iter().filter(|c| step.wanted_by.contains(&c.network));
             if step.action == Action::Remove {
@@ -282,7 +283,7 @@ proptest! {
         other.rotate_left(by.index(list.len()));
         other.reverse();
         prop_assert_eq!(Desired::union(&list), Desired::union(&other));
-        prop_assert_eq!(desired::strictest(&list), desired::strictest(&other));
+        prop_assert_eq!(desired::strictest(list.iter().map(|c| c.removal)), desired::strictest(other.iter().map(|c| c.removal)));
         other.extend(list.clone());
         prop_assert_eq!(Desired::union(&list), Desired::union(&other));
     }

@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 use amlnet::domain::accept::obeys_identity;
 use amlnet::domain::desired::Address;
 use amlnet::domain::guard::{Situation, guard};
-use amlnet::domain::intent::{Addressing, Approval, Intent, Mode, NextHop, Removal, RouteTableIntent};
+use amlnet::domain::intent::{
+    Addressing, Approval, Budget, DeletionPolicy, Growth, Intent, Mode, NextHop, Removal, RouteTableIntent,
+};
+use amlnet::domain::memory::TargetMemory;
 use amlnet::domain::plan::{Action, Limits, Observed, ObservedEntry, Plan, Step, TargetInput, entries};
 use amlnet::domain::prefix::Family;
 use amlnet::domain::region::Regions;
@@ -67,7 +70,9 @@ pub(crate) fn hop(text: &str) -> NextHop {
 }
 
 pub(crate) fn guarded(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
-    guard(entries::plan(input, observed, limits), Situation { input, observed })
+    let now = "2026-01-05T12:00:00Z".parse().unwrap();
+    let (memory, _) = TargetMemory::default().look(input, observed, now);
+    guard(entries::plan(input, observed, limits), Situation { input, observed, memory: &memory, approvals: &[], now })
 }
 
 /// The steps that whoever applies the plan may take.
@@ -102,8 +107,11 @@ pub(crate) fn intent(services: &[&str], removal: Removal) -> Intent {
         region: "eastus2".to_owned(),
         paired_region: PairedRegion::Auto,
         mode: Mode::Sync,
+        suspended: false,
+        deletion_policy: DeletionPolicy::Retain,
         families: BTreeSet::from([Family::V4, Family::V6]),
         removal,
+        growth: Growth { per_service: 40, total: 100 },
         services: services.iter().map(ToString::to_string).collect(),
         route_tables: vec![],
     }
@@ -118,8 +126,9 @@ pub(crate) fn table() -> RouteTableIntent {
     }
 }
 
-pub(crate) const AT_ONCE: Removal = Removal { hold_seconds: 0, approval: Approval::Never };
-pub(crate) const CAREFUL: Removal = Removal { hold_seconds: 42 * 86400, approval: Approval::Always };
+pub(crate) const AT_ONCE: Removal =
+    Removal { hold_seconds: 0, budget: Budget { max: 1000, percent: 100 }, approval: Approval::Never };
+pub(crate) const CAREFUL: Removal = Removal { hold_seconds: 42 * 86400, approval: Approval::Always, ..AT_ONCE };
 
 /// The tags of a small document in which the identity holds.
 pub(crate) fn base_tags() -> Tags {

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::desired::Contribution;
 use crate::domain::intent::{Approval, Mode, Removal};
 use crate::domain::plan::{HeldReason, Limits, Standing};
-use crate::domain::testing::{contribution, input, observed, unresolved};
+use crate::domain::testing::{self, AT_ONCE, contribution, input, observed, unresolved};
 
 const A: &str = "20.1.0.0/26";
 const B: &str = "20.2.0.0/26";
@@ -27,7 +27,7 @@ fn table() -> Observed {
 
 fn guarded_input(input: &TargetInput) -> Plan {
     let observed = table();
-    guard(entries::plan(input, &observed, Limits::DEFAULT), Situation { input, observed: &observed })
+    testing::guarded(input, &observed, Limits::DEFAULT)
 }
 
 fn guarded(contributions: Vec<Contribution>) -> Plan {
@@ -99,14 +99,13 @@ fn removals_pass_only_without_hold_and_without_approval() {
         (1, Approval::Never, Some(HeldReason::Hold), Standing::Done),
         (42 * 86400, Approval::Always, Some(HeldReason::Hold), Standing::Done),
     ] {
-        let strict = Removal { hold_seconds, approval };
+        let strict = Removal { hold_seconds, approval, ..AT_ONCE };
         let mut contributions = vec![network("a", Mode::Sync, &[A]), network("b", Mode::Sync, &[A])];
         contributions[1].removal = strict;
         contributions[1].outcome = contributions[0].outcome.clone();
         let observed = observed(&[("amlnet.prod.20.1.0.0_26", A, NET), ("amlnet.prod.20.3.0.0_26", C, NET)]);
         let input = input(contributions);
-        let plan =
-            guard(entries::plan(&input, &observed, Limits::DEFAULT), Situation { input: &input, observed: &observed });
+        let plan = testing::guarded(&input, &observed, Limits::DEFAULT);
         assert_eq!(plan.held.first().map(|held| held.reason), reason, "{strict:?}");
         assert_eq!((plan.steps.len(), plan.standing()), (usize::from(reason.is_none()), standing), "{strict:?}");
     }
@@ -162,8 +161,7 @@ fn an_address_that_an_unknown_need_may_have_is_not_taken_away_by_a_change() {
         input(vec![resolved.clone(), unresolved("z")]),
         TargetInput { removals_frozen: frozen, ..input(vec![resolved]) },
     ] {
-        let plan =
-            guard(entries::plan(&input, &observed, Limits::DEFAULT), Situation { input: &input, observed: &observed });
+        let plan = testing::guarded(&input, &observed, Limits::DEFAULT);
         assert_eq!(summary(&plan), (vec![], vec!["Change 20.1.0.0/26 Hold".to_owned()]));
     }
 }
@@ -173,7 +171,7 @@ fn a_full_table_is_blocked_as_a_whole_also_when_additions_are_only_observed() {
     for mode in [Mode::Sync, Mode::Observe] {
         let input = input(vec![network("a", mode, &[NEW, A, B])]);
         let (observed, limits) = (table(), Limits { entries: 3, tag_entries: 0 });
-        let plan = guard(entries::plan(&input, &observed, limits), Situation { input: &input, observed: &observed });
+        let plan = testing::guarded(&input, &observed, limits);
         assert_eq!(plan.blocked.as_ref().map(|blocked| blocked.reason.name()), Some("Capacity"));
         assert_eq!(plan.standing(), Standing::NeedsPerson);
     }
@@ -184,5 +182,5 @@ fn a_blocked_plan_passes_unchanged() {
     let input = input(vec![unresolved("a")]);
     let observed = table();
     let blocked = entries::plan(&input, &observed, Limits::DEFAULT);
-    assert_eq!(guard(blocked.clone(), Situation { input: &input, observed: &observed }), blocked);
+    assert_eq!(testing::guarded(&input, &observed, Limits::DEFAULT), blocked);
 }

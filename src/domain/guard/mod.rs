@@ -3,10 +3,20 @@
 //! A guard never adds a step and never takes one out of `held`: it can only make a plan do less.
 //! To change one rule, change one file here; `CHAIN` is the whole order.
 
+mod approval;
+mod budget;
 mod default_route;
+mod growth;
+mod hold;
 mod mode;
+mod next_hop;
+mod region;
 mod removal;
 
+use jiff::Timestamp;
+
+use super::approval::Approval;
+use super::memory::TargetMemory;
 use super::plan::{Observed, Plan, TargetInput, entries};
 
 /// What a guard may look at.
@@ -14,12 +24,18 @@ use super::plan::{Observed, Plan, TargetInput, entries};
 pub struct Situation<'a> {
     pub input: &'a TargetInput,
     pub observed: &'a Observed,
+    /// After it took in `input` and `observed`.
+    pub memory: &'a TargetMemory,
+    pub approvals: &'a [Approval],
+    pub now: Timestamp,
 }
 
 type Guard = fn(Plan, Situation<'_>) -> Plan;
 
-/// In order: what the mode forbids is not asked about further; capacity comes last, when it is known what is left.
-const CHAIN: [Guard; 4] = [mode::guard, removal::guard, default_route::guard, capacity];
+/// In order: what the mode forbids, and what has to wait anyway, is not asked about; a person is asked about what could
+/// be done now; capacity comes last, when it is known what is left.
+const CHAIN: [Guard; 7] =
+    [mode::guard, removal::guard, hold::guard, approval::guard, budget::guard, default_route::guard, capacity];
 
 /// Runs the whole chain.
 pub fn guard(plan: Plan, situation: Situation<'_>) -> Plan {

@@ -1,27 +1,42 @@
-//! Mode: `Observe` writes nothing, `UpsertOnly` removes nothing.
+//! Mode: `Observe` writes nothing, `UpsertOnly` removes nothing, a suspended Network neither, and with `--read-only`
+//! nobody does.
 //!
 //! An addition needs one contributor that wants the entry and may write it. A removal needs all of them: the entry
 //! may have been any contributor's.
 
 use super::Situation;
-use crate::domain::intent::Mode;
+use crate::domain::intent::{Mode, ObjectKey};
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
+/// Somebody who has a say: who, in which mode, and whether suspended.
+type Voice<'a> = (&'a ObjectKey, Mode, bool);
+
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
-    let contributions = &situation.input.contributions;
+    let input = situation.input;
+    let voices: Vec<Voice<'_>> = input.contributions.iter().map(|c| (&c.network, c.mode, c.suspended)).collect();
+    let former: Vec<Voice<'_>> = input.former.iter().map(|(key, f)| (key, f.mode, f.suspended)).collect();
     plan.hold(|step: &Step| {
+        if let Some(why) = &input.read_only {
+            return Some((HeldReason::Mode, why.clone()));
+        }
+        let least = if step.action == Action::Remove { Mode::Sync } else { Mode::UpsertOnly };
+        let may = |(_, mode, suspended): &Voice<'_>| *mode >= least && !suspended;
         let holder = match step.action {
             Action::Add | Action::Change => {
-                let mut wanting = contributions.iter().filter(|c| step.wanted_by.contains(&c.network));
-                let first = wanting.clone().next();
-                if wanting.any(|c| c.mode >= Mode::UpsertOnly) { None } else { first }
+                let wanting: Vec<&Voice<'_>> =
+                    voices.iter().filter(|(network, ..)| step.wanted_by.contains(*network)).collect();
+                if wanting.iter().any(|voice| may(voice)) { None } else { wanting.first().copied() }
             }
-            Action::Remove => contributions.iter().find(|c| c.mode < Mode::Sync),
+            Action::Remove => voices.iter().chain(&former).find(|voice| !may(voice)),
         }?;
-        let why = match holder.mode {
-            Mode::Observe => format!("{} is in mode Observe", holder.network),
-            _ => format!("{} is in mode UpsertOnly, which removes nothing", holder.network),
-        };
-        Some((HeldReason::Mode, why))
+        Some((HeldReason::Mode, why(holder)))
     })
+}
+
+fn why((network, mode, suspended): &Voice<'_>) -> String {
+    match mode {
+        _ if *suspended => format!("{network} is suspended"),
+        Mode::Observe => format!("{network} is in mode Observe"),
+        _ => format!("{network} is in mode UpsertOnly, which removes nothing"),
+    }
 }

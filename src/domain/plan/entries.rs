@@ -17,7 +17,7 @@ const WARN_PERCENT: usize = 80;
 /// The unguarded plan.
 pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     let unresolved = super::unresolved(&input.contributions);
-    if unresolved.len() == input.contributions.len() {
+    if unresolved.len() == input.contributions.len() && !unresolved.is_empty() {
         let reasons: BTreeSet<String> = unresolved.iter().map(|(key, why)| format!("{key}: {why}")).collect();
         let message = reasons.into_iter().collect::<Vec<_>>().join("; ");
         let ours = observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)).count();
@@ -55,6 +55,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         unresolved,
         warnings,
         blocked: None,
+        pending: None,
     }
 }
 
@@ -62,6 +63,8 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
 struct Table<'a> {
     input: &'a TargetInput,
     ours: BTreeMap<Address, &'a ObservedEntry>,
+    /// Ours by name, in lower case.
+    named: BTreeMap<String, &'a ObservedEntry>,
     foreign: BTreeMap<Address, &'a ObservedEntry>,
     /// Every address that some contributor wants, also where they contradict each other.
     wanted: BTreeSet<Address>,
@@ -74,6 +77,7 @@ impl<'a> Table<'a> {
         let by_address = |list: Vec<&'a ObservedEntry>| list.into_iter().map(|e| (e.address.folded(), e)).collect();
         Self {
             input,
+            named: ours.iter().map(|entry| (entry.name.to_ascii_lowercase(), *entry)).collect(),
             ours: by_address(ours),
             foreign: by_address(foreign),
             wanted: desired.entries.keys().chain(desired.contradictions.keys()).map(Address::folded).collect(),
@@ -82,7 +86,7 @@ impl<'a> Table<'a> {
 
     /// The entry of ours that bears this name, whatever its address is.
     fn named(&self, name: &str) -> Option<&'a ObservedEntry> {
-        self.ours.values().find(|entry| entry.name.eq_ignore_ascii_case(name)).copied()
+        self.named.get(&name.to_ascii_lowercase()).copied()
     }
 }
 
@@ -176,14 +180,13 @@ fn step(action: Action, name: String, address: &Address, entry: &DesiredEntry, b
 
 /// Entries of ours that nobody wants. An address in contradiction is frozen, and so is one that a change takes over.
 fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
-    let taken_over = |entry: &ObservedEntry| {
-        let is_its_name = |address: &Address| entry_name(&table.input.installation, &address.to_string());
-        desired.entries.keys().any(|address| {
-            !table.ours.contains_key(&address.folded())
-                && !table.foreign.contains_key(&address.folded())
-                && is_its_name(address).eq_ignore_ascii_case(&entry.name)
-        })
-    };
+    let missing = desired.entries.keys().filter(|address| {
+        !table.ours.contains_key(&address.folded()) && !table.foreign.contains_key(&address.folded())
+    });
+    let names: BTreeSet<String> = missing
+        .map(|address| entry_name(&table.input.installation, &address.to_string()).to_ascii_lowercase())
+        .collect();
+    let taken_over = |entry: &ObservedEntry| names.contains(&entry.name.to_ascii_lowercase());
     let unwanted = table.ours.iter().filter(|(key, entry)| !table.wanted.contains(key) && !taken_over(entry));
     unwanted
         .map(|(_, entry)| Step {

@@ -200,12 +200,20 @@ fn a_step_says_what_was_before_and_who_wants_it() {
 
 #[test]
 fn nothing_is_planned_when_no_contributor_is_resolved() {
-    for contributions in [vec![], vec![unresolved("a")], vec![unresolved("a"), unresolved("b")]] {
+    for contributions in [vec![unresolved("a")], vec![unresolved("a"), unresolved("b")]] {
         let plan = unguarded(contributions.clone(), &observed(&[(OURS_A, A, NET), ("theirs", B, NET)]));
         assert_eq!(plan.blocked.as_ref().map(|blocked| blocked.reason), Some(BlockedReason::Unresolved));
         assert_eq!((plan.steps.len(), plan.entries_now, plan.owned_now), (0, 2, 1));
         assert_eq!(plan.unresolved.len(), contributions.len());
     }
+}
+
+#[test]
+fn where_nobody_contributes_any_more_all_that_is_ours_is_left_over() {
+    let plan = unguarded(vec![], &observed(&[(OURS_A, A, NET), ("theirs", B, NET)]));
+    assert_eq!(plan.blocked, None);
+    let steps: Vec<_> = plan.steps.iter().map(|step| (step.action, step.entry.as_str())).collect();
+    assert_eq!(steps, [(Action::Remove, OURS_A)]);
 }
 
 #[test]

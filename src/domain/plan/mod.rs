@@ -5,12 +5,12 @@
 
 pub mod entries;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::desired::{Address, Contribution, DocumentId, Purpose};
-use super::intent::{Installation, NextHop, ObjectKey};
+use super::desired::{self, Address, Contribution, DocumentId, Purpose};
+use super::intent::{Installation, Mode, NextHop, ObjectKey, Removal};
 use super::resolve::Note;
 use super::resource_id::ResourceId;
 use super::service_tags::Digest;
@@ -27,6 +27,51 @@ pub struct TargetInput {
     pub removals_frozen: Option<String>,
     /// Why it is not known what was needed before, if so. Nothing is removed.
     pub no_memory: Option<String>,
+    /// Networks that no longer name the target and are remembered to have named it.
+    pub departed: BTreeMap<ObjectKey, Departure>,
+    /// Networks that took the target out of their spec before: what they left is theirs to give up.
+    pub former: BTreeMap<ObjectKey, Former>,
+    /// Why nothing at all is written, if so.
+    pub read_only: Option<String>,
+}
+
+impl TargetInput {
+    /// A target of these contributors, with nothing in the way.
+    pub fn new(id: ResourceId, installation: Installation, contributions: Vec<Contribution>) -> Self {
+        Self {
+            id,
+            installation,
+            contributions,
+            removals_frozen: None,
+            no_memory: None,
+            departed: BTreeMap::new(),
+            former: BTreeMap::new(),
+            read_only: None,
+        }
+    }
+
+    /// The strictest conditions for removals of everybody who has a say.
+    pub fn removal(&self) -> Removal {
+        let present = self.contributions.iter().map(|c| c.removal);
+        desired::strictest(present.chain(self.former.values().map(|former| former.removal)))
+    }
+}
+
+/// How a Network left a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Departure {
+    /// Its spec names the target no longer.
+    TakenOut,
+    /// It was deleted; its deletionPolicy says what becomes of its entries.
+    Deleted,
+}
+
+/// A Network that once named the target, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    pub mode: Mode,
+    pub suspended: bool,
+    pub removal: Removal,
 }
 
 /// What a target holds now.
@@ -99,13 +144,44 @@ impl Step {
     pub fn is_default_route(&self) -> bool {
         self.purposes.contains(&Purpose::DefaultRoute)
     }
+
+    /// Whether it sends what has a route already somewhere else.
+    pub fn moves(&self) -> bool {
+        self.before.as_ref().is_some_and(|(_, before)| self.next_hop.as_ref().is_some_and(|after| after != before))
+    }
+
+    /// What the step does, in one line that is the same for the same step: what approvals and hashes rest on.
+    pub fn line(&self) -> String {
+        let hop = |hop: &NextHop| hop.to_string();
+        let before = self.before.as_ref().map(|(address, next_hop)| format!("{address} {}", hop(next_hop)));
+        let after = self.next_hop.as_ref().map(|next_hop| format!("{} {}", self.address, hop(next_hop)));
+        let shown = |state: Option<String>| state.unwrap_or_else(|| "nothing".to_owned());
+        format!("{:?} {}: {} -> {}", self.action, self.entry, shown(before), shown(after))
+    }
+}
+
+/// The steps of a plan that need a person, and who has agreed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Over the target, the documents and these steps: what a person approves.
+    pub hash: Digest,
+    /// By `Step::line`, with the reason why each needs a person.
+    pub steps: BTreeMap<String, (HeldReason, String)>,
+    /// The approvals that cover all of them, by id.
+    pub approved_by: BTreeSet<String>,
+    /// Whether everybody who has to approve did.
+    pub is_approved: bool,
+    /// Networks of which one in each namespace has to approve.
+    pub approvers: BTreeSet<ObjectKey>,
 }
 
 /// Why a step is not taken now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HeldReason {
     Mode,
+    Growth,
     Hold,
+    Budget,
     Approval,
 }
 
@@ -113,7 +189,9 @@ impl HeldReason {
     pub fn name(self) -> &'static str {
         match self {
             Self::Mode => "Mode",
+            Self::Growth => "Growth",
             Self::Hold => "Hold",
+            Self::Budget => "Budget",
             Self::Approval => "Approval",
         }
     }
@@ -125,6 +203,8 @@ pub struct Held {
     pub reason: HeldReason,
     pub why: String,
     pub until: Option<Timestamp>,
+    /// Whether nobody waits for the step: it may be taken, and the target is right without it.
+    pub is_offer: bool,
 }
 
 /// An address that is left alone because somebody else's entry, or another Network, has it otherwise.
@@ -184,6 +264,8 @@ pub struct Plan {
     pub unresolved: Vec<(ObjectKey, String)>,
     pub warnings: BTreeSet<Note>,
     pub blocked: Option<Blocked>,
+    /// What of this plan needs a person, if anything does.
+    pub pending: Option<Pending>,
 }
 
 /// A plan in short.
@@ -213,6 +295,7 @@ impl Plan {
             unresolved: unresolved(&input.contributions),
             warnings: BTreeSet::new(),
             blocked: None,
+            pending: None,
         }
     }
 
@@ -237,11 +320,20 @@ impl Plan {
 
     /// Moves the steps that `verdict` holds from `steps` to `held`.
     #[must_use]
-    pub fn hold(mut self, verdict: impl Fn(&Step) -> Option<(HeldReason, String)>) -> Self {
+    pub fn hold(self, verdict: impl Fn(&Step) -> Option<(HeldReason, String)>) -> Self {
+        self.hold_until(|step| verdict(step).map(|(reason, why)| (reason, why, None)))
+    }
+
+    /// The same where a time may end it.
+    #[must_use]
+    pub fn hold_until(
+        mut self,
+        mut verdict: impl FnMut(&Step) -> Option<(HeldReason, String, Option<Timestamp>)>,
+    ) -> Self {
         let (mut kept, mut held) = (Vec::new(), std::mem::take(&mut self.held));
         for step in self.steps {
             match verdict(&step) {
-                Some((reason, why)) => held.push(Held { step, reason, why, until: None }),
+                Some((reason, why, until)) => held.push(Held { step, reason, why, until, is_offer: false }),
                 None => kept.push(step),
             }
         }
@@ -260,29 +352,40 @@ impl Plan {
         }
     }
 
+    /// All steps, taken or held.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(self.held.iter().map(|held| &held.step))
+    }
+
     /// Identifies the plan: over the target, the documents and every step, taken or held, with its value before.
-    pub fn hash(&self) -> Digest {
-        let steps = self.steps.iter().chain(self.held.iter().map(|held| &held.step));
-        let mut lines: Vec<String> = steps
-            .map(|step| {
-                let (action, entry, address) = (step.action, &step.entry, &step.address);
-                format!("{action:?} {entry} {address} {:?} {:?}", step.next_hop, step.before)
-            })
-            .collect();
+    pub fn identity(&self) -> Digest {
         // The same steps are the same plan, whichever of them are held today.
-        lines.sort();
+        self.hash_of(self.all_steps().map(Step::line).collect())
+    }
+
+    /// What a person names: what waits for approval where something needs it, else the plan as a whole.
+    pub fn hash(&self) -> Digest {
+        self.pending.as_ref().map_or_else(|| self.identity(), |pending| pending.hash)
+    }
+
+    /// Over the target, the documents and these steps.
+    pub fn hash_of(&self, lines: BTreeSet<String>) -> Digest {
         let head = std::iter::once(self.id.to_string().to_ascii_lowercase());
         let documents = self.documents.iter().map(|document| document.digest.to_string());
         let text: Vec<String> = head.chain(documents).chain(lines).collect();
         Digest::of(text.join("\n").as_bytes())
     }
 
+    fn holds_for(&self, reasons: &[HeldReason]) -> bool {
+        self.held.iter().any(|held| reasons.contains(&held.reason) && !held.is_offer)
+    }
+
     /// What is left to do or to decide.
     pub fn standing(&self) -> Standing {
-        let waits = self.held.iter().any(|held| held.reason == HeldReason::Approval);
+        let waits = self.holds_for(&[HeldReason::Approval, HeldReason::Growth]);
         if self.blocked.is_some() || waits || !self.conflicts.is_empty() || !self.unresolved.is_empty() {
             Standing::NeedsPerson
-        } else if !self.steps.is_empty() || self.held.iter().any(|held| held.reason == HeldReason::Mode) {
+        } else if !self.steps.is_empty() || self.holds_for(&[HeldReason::Mode, HeldReason::Budget]) {
             Standing::Changes
         } else {
             Standing::Done

@@ -1,7 +1,10 @@
 //! Objects in a folder of YAML files, state in another: amlnet without Kubernetes.
 
+pub mod approvals;
 pub mod archive;
+pub mod clocks;
 pub mod folder;
+pub mod journal;
 pub mod state;
 
 use std::path::Path;

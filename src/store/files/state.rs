@@ -1,36 +1,46 @@
 //! `--state DIR`: statuses, documents and the lock that keeps a second writer out.
 //!
-//! `status/<namespace>.<name>.yaml`, `status/feeds/<name>.yaml`, `documents/<feed>/`, `lock`. Must not be written by
-//! `plan`.
+//! `status/<namespace>.<name>.yaml`, `status/feeds/<name>.yaml`, `documents/<feed>/`, `clocks.json`, `audit.jsonl`,
+//! `approvals/`, `lock`. Must not be written by `plan`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::approvals;
 use super::archive::FileArchive;
+use super::clocks::Clocks;
+use super::journal::Journal;
 use crate::api::API_VERSION;
 use crate::api::status::AmlNetworkStatus;
+use crate::domain::approval::Approval;
 use crate::domain::intent::ObjectKey;
+use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
+use crate::store::audit::AuditLine;
 use crate::store::{Store, StoreError, World};
 
 /// A state folder.
 #[derive(Debug)]
 pub struct State {
     folder: PathBuf,
+    clocks: Clocks,
+    journal: Journal,
     /// Held as long as this value lives; `None` for readers.
     _lock: Option<File>,
 }
 
 impl State {
     /// Opens the folder for writing, makes what is missing, and keeps other writers out.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+    /// `now` is the clock of the guards.
+    pub fn open(folder: &Path, now: Timestamp) -> Result<Self, StoreError> {
         let refuse = |path: &Path, what: String| StoreError { place: path.display().to_string(), what };
-        for sub in ["status/feeds", "documents"] {
+        for sub in ["status/feeds", "documents", "approvals"] {
             let path = folder.join(sub);
             std::fs::create_dir_all(&path).map_err(|error| refuse(&path, error.to_string()))?;
         }
@@ -47,12 +57,35 @@ impl State {
             }
             std::fs::TryLockError::Error(error) => refuse(&path, error.to_string()),
         })?;
-        Ok(Self { folder: folder.to_owned(), _lock: Some(lock) })
+        let state = Self::at(folder, now, Some(lock));
+        state.clocks.write()?;
+        Ok(state)
     }
 
     /// For commands that only read. The folder need not exist.
-    pub fn read_only(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), _lock: None }
+    pub fn read_only(folder: &Path, now: Timestamp) -> Self {
+        Self::at(folder, now, None)
+    }
+
+    fn at(folder: &Path, now: Timestamp, lock: Option<File>) -> Self {
+        // Whoever wrote a status wrote clocks too.
+        let has_worked = !known_networks(folder).is_empty();
+        Self {
+            folder: folder.to_owned(),
+            clocks: Clocks::load(folder, has_worked, now),
+            journal: Journal::new(folder),
+            _lock: lock,
+        }
+    }
+
+    /// What is remembered of all targets.
+    pub fn memories(&self) -> BTreeMap<ResourceId, TargetMemory> {
+        self.clocks.memories()
+    }
+
+    /// The approvals that were given, and those that cannot be read.
+    pub fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>) {
+        approvals::load(&self.folder.join("approvals"))
     }
 
     /// Where the documents of a feed are kept.
@@ -65,37 +98,6 @@ impl State {
         write(&self.folder.join("status/feeds").join(format!("{feed}.yaml")), "ServiceTagFeed", feed, None, status)
     }
 
-    /// The Networks that have a status here.
-    fn known_networks(&self) -> Vec<ObjectKey> {
-        let Ok(entries) = std::fs::read_dir(self.folder.join("status")) else { return Vec::new() };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let keys = names.filter_map(|name| {
-            // A namespace has no dot, a name may.
-            let (namespace, name) = name.strip_suffix(".yaml")?.split_once('.')?;
-            let is_ours = !namespace.is_empty() && !name.is_empty();
-            is_ours.then(|| ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() })
-        });
-        let mut keys: Vec<ObjectKey> = keys.collect();
-        keys.sort();
-        keys
-    }
-
-    /// See `Store::retained`.
-    pub fn retained(&self, world: &World) -> BTreeMap<ResourceId, String> {
-        let mut retained = BTreeMap::new();
-        for key in self.known_networks().iter().filter(|key| !world.networks.contains_key(key)) {
-            let why = format!(
-                "the AmlNetwork {key} is gone or was not given, and what it needed is retained; to give that up, \
-                 delete {}",
-                self.status_path(key).display()
-            );
-            let targets = self.read_status(key).map(|status| status.targets).unwrap_or_default();
-            let ids = targets.iter().filter_map(|target| target.id.parse::<ResourceId>().ok());
-            retained.extend(ids.map(|id| (id, why.clone())));
-        }
-        retained
-    }
-
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {
         let text = std::fs::read_to_string(self.status_path(network)).ok()?;
         serde_yaml::from_str::<StatusFile<AmlNetworkStatus>>(&text).ok().map(|file| file.status)
@@ -104,6 +106,21 @@ impl State {
     fn status_path(&self, network: &ObjectKey) -> PathBuf {
         self.folder.join("status").join(format!("{}.{}.yaml", network.namespace, network.name))
     }
+}
+
+/// The Networks that have a status here.
+fn known_networks(folder: &Path) -> Vec<ObjectKey> {
+    let Ok(entries) = std::fs::read_dir(folder.join("status")) else { return Vec::new() };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let keys = names.filter_map(|name| {
+        // A namespace has no dot, a name may.
+        let (namespace, name) = name.strip_suffix(".yaml")?.split_once('.')?;
+        let is_ours = !namespace.is_empty() && !name.is_empty();
+        is_ours.then(|| ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() })
+    });
+    let mut keys: Vec<ObjectKey> = keys.collect();
+    keys.sort();
+    keys
 }
 
 #[derive(Serialize, serde::Deserialize)]
@@ -134,8 +151,53 @@ impl Store for FileStore {
         self.world.clone()
     }
 
-    fn retained(&self, world: &World) -> BTreeMap<ResourceId, String> {
-        self.state.as_ref().map(|state| state.retained(world)).unwrap_or_default()
+    fn memory(&self, target: &ResourceId) -> TargetMemory {
+        self.state.as_ref().map(|state| state.clocks.memory(target)).unwrap_or_default()
+    }
+
+    fn memories(&self) -> BTreeMap<ResourceId, TargetMemory> {
+        self.state.as_ref().map(|state| state.memories()).unwrap_or_default()
+    }
+
+    fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError> {
+        let Some(state) = &self.state else { return Ok(()) };
+        state.clocks.remember(target, memory);
+        if for_good { state.clocks.write() } else { Ok(()) }
+    }
+
+    fn save(&self) -> Result<(), StoreError> {
+        self.state.as_ref().map_or(Ok(()), |state| state.clocks.write())
+    }
+
+    fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>) {
+        self.state.as_ref().map(|state| state.approvals()).unwrap_or_default()
+    }
+
+    fn audit_begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
+        self.state.as_ref().map_or(Ok(()), |state| state.journal.begin(target, line))
+    }
+
+    fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
+        self.state.as_ref().map_or(Ok(()), |state| state.journal.end(target, line))
+    }
+
+    fn audit_open(&self, target: &ResourceId) -> Option<AuditLine> {
+        self.state.as_ref()?.journal.open(target)
+    }
+
+    fn forget_statuses(&self, world: &World) {
+        let Some(state) = &self.state else { return };
+        let memories = state.memories();
+        let remembered: BTreeSet<&ObjectKey> =
+            memories.values().flat_map(|memory| memory.contributors.keys().chain(memory.owners())).collect();
+        let is_known = |key: &ObjectKey| world.networks.contains_key(key) || remembered.contains(key);
+        for key in known_networks(&state.folder).iter().filter(|key| !is_known(key)) {
+            let path = state.status_path(key);
+            match std::fs::remove_file(&path) {
+                Ok(()) => tracing::info!(network = %key, "gone, and nothing of it is left"),
+                Err(error) => tracing::warn!(file = %path.display(), %error, "the status cannot be taken away"),
+            }
+        }
     }
 
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {

@@ -21,7 +21,7 @@ pub(crate) fn route(name: &str, prefix: &str, hop: &str) -> Value {
 }
 
 /// A network that may do everything at once, so that whatever is done wrongly is done: `ml` in East US 2 on `TABLE`,
-/// in mode Sync without hold and approval. `change` is merged over it.
+/// in mode Sync without hold, budget and approval. `change` is merged over it.
 pub(crate) fn network(change: Value) -> Value {
     let mut object = json!({
         "apiVersion": "amlnet.dev/v1alpha1",
@@ -30,7 +30,7 @@ pub(crate) fn network(change: Value) -> Value {
         "spec": {
             "region": "eastus2",
             "mode": "Sync",
-            "removal": {"holdFor": "0s", "approval": "Never"},
+            "removal": {"holdFor": "0s", "budget": {"max": 1000, "percent": 100}, "approval": "Never"},
             "routes": {"routeTables": [{"id": TABLE}]},
         },
     });

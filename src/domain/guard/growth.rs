@@ -1,0 +1,62 @@
+//! Growth: more prefixes than `growth` allows that the last applied document did not need wait for a person.
+//!
+//! A first plan is no growth, and neither is what a changed spec asks for. Other limits guard against losing routes;
+//! this one against a document that opens the network to the world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Situation;
+use crate::domain::desired::{Address, Ask, least_growth};
+use crate::domain::plan::{Action, HeldReason, Step};
+
+/// Service and region: both families count together.
+type Place<'a> = (&'a str, &'a str);
+
+/// Why each of these additions needs a person, if it does. `steps` are those of the plan.
+pub(super) fn needs(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String, (HeldReason, String)> {
+    let new = new_by_place(situation);
+    let limits = least_growth(&situation.input.contributions);
+    let all: BTreeSet<&Address> = new.values().flatten().copied().collect();
+    let in_total = all.len() > limits.total as usize;
+    let mut needs = BTreeMap::new();
+    for step in steps.iter().filter(|step| step.action == Action::Add) {
+        let address = step.address.folded();
+        let place = new
+            .iter()
+            .find(|(_, addresses)| addresses.len() > limits.per_service as usize && addresses.contains(&address));
+        let why = match place {
+            Some(((service, region), addresses)) => format!(
+                "{service} in {region} needs {} prefixes that the last applied document did not need, growth.perService is {}",
+                addresses.len(),
+                limits.per_service
+            ),
+            None if in_total && all.contains(&address) => format!(
+                "the target needs {} prefixes that the last applied document did not need, growth.total is {}",
+                all.len(),
+                limits.total
+            ),
+            None => continue,
+        };
+        needs.insert(step.line(), (HeldReason::Growth, why));
+    }
+    needs
+}
+
+/// What is needed now and was not when everything needed had last been written.
+fn new_by_place(situation: Situation<'_>) -> BTreeMap<Place<'_>, BTreeSet<&Address>> {
+    let memory = situation.memory;
+    let mut new: BTreeMap<Place<'_>, BTreeSet<&Address>> = BTreeMap::new();
+    // Where the memory is lost, what stands is all that is known to have been needed.
+    let standing: Option<BTreeSet<Address>> = memory.lost_at.map(|_| {
+        let ours = situation.observed.entries.iter().filter(|entry| entry.is_ours(&situation.input.installation));
+        ours.map(|entry| entry.address.folded()).collect()
+    });
+    let asked = memory.contributors.values().flat_map(|contributor| &contributor.needs);
+    for (ask, addresses) in asked {
+        let Ask::Prefixes { service, region, .. } = ask else { continue };
+        let Some(before) = memory.applied.get(ask).or(standing.as_ref()) else { continue };
+        let more = addresses.iter().filter(|address| !before.contains(*address));
+        new.entry((service, region)).or_default().extend(more);
+    }
+    new
+}

@@ -1,0 +1,375 @@
+//! What is remembered of a target between runs: what was needed, since when it is not, what was removed, what waits.
+//!
+//! A pure value with two steps: `look` before a plan, `after` when it is known what is left. What is forgotten or
+//! edited must only ever make amlnet do less. Must not know where it is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::desired::{Address, Contribution, Needs, Wishes};
+use super::intent::{DeletionPolicy, Mode, NextHop, ObjectKey};
+use super::plan::{Action, Departure, Observed, Plan, Step, TargetInput};
+use super::resolve::Note;
+
+/// Removals are counted over this time.
+pub const BUDGET_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// So many plans that wait are remembered by their steps.
+const WAITING_CAP: usize = 10;
+
+/// What is remembered of one target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct TargetMemory {
+    pub contributors: BTreeMap<ObjectKey, ContributorMemory>,
+    /// What was needed when everything needed had last been written, by what asked for it.
+    pub applied: Needs,
+    /// Entries of ours that nobody needs, for a reason that is not known, and since when that was seen.
+    pub unexplained: BTreeMap<Address, Timestamp>,
+    /// Entries of ours that a changed spec no longer asks for.
+    pub released: BTreeMap<Address, Released>,
+    /// Entries that a Network left behind: it took the target out of its spec, or was deleted with policy Retain.
+    pub orphaned: BTreeMap<Address, ObjectKey>,
+    /// Entries of a Network that was deleted with policy Delete.
+    pub deleting: BTreeMap<Address, ObjectKey>,
+    /// When the last removals were sent.
+    pub removals: Vec<Timestamp>,
+    /// Plans that waited for a person, newest last.
+    pub waiting: Vec<Waiting>,
+    /// Approvals that were used, until they expire.
+    pub used: BTreeMap<String, Timestamp>,
+    /// When the memory of this target was found to be lost, if it ever was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_at: Option<Timestamp>,
+}
+
+/// What is remembered of one contributor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContributorMemory {
+    pub mode: Mode,
+    pub deletion_policy: DeletionPolicy,
+    /// What it needed when it was last known.
+    pub needs: Needs,
+    /// Addresses that left its document, and since when.
+    pub retiring: BTreeMap<Address, Timestamp>,
+    /// The regions that it follows. Another one waits for a person before it is among them.
+    pub regions: BTreeSet<String>,
+    /// The next hops that are in effect for it: another one waits for a person.
+    pub next_hops: BTreeSet<NextHop>,
+    pub default_next_hops: BTreeSet<NextHop>,
+}
+
+/// What of a spec changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Released {
+    /// The region or the pair.
+    Region,
+    Spec,
+}
+
+/// The steps of a plan that waited for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Waiting {
+    pub hash: String,
+    /// By `Step::line`.
+    pub steps: BTreeSet<String>,
+    /// The approvals by which it was allowed.
+    #[serde(default)]
+    pub approved_by: BTreeMap<String, Timestamp>,
+}
+
+impl ContributorMemory {
+    fn new(contribution: &Contribution, wishes: &Wishes, is_first: bool) -> Self {
+        let needs = wishes.needs();
+        // A target that is new to amlnet is not changed by its first spec.
+        let (next_hops, default_next_hops) = if is_first { wishes.next_hops() } else { Default::default() };
+        Self {
+            mode: contribution.mode,
+            deletion_policy: contribution.deletion_policy,
+            regions: regions(&needs),
+            needs,
+            retiring: BTreeMap::new(),
+            next_hops,
+            default_next_hops,
+        }
+    }
+}
+
+fn regions(needs: &Needs) -> BTreeSet<String> {
+    needs.keys().filter_map(|ask| ask.region().map(str::to_owned)).collect()
+}
+
+/// Why an entry of ours is needed no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explanation<'a> {
+    /// Since when a document lacks it, or since when it is seen that nobody needs it; the newest counts.
+    pub since: Option<Timestamp>,
+    pub left_the_document: bool,
+    pub released: Option<Released>,
+    pub orphaned_by: Option<&'a ObjectKey>,
+    pub deleted_with: Option<&'a ObjectKey>,
+}
+
+impl TargetMemory {
+    /// A memory that starts anew because the last one is lost: what it may have forbidden stays forbidden.
+    pub fn lost(at: Timestamp) -> Self {
+        Self { lost_at: Some(at), ..Self::default() }
+    }
+
+    /// Whether nothing was ever seen of the target.
+    fn is_first(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether nothing is left that anybody would have to know.
+    pub fn is_over(&self) -> bool {
+        let entries = self.unexplained.len() + self.released.len() + self.orphaned.len() + self.deleting.len();
+        self.contributors.is_empty() && entries == 0
+    }
+
+    /// Networks that left entries behind.
+    pub fn owners(&self) -> BTreeSet<&ObjectKey> {
+        self.orphaned.values().chain(self.deleting.values()).collect()
+    }
+
+    /// Why nobody needs this address.
+    pub fn explain(&self, address: &Address) -> Explanation<'_> {
+        let address = address.folded();
+        let retiring = self.contributors.values().filter_map(|contributor| contributor.retiring.get(&address)).max();
+        let unexplained = self.unexplained.get(&address);
+        Explanation {
+            since: retiring.max(unexplained).copied(),
+            left_the_document: retiring.is_some(),
+            released: self.released.get(&address).copied(),
+            orphaned_by: self.orphaned.get(&address),
+            deleted_with: self.deleting.get(&address),
+        }
+    }
+
+    /// Takes in what is asked for and what stands in the target at `now`.
+    #[must_use]
+    pub fn look(&self, input: &TargetInput, observed: &Observed, now: Timestamp) -> (Self, BTreeSet<Note>) {
+        let is_first = self.is_first();
+        let (mut memory, mut notes) = (self.clone(), BTreeSet::new());
+        if memory.restart_clocks_of_the_future(now) {
+            let message =
+                "the time of this machine is before times that are remembered; those holds start anew".to_owned();
+            notes.insert(Note { code: "ClockWentBack", message });
+        }
+        let window_start = now.checked_sub(BUDGET_WINDOW).unwrap_or(Timestamp::MIN);
+        memory.removals.retain(|at| *at > window_start);
+        memory.used.retain(|_, expires_at| *expires_at > now);
+        let is_whole = |lost: &Timestamp| {
+            let mut asks = memory.contributors.values().flat_map(|contributor| contributor.needs.keys());
+            *lost <= window_start && asks.all(|ask| memory.applied.contains_key(ask))
+        };
+        if memory.lost_at.as_ref().is_some_and(is_whole) {
+            memory.lost_at = None;
+        }
+        for (key, departure) in &input.departed {
+            memory.depart(key, *departure);
+        }
+        for contribution in &input.contributions {
+            memory.take_in(contribution, is_first, now);
+        }
+        let ours: BTreeSet<Address> = observed
+            .entries
+            .iter()
+            .filter(|entry| entry.is_ours(&input.installation))
+            .map(|entry| entry.address.folded())
+            .collect();
+        memory.explain_all(&ours, input, now);
+        (memory, notes)
+    }
+
+    /// A clock that was started in what is now the future was started at a time that never was.
+    fn restart_clocks_of_the_future(&mut self, now: Timestamp) -> bool {
+        let retiring = self.contributors.values_mut().flat_map(|contributor| contributor.retiring.values_mut());
+        let mut restarted = false;
+        for since in retiring.chain(self.unexplained.values_mut()).chain(self.lost_at.as_mut()) {
+            if *since > now {
+                *since = now;
+                restarted = true;
+            }
+        }
+        restarted
+    }
+
+    fn depart(&mut self, key: &ObjectKey, departure: Departure) {
+        let Some(gone) = self.contributors.remove(key) else { return };
+        let deletes = departure == Departure::Deleted
+            && gone.deletion_policy == DeletionPolicy::Delete
+            && gone.mode != Mode::Observe;
+        let left = gone.needs.values().flatten().chain(gone.retiring.keys());
+        let list = if deletes { &mut self.deleting } else { &mut self.orphaned };
+        list.extend(left.map(|address| (address.clone(), key.clone())));
+        if !deletes {
+            // Being left behind does not shorten a hold.
+            for (address, since) in gone.retiring {
+                let known = self.unexplained.entry(address).or_insert(since);
+                *known = since.max(*known);
+            }
+        }
+    }
+
+    fn take_in(&mut self, contribution: &Contribution, is_first: bool, now: Timestamp) {
+        let before = self.contributors.get(&contribution.network);
+        let is_new_still = before.is_some_and(|known| known.needs.keys().all(|ask| !self.applied.contains_key(ask)));
+        let known = self.contributors.get_mut(&contribution.network);
+        let Ok(wishes) = &contribution.outcome else {
+            if let Some(known) = known {
+                (known.mode, known.deletion_policy) = (contribution.mode, contribution.deletion_policy);
+            }
+            return;
+        };
+        let Some(known) = known else {
+            let new = ContributorMemory::new(contribution, wishes, is_first);
+            self.contributors.insert(contribution.network.clone(), new);
+            return;
+        };
+        (known.mode, known.deletion_policy) = (contribution.mode, contribution.deletion_policy);
+        let mut needs = wishes.needs();
+        let now_needed: BTreeSet<Address> = wishes.entries.keys().map(Address::folded).collect();
+        let is_needed = |address: &Address| now_needed.contains(address);
+        let asked_regions = regions(&needs);
+        let (mut left, mut carried, mut released) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for (ask, addresses) in &known.needs {
+            for address in addresses.iter().filter(|address| !is_needed(address)) {
+                if !needs.contains_key(ask) {
+                    let dropped = ask.region().is_some_and(|region| !asked_regions.contains(region));
+                    let what = if dropped { Released::Region } else { Released::Spec };
+                    released.push((address.clone(), what));
+                } else if contribution.clocks_may_start {
+                    left.insert(address.clone());
+                } else {
+                    carried.push((ask.clone(), address.clone()));
+                }
+            }
+        }
+        let stays = |address: &Address| carried.iter().any(|(_, kept)| kept == address);
+        self.released.extend(released.into_iter().filter(|(address, _)| !left.contains(address) && !stays(address)));
+        known.retiring.retain(|address, _| !is_needed(address));
+        for address in left {
+            known.retiring.entry(address).or_insert(now);
+        }
+        for (ask, address) in carried {
+            needs.entry(ask).or_default().insert(address);
+        }
+        known.needs = needs;
+        known.regions.retain(|region| asked_regions.contains(region));
+        if is_new_still && self.lost_at.is_none() {
+            // Nothing rests on the spec that it had before.
+            known.regions = asked_regions;
+            (known.next_hops, known.default_next_hops) = wishes.next_hops();
+        }
+    }
+
+    /// Forgets what is explained by nothing that stands, and starts a clock for what nothing explains.
+    fn explain_all(&mut self, ours: &BTreeSet<Address>, input: &TargetInput, now: Timestamp) {
+        let wanted: BTreeSet<Address> =
+            self.contributors.values().flat_map(|contributor| contributor.needs.values().flatten().cloned()).collect();
+        let counts = |address: &Address| ours.contains(address) && !wanted.contains(address);
+        self.unexplained.retain(|address, _| counts(address));
+        self.released.retain(|address, _| counts(address));
+        self.orphaned.retain(|address, _| counts(address));
+        self.deleting.retain(|address, _| counts(address));
+        for contributor in self.contributors.values_mut() {
+            contributor.retiring.retain(|address, _| ours.contains(address));
+        }
+        let known = input.no_memory.is_none()
+            && input.removals_frozen.is_none()
+            && input.contributions.iter().all(|c| c.outcome.is_ok() && c.clocks_may_start);
+        if !known {
+            return;
+        }
+        for address in ours.iter().filter(|address| !wanted.contains(*address)) {
+            let Explanation { since, released, orphaned_by, deleted_with, .. } = self.explain(address);
+            if since.is_none() && released.is_none() && orphaned_by.is_none() && deleted_with.is_none() {
+                self.unexplained.insert(address.clone(), now);
+            }
+        }
+    }
+
+    /// Remembers what waits for a person, with whose word it may be done.
+    pub fn remember_waiting(&mut self, plan: &Plan, approvals: &[super::approval::Approval]) {
+        let Some(pending) = &plan.pending else { return };
+        let hash = pending.hash.to_string();
+        let position = self.waiting.iter().position(|waiting| waiting.hash == hash);
+        let mut waiting = position.map_or_else(
+            || Waiting { hash, steps: pending.steps.keys().cloned().collect(), approved_by: BTreeMap::new() },
+            |position| self.waiting.remove(position),
+        );
+        if pending.is_approved {
+            let by = approvals.iter().filter(|approval| pending.approved_by.contains(&approval.id));
+            waiting.approved_by.extend(by.map(|approval| (approval.id.clone(), approval.expires_at)));
+        }
+        self.waiting.push(waiting);
+        let excess = self.waiting.len().saturating_sub(WAITING_CAP);
+        self.waiting.drain(..excess);
+    }
+
+    /// Takes in what a plan leaves. Not for a blocked plan: it says nothing about what is left.
+    #[must_use]
+    pub fn after(mut self, plan: &Plan, input: &TargetInput) -> Self {
+        if plan.blocked.is_some() {
+            return self;
+        }
+        let left = |action: Action| plan.all_steps().filter(move |step| step.action == action);
+        let missing: BTreeSet<Address> = left(Action::Add).map(|step| step.address.folded()).collect();
+        let mut wanted = Needs::new();
+        for (ask, addresses) in self.contributors.values().flat_map(|contributor| &contributor.needs) {
+            wanted.entry(ask.clone()).or_default().extend(addresses.iter().cloned());
+        }
+        self.applied.retain(|ask, _| wanted.contains_key(ask));
+        for (ask, addresses) in wanted {
+            if addresses.is_disjoint(&missing) {
+                self.applied.insert(ask, addresses);
+            }
+        }
+        for contribution in &input.contributions {
+            let (Ok(wishes), Some(known)) = (&contribution.outcome, self.contributors.get_mut(&contribution.network))
+            else {
+                continue;
+            };
+            let is_its_own = |step: &&Step| step.wanted_by.contains(&contribution.network);
+            let asked = regions(&known.needs);
+            let without = |region: &String| {
+                let of_region = known.needs.iter().filter(|(ask, _)| ask.region() == Some(region.as_str()));
+                of_region.into_iter().any(|(_, addresses)| !addresses.is_disjoint(&missing))
+            };
+            let reached: Vec<String> = asked.into_iter().filter(|region| !without(region)).collect();
+            let (services, default) = wishes.next_hops();
+            let differs = |is_default: bool| {
+                left(Action::Change)
+                    .filter(is_its_own)
+                    .any(|step| step.is_default_route() == is_default && step.moves())
+            };
+            if !differs(false) {
+                known.next_hops = services;
+            }
+            if !differs(true) {
+                known.default_next_hops = default;
+            }
+            known.regions.extend(reached);
+        }
+        self.use_approvals(plan);
+        self
+    }
+
+    /// An approval is used when nothing of what it allowed is left to do.
+    fn use_approvals(&mut self, plan: &Plan) {
+        let lines: BTreeSet<String> = plan.all_steps().map(Step::line).collect();
+        for waiting in &mut self.waiting {
+            if !waiting.approved_by.is_empty() && waiting.steps.is_disjoint(&lines) {
+                self.used.append(&mut waiting.approved_by);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

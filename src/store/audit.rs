@@ -1,0 +1,98 @@
+//! One line a write: enough to undo it by hand, and to rebuild every table from all lines.
+//!
+//! Must not hold secrets, and must not be needed for any decision: what amlnet rests on is remembered elsewhere.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::plan::{Plan, Step, TargetInput};
+
+/// One write, as it stands in `audit.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditLine {
+    /// When it was sent, RFC 3339.
+    pub at: String,
+    /// Unique for each write.
+    pub write: String,
+    pub installation: String,
+    pub target: String,
+    /// `Add`, `Change` or `Remove`.
+    pub action: String,
+    pub entry: String,
+    pub contributors: Vec<String>,
+    /// The contributors that want what is written; nobody wants what is removed.
+    pub wanted_by: Vec<String>,
+    pub plan: String,
+    pub documents: Vec<AuditDocument>,
+    /// The approvals by which it was done, where it needed any.
+    pub approvals: Vec<String>,
+    /// What stood there as far as the plan knew; null for nothing.
+    pub before: Option<AuditRoute>,
+    /// What stands there afterwards; null for nothing.
+    pub after: Option<AuditRoute>,
+    /// `Succeeded`; `Refused` or `Failed`: it did not come about; `Found` or `NotFound`: the answer was never seen, and a
+    /// later look at the target found that it came about, or did not; empty while it is under way.
+    pub result: String,
+    /// ARM's code where it did not come about.
+    pub code: Option<String>,
+    pub correlation_id: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditDocument {
+    pub cloud: String,
+    pub change_number: u64,
+    pub digest: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRoute {
+    /// A prefix, or a service tag.
+    pub prefix: String,
+    pub next_hop: String,
+}
+
+impl AuditLine {
+    /// The line of a write that is about to be sent.
+    pub fn begin(input: &TargetInput, plan: &Plan, step: &Step, at: String, write: String) -> Self {
+        let pending = plan.pending.as_ref().filter(|pending| pending.steps.contains_key(&step.line()));
+        let route = |prefix: &dyn ToString, hop: &dyn ToString| AuditRoute {
+            prefix: prefix.to_string(),
+            next_hop: hop.to_string(),
+        };
+        Self {
+            at,
+            write,
+            installation: input.installation.to_string(),
+            target: input.id.to_string(),
+            action: format!("{:?}", step.action),
+            entry: step.entry.clone(),
+            contributors: input.contributions.iter().map(|c| c.network.to_string()).collect(),
+            wanted_by: step.wanted_by.iter().map(ToString::to_string).collect(),
+            plan: plan.identity().to_string(),
+            documents: plan
+                .documents
+                .iter()
+                .map(|document| AuditDocument {
+                    cloud: document.cloud.to_string(),
+                    change_number: document.change_number,
+                    digest: document.digest.to_string(),
+                })
+                .collect(),
+            approvals: pending.map(|pending| pending.approved_by.iter().cloned().collect()).unwrap_or_default(),
+            before: step.before.as_ref().map(|(address, hop)| route(address, hop)),
+            after: step.next_hop.as_ref().map(|hop| route(&step.address, hop)),
+            result: String::new(),
+            code: None,
+            correlation_id: None,
+        }
+    }
+
+    /// The same with how it ended.
+    #[must_use]
+    pub fn ended(self, result: &str, code: Option<String>, correlation_id: Option<String>) -> Self {
+        Self { result: result.to_owned(), code, correlation_id: correlation_id.or(self.correlation_id), ..self }
+    }
+}
