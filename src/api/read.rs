@@ -150,7 +150,7 @@ fn object(value: &Value) -> Result<Any, ObjectError> {
             let approval: PlanApproval = decode(value, &APPROVAL_SCHEMA).map_err(refuse)?;
             convert::approval(&key, &approval.spec).map(Any::Approval).map_err(|error| refuse(vec![error]))
         }
-        other => Err(nameless("kind", format!("{other:?} is not one of AmlNetwork, ServiceTagFeed and PlanApproval"))),
+        other => Err(nameless("kind", format!("{other:?} is not one of AmlNetwork and ServiceTagFeed"))),
     }
 }
 

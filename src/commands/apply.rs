@@ -41,9 +41,8 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
             for (id, outcome) in &planned {
                 store.remember(id, outcome.memory.clone(), false).map_err(AppError::new)?;
             }
-            store.save().map_err(AppError::new)?;
             let approvals = approvals(&planned);
-            let kept = keep_statuses(&planned, &approvals);
+            let kept = store.save().map_err(AppError::new).and(keep_statuses(&planned, &approvals));
             report(&planned, &approvals, common.format, true)?;
             kept?;
             return Ok(Exit::of(planned.values()));

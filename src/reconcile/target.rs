@@ -100,7 +100,8 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
         return outcome(plan, Vec::new(), End::Planned, memory);
     };
     find_open_write(input, &gathered.observed, store);
-    remember(store, input, &memory);
+    // Whoever is forgotten in a crash after a write would be nobody whose entries have to stay.
+    remember(store, input, &memory, memory != remembered && !plan.steps.is_empty());
     if plan.blocked.is_some() || plan.steps.is_empty() {
         return outcome(plan, Vec::new(), End::Planned, memory);
     }
@@ -115,7 +116,7 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     progress.started(&input.id, plan.steps.len());
     let mut applied = Vec::new();
     let taken = take_steps(&plan, input, bench, basis, progress, &mut applied, &mut memory).await;
-    remember(store, input, &memory);
+    remember(store, input, &memory, false);
     if let Err(stop) = taken {
         let is_taken = |step: &Step| applied.iter().any(|applied: &Applied| applied.step == *step);
         let steps = plan.steps.iter().filter(|step| !is_taken(step)).cloned().collect();
@@ -125,8 +126,8 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
 }
 
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.
-fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory) {
-    if let Err(error) = store.remember(&input.id, memory.clone(), false) {
+fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
+    if let Err(error) = store.remember(&input.id, memory.clone(), for_good) {
         tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
     }
 }
@@ -260,7 +261,11 @@ async fn write(plan: &Plan, input: &TargetInput, step: &Step, bench: Bench<'_>) 
     }
     let sent = arm.send(&kind::of(input.id.kind).request(&input.id, step), fence).await;
     let (ended, operation_id) = match sent {
-        Ok(operation) => (arm.settle(&operation, fence).await, operation.correlation_id),
+        Ok(operation) => {
+            // The log has it as soon as Azure has accepted it, whatever becomes of this process.
+            log_write(&line, operation.correlation_id.as_deref());
+            (arm.settle(&operation, fence).await, operation.correlation_id)
+        }
         Err(error) => (Err(error), None),
     };
     let line = match &ended {
@@ -287,7 +292,10 @@ async fn write(plan: &Plan, input: &TargetInput, step: &Step, bench: Bench<'_>) 
 
 /// Writes the line of a write whose end is known.
 fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
-    log_write(line);
+    if line.result != "Succeeded" {
+        let AuditLine { target, entry, result, code, correlation_id, .. } = line;
+        tracing::warn!(target_id = target, entry, result, code, correlation_id, "a write ended otherwise");
+    }
     if let Err(error) = store.audit_end(&input.id, line) {
         tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
     }
@@ -376,7 +384,7 @@ async fn read_back(
             let (plan, mut after) = decide(input, &gathered, basis);
             after.remember_waiting(&plan, &approvals);
             let after = after.after(&plan, input);
-            remember(bench.store, input, &after);
+            remember(bench.store, input, &after, false);
             let end = match plan.steps.first() {
                 None => End::Applied,
                 Some(step) => Stop::NotInEffect(step.entry.clone()).into(),
@@ -391,7 +399,7 @@ async fn read_back(
 }
 
 /// The line for whoever reads the log.
-fn log_write(line: &AuditLine) {
+fn log_write(line: &AuditLine, correlation_id: Option<&str>) {
     let route = |route: &crate::store::audit::AuditRoute| format!("{} -> {}", route.prefix, route.next_hop);
     let documents: Vec<&str> = line.documents.iter().map(|document| document.digest.as_str()).collect();
     tracing::info!(
@@ -405,8 +413,7 @@ fn log_write(line: &AuditLine) {
         documents = documents.join(","),
         plan = line.plan,
         approvals = line.approvals.join(","),
-        result = line.result,
-        correlation_id = line.correlation_id,
+        correlation_id,
         "wrote"
     );
 }

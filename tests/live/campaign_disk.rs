@@ -39,6 +39,11 @@ fn assert_whole(sim: &Sim) {
                 let mut text = String::new();
                 std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*content), &mut text).unwrap();
             }
+            Some("jsonl") => {
+                for line in String::from_utf8(content).unwrap().lines() {
+                    serde_json::from_str::<Value>(line).unwrap();
+                }
+            }
             _ => assert!(content.is_empty(), "{}", path.display()),
         }
     }

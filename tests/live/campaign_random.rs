@@ -299,7 +299,11 @@ impl Campaign {
         }
         let needed = self.plan.needed(table, last);
         let left: Vec<&String> = ours.difference(&needed).collect();
-        assert!(left.is_empty() || !self.plan.removes(table), "{id}: {left:?} are not needed");
+        assert!(
+            left.is_empty() || !self.plan.removes(table),
+            "{id}: {left:?} are not needed\n{}",
+            self.sim.once(&[]).all()
+        );
         assert!(written.contains_key(DEFAULT) || !ours.contains(DEFAULT), "{id}: a default route that nobody wants");
     }
 

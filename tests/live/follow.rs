@@ -72,7 +72,13 @@ fn files_that_change_appear_and_go_are_followed_each_for_itself() {
     std::fs::remove_file(sim.path("dir/removed.yaml")).unwrap();
     let broken = sim.write("dir/broken.yaml", "apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nspec: [");
     let was = sim.history(&tables[2]);
-    controller.wait_until("the changed and the added file", || held(0).len() == 7 && held(1) == all);
+    controller.wait_until("the added file", || held(1) == all);
+    // Another pair is a person's decision.
+    let waits = || sim.status("changed")["conditions"][3]["reason"] == "ApprovalNeeded";
+    controller.wait_until("what the changed file waits for", waits);
+    let hash = sim.status("changed")["targets"][0]["pendingHash"].as_str().unwrap().to_owned();
+    sim.approve("changed", &hash);
+    controller.wait_until("the changed file", || held(0).len() == 7);
     controller
         .wait_until("the report of the broken file", || sim.status("broken")["conditions"][0]["status"] == "False");
     let ready = sim.status("broken")["conditions"][0].clone();

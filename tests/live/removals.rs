@@ -121,11 +121,13 @@ fn apply_removes_nothing_when_it_is_given_only_some_of_the_known_networks() {
         sim.amlnet(&[command, &one].concat()).exits(0).says(&["held, Hold", "default/second"]);
     }
     assert_eq!(sim.history(TABLE), history);
-    // Gone, and given up.
+    // Deleted: what it left behind goes when a person says so.
     std::fs::remove_file(second).unwrap();
-    sim.once(&[]).exits(0).says(&["held, Hold", "default/second"]);
+    sim.once(&[]).exits(0).says(&["held, Approval", "default/second left it behind"]);
     assert_eq!(sim.history(TABLE), history);
-    std::fs::remove_file(sim.path("state/status/default.second.yaml")).unwrap();
+    let hash = &sim.waiting()[0];
+    sim.approve("second", hash);
+    sim.approve("ml", hash);
     sim.once(&[]).exits(0);
     assert_eq!(ours(&sim.history(TABLE)), (0..4).map(east).collect());
 }

@@ -178,7 +178,7 @@ fn move_away(sim: &Sim) {
 }
 
 fn give_up(sim: &Sim) {
-    std::fs::remove_file(sim.path("state/status/default.second.yaml")).unwrap();
+    sim.approve("second", &sim.waiting()[0]);
 }
 
 fn wait_for_hold(sim: &Sim, controller: &Controller) {
@@ -191,13 +191,13 @@ fn wait_for_hold(sim: &Sim, controller: &Controller) {
 }
 
 #[test]
-fn a_network_moved_away_under_the_controller_loses_nothing_until_its_status_is_deleted() {
+fn a_network_moved_away_under_the_controller_loses_nothing_until_that_is_approved() {
     let sim = Sim::with_routes(vec![]);
     let controller = two_in_agreement(&sim);
     move_away(&sim);
     wait_for_hold(&sim, &controller);
     drop(controller);
-    sim.once(&[]).exits(0).says(&["held, Hold", "status/default.second.yaml"]);
+    sim.once(&[]).exits(0).says(&["held, Approval", "default/second left it behind"]);
     assert_eq!(ours(&sim.history(TABLE)).len(), 9);
     assert_none_changed(&sim.history(TABLE));
     give_up(&sim);
@@ -207,7 +207,7 @@ fn a_network_moved_away_under_the_controller_loses_nothing_until_its_status_is_d
 }
 
 #[test]
-fn a_status_deleted_under_the_controller_gives_its_network_up() {
+fn an_approval_under_the_controller_gives_a_network_up() {
     let sim = Sim::with_routes(vec![]);
     let controller = two_in_agreement(&sim);
     move_away(&sim);

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{Doc, Sim, TABLE, assert_clean, central, east, network, ours, west};
 
 #[test]
-fn a_table_holds_the_union_and_what_a_network_that_goes_needed_stays_until_it_is_given_up() {
+fn a_table_holds_the_union_and_what_a_network_left_behind_stays_until_that_is_approved() {
     let sim = Sim::with_routes(vec![]);
     sim.usual(json!({"spec": {"pairedRegion": "None"}}));
     let second = json!({"metadata": {"name": "second"}, "spec": {"region": "centralus"}});
@@ -20,16 +20,17 @@ fn a_table_holds_the_union_and_what_a_network_that_goes_needed_stays_until_it_is
     let of_central = || (0..3).map(central);
     assert_eq!(ours(&sim.history(TABLE)), of_east().chain(of_central()).chain((0..2).map(west)).collect());
 
-    // Its conditions for removals went with it, so nothing is removed until a person says so.
+    // What it leaves behind stays until a person says so.
     let all = ours(&sim.history(TABLE));
     std::fs::remove_file(third).unwrap();
-    sim.once(&[]).exits(0).says(&["held, Hold", "the AmlNetwork default/third is gone", "status/default.third.yaml"]);
+    sim.once(&[]).exits(0).says(&["held, Approval", "default/third left it behind"]);
     assert_eq!(ours(&sim.history(TABLE)), all);
-    std::fs::remove_file(sim.path("state/status/default.third.yaml")).unwrap();
+    sim.approve("third", &sim.waiting()[0]);
     sim.once(&[]).exits(0);
     assert_eq!(ours(&sim.history(TABLE)), of_east().chain(of_central()).collect());
     std::fs::remove_file(second).unwrap();
-    std::fs::remove_file(sim.path("state/status/default.second.yaml")).unwrap();
+    sim.once(&[]).exits(0);
+    sim.approve("ml", &sim.waiting()[0]);
     sim.once(&[]).exits(0);
     let history = sim.history(TABLE);
     assert_eq!(ours(&history), of_east().collect(), "what the other needs stays");

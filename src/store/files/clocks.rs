@@ -1,5 +1,6 @@
-//! `clocks.json`: what is remembered of every target, under a seal.
+//! `clocks.json`: what is remembered of every target, under a seal; and `clocks.log`: what was remembered since.
 //!
+//! What must not be forgotten is one line of the log, synced; from time to time all of it becomes the file anew.
 //! The seal is a digest of the content. It does not keep anybody out: it tells what amlnet wrote from what somebody
 //! edited. What was edited, or is gone, counts as lost: clocks and budgets start anew, and nothing is allowed by it.
 
@@ -16,6 +17,7 @@ use crate::domain::service_tags::Digest;
 use crate::store::StoreError;
 
 const FILE: &str = "clocks.json";
+const LOG: &str = "clocks.log";
 /// Where a file that cannot be used is kept for a person to look at.
 const UNUSABLE: &str = "clocks.json.unusable";
 
@@ -37,8 +39,21 @@ struct Content {
     targets: BTreeMap<String, TargetMemory>,
 }
 
+/// A line of the log.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Line {
+    /// The seal of what this line follows: the file, or the line before.
+    after: String,
+    seal: String,
+    target: String,
+    memory: TargetMemory,
+}
+
 #[derive(Debug, Default)]
 struct Kept {
+    /// The seal of the file, or of the last line of the log.
+    seal: String,
     targets: BTreeMap<ResourceId, TargetMemory>,
     lost_at: Option<Timestamp>,
     /// Whether what is kept differs from the file.
@@ -56,16 +71,14 @@ impl Clocks {
     /// Reads the file in `folder`. With `expected`, a file that is not there is one that was lost.
     pub fn load(folder: &Path, expected: bool, now: Timestamp) -> Self {
         let path = folder.join(FILE);
-        let found = match std::fs::read_to_string(&path) {
-            Ok(text) => read(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !expected => Ok(Content::default()),
-            Err(error) => Err(error.to_string()),
-        };
-        let kept = match found {
-            Ok(content) => {
-                let targets = content.targets.into_iter().filter_map(|(id, memory)| Some((id.parse().ok()?, memory)));
+        // An empty file is written too: from then on a missing one is a lost one.
+        let is_new = !path.exists();
+        let kept = match found(&path, expected) {
+            Ok((Content { lost_at, targets }, seal, has_log)) => {
+                let targets = targets.into_iter().filter_map(|(id, memory)| Some((id.parse().ok()?, memory)));
                 let is_over = |at: &Timestamp| at.checked_add(BUDGET_WINDOW).is_ok_and(|end| end <= now);
-                Kept { targets: targets.collect(), lost_at: content.lost_at.filter(|at| !is_over(at)), is_dirty: false }
+                let lost_at = lost_at.filter(|at| !is_over(at));
+                Kept { targets: targets.collect(), lost_at, is_dirty: is_new || has_log, seal }
             }
             Err(what) => {
                 tracing::error!(
@@ -74,7 +87,7 @@ impl Clocks {
                     "what is remembered of the targets is lost; holds start anew, removals wait until 7 days are over, \
                      and changes of next hop need approval"
                 );
-                Kept { targets: BTreeMap::new(), lost_at: Some(now), is_dirty: true }
+                Kept { lost_at: Some(now), is_dirty: true, ..Kept::default() }
             }
         };
         Self { path, kept: Mutex::new(kept) }
@@ -95,15 +108,31 @@ impl Clocks {
         self.kept().targets.clone()
     }
 
-    /// Takes in what is remembered of a target; nothing is kept of one that is over.
-    pub fn remember(&self, target: &ResourceId, memory: TargetMemory) {
+    /// Takes in what is remembered of a target; nothing is kept of one that is over. With `for_good` it is on the disk
+    /// when this returns.
+    pub fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError> {
         let mut kept = self.kept();
-        if memory.is_over() {
-            kept.is_dirty |= kept.targets.remove(target).is_some();
-        } else if kept.targets.get(target) != Some(&memory) {
-            kept.targets.insert(target.clone(), memory);
+        let is_known =
+            kept.targets.get(target) == Some(&memory) || memory.is_over() && !kept.targets.contains_key(target);
+        if !is_known {
             kept.is_dirty = true;
+            if memory.is_over() {
+                kept.targets.remove(target);
+            } else {
+                kept.targets.insert(target.clone(), memory.clone());
+            }
         }
+        if !for_good {
+            return Ok(());
+        }
+        let refuse = |what: String| StoreError { place: self.path.with_file_name(LOG).display().to_string(), what };
+        let after = kept.seal.clone();
+        let seal = seal_of_line(&after, &target.to_string(), &memory).map_err(|error| refuse(error.to_string()))?;
+        let line = Line { after, seal: seal.clone(), target: target.to_string(), memory };
+        let text = serde_json::to_string(&line).map_err(|error| refuse(error.to_string()))? + "\n";
+        append(&self.path.with_file_name(LOG), text.as_bytes()).map_err(|error| refuse(error.to_string()))?;
+        kept.seal = seal;
+        Ok(())
     }
 
     /// Brings the file up to date.
@@ -117,7 +146,7 @@ impl Clocks {
         let refuse =
             |error: serde_json::Error| StoreError { place: self.path.display().to_string(), what: error.to_string() };
         let seal = seal(&content).map_err(refuse)?;
-        let text = serde_json::to_string(&Sealed { seal, content }).map_err(refuse)?;
+        let text = serde_json::to_string(&Sealed { seal: seal.clone(), content }).map_err(refuse)?;
         if kept.lost_at.is_some() {
             // Whatever stands there is kept once, for a person to look at.
             let aside = self.path.with_file_name(UNUSABLE);
@@ -129,7 +158,15 @@ impl Clocks {
         }
         super::replace(&self.path, text.as_bytes())?;
         kept.is_dirty = false;
-        Ok(())
+        kept.seal = seal;
+        let log = self.path.with_file_name(LOG);
+        match std::fs::remove_file(&log) {
+            // Whatever is left of it follows another seal, and is not read.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError { place: log.display().to_string(), what: error.to_string() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -137,10 +174,54 @@ fn seal(content: &Content) -> serde_json::Result<String> {
     Ok(Digest::of(serde_json::to_string(content)?.as_bytes()).to_string())
 }
 
-fn read(text: &str) -> Result<Content, String> {
+fn seal_of_line(after: &str, target: &str, memory: &TargetMemory) -> serde_json::Result<String> {
+    Ok(Digest::of(format!("{after}\n{target}\n{}", serde_json::to_string(memory)?).as_bytes()).to_string())
+}
+
+/// Appends a line; one that a crash or a full disk cut short is taken away.
+fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
+    use std::io::{Seek as _, Write as _};
+    let mut file = std::fs::File::options().create(true).append(true).read(true).open(path)?;
+    let end = file.seek(std::io::SeekFrom::End(0))?;
+    file.write_all(line).and_then(|()| file.sync_data()).inspect_err(|_| {
+        let _ = file.set_len(end);
+    })
+}
+
+/// What file and log say together, the seal of the last of them, and whether there is a log.
+fn found(path: &Path, expected: bool) -> Result<(Content, String, bool), String> {
+    let (mut content, mut last) = match std::fs::read_to_string(path) {
+        Ok(text) => read(&text)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !expected => return Ok(Default::default()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let log = match std::fs::read(path.with_file_name(LOG)) {
+        Ok(log) => log,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((content, last, false)),
+        Err(error) => return Err(format!("{LOG}: {error}")),
+    };
+    // The end of a line that a crash cut short was never relied on.
+    let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    for (index, line) in log[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
+        let line: Line = serde_json::from_slice(line).map_err(|error| format!("{LOG}: {error}"))?;
+        if index == 0 && line.after != last {
+            // It was taken into the file already.
+            break;
+        }
+        let seal = seal_of_line(&last, &line.target, &line.memory).map_err(|error| error.to_string())?;
+        if line.after != last || line.seal != seal {
+            return Err(format!("{LOG}: somebody edited it: a seal does not match"));
+        }
+        last = seal;
+        content.targets.insert(line.target, line.memory);
+    }
+    Ok((content, last, true))
+}
+
+fn read(text: &str) -> Result<(Content, String), String> {
     let file: Sealed = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match seal(&file.content) {
-        Ok(seal) if seal == file.seal => Ok(file.content),
+        Ok(seal) if seal == file.seal => Ok((file.content, seal)),
         Ok(_) => Err("somebody edited it: the seal does not match".to_owned()),
         Err(error) => Err(error.to_string()),
     }

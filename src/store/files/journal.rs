@@ -46,9 +46,11 @@ impl Journal {
         std::fs::create_dir_all(self.folder.join(OPEN)).map_err(|error| Self::refuse(&path, error))?;
         // It has to survive the process, not the machine: no sync, which would cost more than the write itself.
         let next = path.with_extension("next");
-        std::fs::write(&next, text)
-            .and_then(|()| std::fs::rename(&next, &path))
-            .map_err(|error| Self::refuse(&path, error))
+        std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, &path)).map_err(|error| {
+            // What stood there before still does; half of a note says nothing.
+            let _ = std::fs::remove_file(&next);
+            Self::refuse(&path, error)
+        })
     }
 
     pub fn open(&self, target: &ResourceId) -> Option<AuditLine> {

@@ -58,7 +58,10 @@ impl State {
             std::fs::TryLockError::Error(error) => refuse(&path, error.to_string()),
         })?;
         let state = Self::at(folder, now, Some(lock));
-        state.clocks.write()?;
+        if let Err(error) = state.clocks.write() {
+            // A full disk must not keep new addresses from the network.
+            tracing::error!(%error, "what is to be remembered cannot be written");
+        }
         Ok(state)
     }
 
@@ -161,8 +164,7 @@ impl Store for FileStore {
 
     fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError> {
         let Some(state) = &self.state else { return Ok(()) };
-        state.clocks.remember(target, memory);
-        if for_good { state.clocks.write() } else { Ok(()) }
+        state.clocks.remember(target, memory, for_good)
     }
 
     fn save(&self) -> Result<(), StoreError> {

@@ -331,6 +331,22 @@ impl Sim {
         self.amlnet(&arguments)
     }
 
+    /// What waits for a person on each table, as `plan` tells it.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        let plan = self.of_files("plan", &["--state", "state", "-o", "json"]).json();
+        let waits = |target: &&Value| {
+            let held = target["held"].as_array().unwrap();
+            held.iter().any(|held| held["reason"] == "Approval" || held["reason"] == "Growth")
+        };
+        let targets = plan["targets"].as_array().unwrap();
+        targets.iter().filter(waits).map(|target| target["hash"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Approves a hash for a network.
+    pub(crate) fn approve(&self, network: &str, hash: &str) -> Ran {
+        self.amlnet(&["approve", network, "--hash", hash, "--state", "state"]).exits(0)
+    }
+
     /// `run --once`, or with `more` whatever else.
     #[track_caller]
     pub(crate) fn once(&self, more: &[&str]) -> Ran {
