@@ -12,6 +12,7 @@ use azure_core::auth::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::{RetryOptions, TransportOptions};
 use azure_mgmt_network::package_2024_03::Client;
+use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -94,6 +95,11 @@ impl Arm {
             cached: Cached::default(),
             standing: Fence::new(),
         })
+    }
+
+    /// How far Azure's clock is ahead of this machine's.
+    pub fn ahead(&self) -> SignedDuration {
+        self.http.ahead()
     }
 
     /// GETs a target.

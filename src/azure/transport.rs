@@ -4,12 +4,15 @@
 //! Must not send anything to another host than ARM's: every request carries a token. Must not log headers or queries.
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::error::{Error, ErrorKind};
 use azure_core::headers::Headers;
 use azure_core::{Body, HttpClient, Request, Response, StatusCode};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::error::{NO_ANSWER, Refusal, UNREADABLE};
@@ -30,6 +33,8 @@ tokio::task_local! {
 pub struct ArmHttp {
     client: reqwest::Client,
     origin: url::Origin,
+    /// How many seconds Azure's clock is ahead of this machine's, by its last answer.
+    ahead: Arc<AtomicI64>,
 }
 
 /// A successful answer, read completely.
@@ -48,7 +53,21 @@ impl Answer {
 
 impl ArmHttp {
     pub fn new(client: reqwest::Client, endpoint: &url::Url) -> Self {
-        Self { client, origin: endpoint.origin() }
+        Self { client, origin: endpoint.origin(), ahead: Arc::default() }
+    }
+
+    /// How far Azure's clock is ahead of this machine's, by the last answer that said the time.
+    pub fn ahead(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
+
+    fn compare_clocks(&self, headers: &reqwest::header::HeaderMap) {
+        let date = headers.get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        if let Some(date) = date {
+            let ahead = date.timestamp().duration_since(Timestamp::now());
+            self.ahead.store(ahead.as_secs(), Ordering::Relaxed);
+        }
     }
 
     /// Sends one request with a correlation id of its own.
@@ -83,6 +102,7 @@ impl ArmHttp {
         let no_answer = |error: reqwest::Error| Refusal { message: chain(&error), ..refusal.clone() };
         let mut answer = self.client.execute(request).await.map_err(no_answer)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
+        self.compare_clocks(&headers);
         let remaining = Remaining::read(|name| headers.get(name).and_then(|value| value.to_str().ok()));
         // Outside of such a task nobody wants to know.
         let _ = REMAINING.try_with(|cell| cell.set(remaining));

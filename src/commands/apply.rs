@@ -37,7 +37,9 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
             status::write_all(&store, seen, &setting, common.now()).map_err(AppError::new)
         };
         let steps: usize = planned.values().map(|outcome| outcome.plan.steps.len()).sum();
-        if steps == 0 {
+        // A write of which the last run never saw the end is looked after.
+        let is_open = planned.keys().any(|id| store.audit_open(id).is_some());
+        if steps == 0 && !is_open {
             for (id, outcome) in &planned {
                 store.remember(id, outcome.memory.clone(), false).map_err(AppError::new)?;
             }
@@ -47,7 +49,7 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
             kept?;
             return Ok(Exit::of(planned.values()));
         }
-        if !yes {
+        if !yes && steps > 0 {
             if !std::io::stdin().is_terminal() {
                 let what = format!(
                     "{steps} steps are to be taken and no terminal can be asked; look at them with `amlnet plan`, then add --yes"

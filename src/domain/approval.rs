@@ -13,6 +13,9 @@ use super::plan::{HeldReason, Pending, Plan};
 /// An approval stands this long unless it says otherwise.
 pub const DEFAULT_EXPIRY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// Nothing is said any more of an approval that expired so long ago.
+pub const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// Whose plan or document is approved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {

@@ -2,9 +2,9 @@
 //!
 //! Must not change a plan. Codes are constants that scripts and alerts may rely on.
 
-use super::desired::{Address, Desired, Wishes};
+use super::desired::{Address, Contribution, Desired, Wishes};
 use super::intent::{Installation, NextHop};
-use super::plan::{Observed, ObservedEntry};
+use super::plan::{Observed, ObservedEntry, TargetInput};
 use super::prefix::Prefix;
 use super::resolve::Note;
 
@@ -17,6 +17,20 @@ pub fn warnings(desired: &Desired, observed: &Observed, installation: &Installat
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Contributors that do not agree about removals: the careful one wins, and the other should know.
+pub fn settings_differ(input: &TargetInput) -> Option<Note> {
+    let first = input.contributions.first()?.removal;
+    if input.contributions.iter().all(|c| c.removal == first) {
+        return None;
+    }
+    let of = |c: &Contribution| format!("{}: {}", c.network, c.removal);
+    let all: Vec<String> = input.contributions.iter().map(of).collect();
+    Some(Note {
+        code: "RemovalSettingsDiffer",
+        message: format!("{}; the strictest of each counts: {}", all.join("; "), input.removal()),
+    })
 }
 
 fn no_subnet(observed: &Observed) -> Option<Note> {

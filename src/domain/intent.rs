@@ -97,6 +97,21 @@ pub enum Approval {
     Always,
 }
 
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Budget { max, percent } = self.budget;
+        let (hold, approval) = (span(self.hold_seconds), self.approval);
+        write!(f, "holdFor {hold}, budget {max} or {percent} %, approval {approval:?}")
+    }
+}
+
+/// A length of time in the largest unit that says it exactly, as specs write it.
+pub fn span(seconds: u64) -> String {
+    let units = [(86400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')];
+    let unit = units.into_iter().find(|(length, _)| seconds >= *length && seconds % length == 0);
+    unit.map_or_else(|| "0s".to_owned(), |(length, name)| format!("{}{name}", seconds / length))
+}
+
 /// How many removals a target may see in any 7 days: the lower of both, and at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Budget {

@@ -89,7 +89,7 @@ impl ContributorMemory {
         Self {
             mode: contribution.mode,
             deletion_policy: contribution.deletion_policy,
-            regions: regions(&needs),
+            regions: regions(wishes),
             needs,
             retiring: BTreeMap::new(),
             next_hops,
@@ -98,8 +98,9 @@ impl ContributorMemory {
     }
 }
 
-fn regions(needs: &Needs) -> BTreeSet<String> {
-    needs.keys().filter_map(|ask| ask.region().map(str::to_owned)).collect()
+/// Both regions of a Network, whatever it asks for there.
+fn regions(wishes: &Wishes) -> BTreeSet<String> {
+    std::iter::once(&wishes.region).chain(wishes.pair.as_ref().map(|(name, _)| name)).map(ToString::to_string).collect()
 }
 
 /// Why an entry of ours is needed no longer.
@@ -114,9 +115,10 @@ pub struct Explanation<'a> {
 }
 
 impl TargetMemory {
-    /// A memory that starts anew because the last one is lost: what it may have forbidden stays forbidden.
-    pub fn lost(at: Timestamp) -> Self {
-        Self { lost_at: Some(at), ..Self::default() }
+    /// A memory that starts anew because the last one is lost: what it may have forbidden stays forbidden. The loss
+    /// counts from the first look on.
+    pub fn lost() -> Self {
+        Self { lost_at: Some(Timestamp::MAX), ..Self::default() }
     }
 
     /// Whether nothing was ever seen of the target.
@@ -187,9 +189,11 @@ impl TargetMemory {
 
     /// A clock that was started in what is now the future was started at a time that never was.
     fn restart_clocks_of_the_future(&mut self, now: Timestamp) -> bool {
+        // A loss that no look has dated yet counts from now.
+        self.lost_at = self.lost_at.map(|at| at.min(now));
         let retiring = self.contributors.values_mut().flat_map(|contributor| contributor.retiring.values_mut());
         let mut restarted = false;
-        for since in retiring.chain(self.unexplained.values_mut()).chain(self.lost_at.as_mut()) {
+        for since in retiring.chain(self.unexplained.values_mut()) {
             if *since > now {
                 *since = now;
                 restarted = true;
@@ -234,7 +238,7 @@ impl TargetMemory {
         let mut needs = wishes.needs();
         let now_needed: BTreeSet<Address> = wishes.entries.keys().map(Address::folded).collect();
         let is_needed = |address: &Address| now_needed.contains(address);
-        let asked_regions = regions(&needs);
+        let asked_regions = regions(wishes);
         let (mut left, mut carried, mut released) = (BTreeSet::new(), Vec::new(), Vec::new());
         for (ask, addresses) in &known.needs {
             for address in addresses.iter().filter(|address| !is_needed(address)) {
@@ -335,7 +339,7 @@ impl TargetMemory {
                 continue;
             };
             let is_its_own = |step: &&Step| step.wanted_by.contains(&contribution.network);
-            let asked = regions(&known.needs);
+            let asked = regions(wishes);
             let without = |region: &String| {
                 let of_region = known.needs.iter().filter(|(ask, _)| ask.region() == Some(region.as_str()));
                 of_region.into_iter().any(|(_, addresses)| !addresses.is_disjoint(&missing))

@@ -120,5 +120,9 @@ pub fn words<'a>(
 ) -> Vec<Word> {
     let seen: Vec<approval::Seen<'_>> =
         outcomes.into_iter().map(|outcome| approval::Seen { plan: &outcome.plan, memory: &outcome.memory }).collect();
-    approvals.iter().filter_map(|approval| approval::word(approval, networks, &seen, now)).collect()
+    let is_forgotten = |approval: &&Approval| {
+        approval.expires_at.checked_add(approval::FORGOTTEN_AFTER).is_ok_and(|forgotten| forgotten <= now)
+    };
+    let approvals = approvals.iter().filter(|approval| !is_forgotten(approval));
+    approvals.filter_map(|approval| approval::word(approval, networks, &seen, now)).collect()
 }

@@ -11,7 +11,7 @@ use super::approval::Word;
 use super::desired::{Address, Contribution, DocumentId};
 use super::intent::{Installation, ObjectKey};
 use super::outcome::{End, Outcome};
-use super::plan::{HeldReason, Plan, Standing};
+use super::plan::{Held, HeldReason, Plan, Standing};
 use super::resolve::Note;
 use super::resource_id::ResourceId;
 
@@ -293,12 +293,17 @@ fn needs(plan: &Plan) -> Option<&'static str> {
 }
 
 fn held(plan: &Plan) -> String {
+    let says = |held: &Held| format!("{} ({})", held.reason.name(), held.why);
+    let count = plan.held.len();
     // What waits for a person is said first.
-    let waits = |reason| matches!(reason, HeldReason::Approval | HeldReason::Growth);
-    let asks = plan.held.iter().find(|held| waits(held.reason));
-    let first =
-        asks.or(plan.held.first()).map(|held| format!("{} ({})", held.reason.name(), held.why)).unwrap_or_default();
-    format!("{} steps are held: {first}", plan.held.len())
+    let waits = |held: &&Held| matches!(held.reason, HeldReason::Approval | HeldReason::Growth);
+    if let Some(held) = plan.held.iter().find(waits) {
+        return format!("{count} steps are held: {}", says(held));
+    }
+    let first = plan.held.first().map(says).unwrap_or_default();
+    let until = plan.held.iter().filter_map(|held| held.until).min();
+    let until = until.map(|until| format!("; the first until {until}")).unwrap_or_default();
+    format!("{count} steps are held: {first}{until}")
 }
 
 fn waits_for_person(plan: &Plan, network: &ObjectKey) -> String {

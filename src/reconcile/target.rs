@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::azure::error::{Class, Refusal};
@@ -15,7 +15,7 @@ use crate::azure::kind;
 use crate::domain::approval::Approval;
 use crate::domain::effect;
 use crate::domain::guard::{self, Situation};
-use crate::domain::intent::ObjectKey;
+use crate::domain::intent::{ObjectKey, span};
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{Applied, End, Failure, Outcome};
 use crate::domain::plan::{Action, BlockedReason, Limits, Observed, Plan, Step, TargetInput, entries};
@@ -45,9 +45,33 @@ pub enum Intention<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock(pub Option<Timestamp>);
 
+/// A clock that differs from Azure's by more than this does not count.
+const CLOCKS_AGREE: SignedDuration = SignedDuration::from_mins(5);
+
 impl Clock {
     pub fn now(self) -> Timestamp {
         self.0.unwrap_or_else(Timestamp::now)
+    }
+
+    /// The time where Azure's clock is `ahead` of this machine's: a clock that jumps must not end a hold, or begin one
+    /// in the past.
+    fn now_by(self, ahead: SignedDuration) -> (Timestamp, Option<Note>) {
+        let now = self.now();
+        if self.0.is_some() || ahead.abs() <= CLOCKS_AGREE {
+            return (now, None);
+        }
+        let by_azure = now.checked_add(ahead).unwrap_or(now);
+        let (minutes, where_to) = (ahead.abs().as_mins(), if ahead.is_positive() { "behind" } else { "ahead of" });
+        // In steps, so that the same difference gives the same words.
+        let about = span(u64::try_from(minutes / 10 * 600).unwrap_or_default());
+        let message = format!("this machine's clock is about {about} {where_to} Azure's, which counts; set it right");
+        (by_azure, Some(Note { code: "ClockDiffers", message }))
+    }
+}
+
+impl Bench<'_> {
+    fn now(&self) -> Timestamp {
+        self.clock.now_by(self.arm.ahead()).0
     }
 }
 
@@ -83,13 +107,14 @@ impl std::fmt::Debug for Bench<'_> {
 
 /// Brings one target into its desired state, as far as the guards allow.
 pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intention<'_>) -> Outcome {
-    let Bench { store, clock, .. } = bench;
+    let Bench { store, clock, arm, .. } = bench;
     let remembered = store.memory(&input.id);
-    let now = clock.now();
-    let gathered = match gather(input, bench).await {
+    let mut gathered = match gather(input, bench).await {
         Ok(gathered) => gathered,
         Err(error) => return stopped_at_once(input, remembered, error),
     };
+    let (now, differs) = clock.now_by(arm.ahead());
+    gathered.notes.extend(differs);
     let (approvals, _) = store.approvals();
     let basis = Basis { remembered: &remembered, approvals: &approvals, now };
     let (plan, mut memory) = decide(input, &gathered, basis);
@@ -242,16 +267,16 @@ async fn take_steps(
 fn spend(step: &Step, input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
     let explanation = memory.explain(&step.address);
     if explanation.deleted_with.is_none() || explanation.orphaned_by.is_some() || explanation.since.is_some() {
-        memory.removals.push(bench.clock.now());
+        memory.removals.push(bench.now());
     }
     bench.store.remember(&input.id, memory.clone(), true).map_err(Stop::Forgetful)
 }
 
 /// Sends one step and waits for its end; its correlation id.
 async fn write(plan: &Plan, input: &TargetInput, step: &Step, bench: Bench<'_>) -> Result<Option<String>, Stop> {
-    let Bench { arm, store, fence, clock, .. } = bench;
+    let Bench { arm, store, fence, .. } = bench;
     let number = uuid::Uuid::new_v4().to_string();
-    let line = AuditLine::begin(input, plan, step, clock.now().to_string(), number);
+    let line = AuditLine::begin(input, plan, step, bench.now().to_string(), number);
     if let Err(error) = store.audit_begin(&input.id, &line) {
         if step.action == Action::Remove {
             return Err(Stop::Forgetful(error));
@@ -378,7 +403,7 @@ async fn read_back(
     memory: TargetMemory,
 ) -> Outcome {
     let (approvals, _) = bench.store.approvals();
-    let basis = Basis { remembered: &memory, approvals: &approvals, now: bench.clock.now() };
+    let basis = Basis { remembered: &memory, approvals: &approvals, now: bench.now() };
     match gather(input, bench).await {
         Ok(gathered) => {
             let (plan, mut after) = decide(input, &gathered, basis);

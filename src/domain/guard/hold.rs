@@ -5,6 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Situation;
+use crate::domain::intent::span;
 use crate::domain::memory::Explanation;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
@@ -46,14 +47,4 @@ fn end(since: Timestamp, seconds: u64) -> Option<Timestamp> {
 
 fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
-}
-
-/// In the largest unit that says it exactly.
-fn span(seconds: u64) -> String {
-    let units = [(86400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')];
-    let unit = units.into_iter().find(|(length, _)| seconds >= *length && seconds % length == 0);
-    match unit {
-        Some((length, name)) => format!("{}{name}", seconds / length),
-        None => "0s".to_owned(),
-    }
 }

@@ -41,6 +41,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| w.notes.clone()).collect();
     warnings.append(&mut findings.warnings.drain(..).collect());
     warnings.extend(effect::warnings(&desired, observed, &input.installation));
+    warnings.extend(effect::settings_differ(input));
     findings.conflicts.sort();
     Plan {
         id: input.id.clone(),

@@ -2,7 +2,9 @@
 //!
 //! Their content counts, whatever the files are called. What cannot be read approves nothing and is said.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 
@@ -12,8 +14,53 @@ use crate::domain::approval::{Approval, DEFAULT_EXPIRY};
 use crate::domain::service_tags::Digest;
 use crate::store::StoreError;
 
-/// All approvals of the folder, sorted, and what cannot be read.
-pub fn load(folder: &Path) -> (Vec<Approval>, Vec<StoreError>) {
+/// What was found: approvals, sorted, and what cannot be read.
+type Found = (Vec<Approval>, Vec<StoreError>);
+
+/// A folder of approvals, read again when one of its files is another.
+#[derive(Debug)]
+pub struct Approvals {
+    folder: PathBuf,
+    last: Mutex<Option<(Vec<Stamp>, Found)>>,
+}
+
+/// What tells a file from what it was.
+type Stamp = (PathBuf, Option<SystemTime>, u64);
+
+impl Approvals {
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, last: Mutex::default() }
+    }
+
+    /// All approvals of the folder, and what cannot be read.
+    pub fn load(&self) -> Found {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = stamps(&self.folder);
+        if let Some((known, found)) = &*last
+            && *known == stamps
+        {
+            return found.clone();
+        }
+        let found = load(&self.folder);
+        *last = Some((stamps, found.clone()));
+        found
+    }
+}
+
+fn stamps(folder: &Path) -> Vec<Stamp> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut stamps: Vec<Stamp> = entries
+        .map(|entry| {
+            let metadata = std::fs::metadata(entry.path()).ok();
+            let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+            (entry.path(), modified, metadata.map_or(0, |metadata| metadata.len()))
+        })
+        .collect();
+    stamps.sort();
+    stamps
+}
+
+fn load(folder: &Path) -> Found {
     let (mut approvals, mut problems) = (Vec::new(), Vec::new());
     let files = match folder::scan(folder) {
         Ok(files) => files,

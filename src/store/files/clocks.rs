@@ -100,7 +100,7 @@ impl Clocks {
 
     pub fn memory(&self, target: &ResourceId) -> TargetMemory {
         let kept = self.kept();
-        let lost = || kept.lost_at.map(TargetMemory::lost);
+        let lost = || kept.lost_at.map(|_| TargetMemory::lost());
         kept.targets.get(target).cloned().or_else(lost).unwrap_or_default()
     }
 

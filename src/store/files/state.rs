@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::approvals;
+use super::approvals::Approvals;
 use super::archive::FileArchive;
 use super::clocks::Clocks;
 use super::journal::Journal;
@@ -31,6 +31,7 @@ pub struct State {
     folder: PathBuf,
     clocks: Clocks,
     journal: Journal,
+    approvals: Approvals,
     /// Held as long as this value lives; `None` for readers.
     _lock: Option<File>,
 }
@@ -77,6 +78,7 @@ impl State {
             folder: folder.to_owned(),
             clocks: Clocks::load(folder, has_worked, now),
             journal: Journal::new(folder),
+            approvals: Approvals::new(folder.join("approvals")),
             _lock: lock,
         }
     }
@@ -88,7 +90,7 @@ impl State {
 
     /// The approvals that were given, and those that cannot be read.
     pub fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>) {
-        approvals::load(&self.folder.join("approvals"))
+        self.approvals.load()
     }
 
     /// Where the documents of a feed are kept.
