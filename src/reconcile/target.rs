@@ -63,7 +63,8 @@ impl Clock {
         let by_azure = now.checked_add(ahead).unwrap_or(now);
         let (minutes, where_to) = (ahead.abs().as_mins(), if ahead.is_positive() { "behind" } else { "ahead of" });
         // In steps, so that the same difference gives the same words.
-        let about = span(u64::try_from(minutes / 10 * 600).unwrap_or_default());
+        let minutes = if minutes < 2880 { minutes / 10 * 10 } else { minutes / 1440 * 1440 };
+        let about = span(u64::try_from(minutes * 60).unwrap_or_default());
         let message = format!("this machine's clock is about {about} {where_to} Azure's, which counts; set it right");
         (by_azure, Some(Note { code: "ClockDiffers", message }))
     }
