@@ -9,6 +9,7 @@ mod campaign_disk;
 mod campaign_each;
 mod campaign_random;
 mod campaign_world;
+mod clock;
 mod commands;
 mod costs;
 mod discovery;
