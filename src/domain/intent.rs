@@ -108,7 +108,7 @@ impl fmt::Display for Removal {
 /// A length of time in the largest unit that says it exactly, as specs write it.
 pub fn span(seconds: u64) -> String {
     let units = [(86400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')];
-    let unit = units.into_iter().find(|(length, _)| seconds >= *length && seconds % length == 0);
+    let unit = units.into_iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
     unit.map_or_else(|| "0s".to_owned(), |(length, name)| format!("{}{name}", seconds / length))
 }
 

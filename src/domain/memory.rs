@@ -26,7 +26,7 @@ pub struct TargetMemory {
     /// What was needed when everything needed had last been written, by what asked for it.
     pub applied: Needs,
     /// Entries of ours that nobody needs, for a reason that is not known, and since when that was seen.
-    pub unexplained: BTreeMap<Address, Timestamp>,
+    pub unexplained: BTreeMap<Address, Clock>,
     /// Entries of ours that a changed spec no longer asks for.
     pub released: BTreeMap<Address, Released>,
     /// Entries that a Network left behind: it took the target out of its spec, or was deleted with policy Retain.
@@ -34,7 +34,7 @@ pub struct TargetMemory {
     /// Entries of a Network that was deleted with policy Delete.
     pub deleting: BTreeMap<Address, ObjectKey>,
     /// When the last removals were sent.
-    pub removals: Vec<Timestamp>,
+    pub removals: Vec<Clock>,
     /// Plans that waited for a person, newest last.
     pub waiting: Vec<Waiting>,
     /// Approvals that were used, until they expire.
@@ -42,6 +42,37 @@ pub struct TargetMemory {
     /// When the memory of this target was found to be lost, if it ever was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_at: Option<Timestamp>,
+}
+
+/// When something began.
+///
+/// A time that lies in the future is not believed, as the clock must have jumped: it counts from when that was noticed,
+/// until the time reaches it. So neither a jump there nor the jump back makes a hold shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Clock {
+    pub since: Timestamp,
+    /// When it was noticed that it lies in the future, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noticed: Option<Timestamp>,
+}
+
+impl Clock {
+    pub fn start(now: Timestamp) -> Self {
+        Self { since: now, noticed: None }
+    }
+
+    /// From when it counts.
+    pub fn counts_from(self) -> Timestamp {
+        self.noticed.unwrap_or(self.since)
+    }
+
+    /// Takes in the time; true if it was found to lie in the future.
+    fn observe(&mut self, now: Timestamp) -> bool {
+        let before = self.noticed;
+        self.noticed = (self.since > now).then(|| before.map_or(now, |noticed| noticed.min(now)));
+        before.is_none() && self.noticed.is_some()
+    }
 }
 
 /// What is remembered of one contributor.
@@ -53,7 +84,7 @@ pub struct ContributorMemory {
     /// What it needed when it was last known.
     pub needs: Needs,
     /// Addresses that left its document, and since when.
-    pub retiring: BTreeMap<Address, Timestamp>,
+    pub retiring: BTreeMap<Address, Clock>,
     /// The regions that it follows. Another one waits for a person before it is among them.
     pub regions: BTreeSet<String>,
     /// The next hops that are in effect for it: another one waits for a person.
@@ -140,10 +171,11 @@ impl TargetMemory {
     /// Why nobody needs this address.
     pub fn explain(&self, address: &Address) -> Explanation<'_> {
         let address = address.folded();
-        let retiring = self.contributors.values().filter_map(|contributor| contributor.retiring.get(&address)).max();
-        let unexplained = self.unexplained.get(&address);
+        let from = |clock: &Clock| clock.counts_from();
+        let left = self.contributors.values().filter_map(|contributor| contributor.retiring.get(&address));
+        let retiring = left.map(from).max();
         Explanation {
-            since: retiring.max(unexplained).copied(),
+            since: retiring.max(self.unexplained.get(&address).map(from)),
             left_the_document: retiring.is_some(),
             released: self.released.get(&address).copied(),
             orphaned_by: self.orphaned.get(&address),
@@ -156,13 +188,12 @@ impl TargetMemory {
     pub fn look(&self, input: &TargetInput, observed: &Observed, now: Timestamp) -> (Self, BTreeSet<Note>) {
         let is_first = self.is_first();
         let (mut memory, mut notes) = (self.clone(), BTreeSet::new());
-        if memory.restart_clocks_of_the_future(now) {
-            let message =
-                "the time of this machine is before times that are remembered; those holds start anew".to_owned();
+        if memory.observe_clocks(now) {
+            let message = "the time is before times that are remembered; what began then counts from now".to_owned();
             notes.insert(Note { code: "ClockWentBack", message });
         }
         let window_start = now.checked_sub(BUDGET_WINDOW).unwrap_or(Timestamp::MIN);
-        memory.removals.retain(|at| *at > window_start);
+        memory.removals.retain(|removal| removal.counts_from() > window_start);
         memory.used.retain(|_, expires_at| *expires_at > now);
         let is_whole = |lost: &Timestamp| {
             let mut asks = memory.contributors.values().flat_map(|contributor| contributor.needs.keys());
@@ -187,19 +218,17 @@ impl TargetMemory {
         (memory, notes)
     }
 
-    /// A clock that was started in what is now the future was started at a time that never was.
-    fn restart_clocks_of_the_future(&mut self, now: Timestamp) -> bool {
+    /// Takes the time into every clock; true if one of them lies in the future.
+    fn observe_clocks(&mut self, now: Timestamp) -> bool {
         // A loss that no look has dated yet counts from now.
-        self.lost_at = self.lost_at.map(|at| at.min(now));
+        self.lost_at = self.lost_at.map(|at| if at == Timestamp::MAX { now } else { at });
         let retiring = self.contributors.values_mut().flat_map(|contributor| contributor.retiring.values_mut());
-        let mut restarted = false;
-        for since in retiring.chain(self.unexplained.values_mut()) {
-            if *since > now {
-                *since = now;
-                restarted = true;
-            }
+        let clocks = retiring.chain(self.unexplained.values_mut()).chain(&mut self.removals);
+        let mut lies_ahead = false;
+        for clock in clocks {
+            lies_ahead |= clock.observe(now);
         }
-        restarted
+        lies_ahead
     }
 
     fn depart(&mut self, key: &ObjectKey, departure: Departure) {
@@ -257,7 +286,7 @@ impl TargetMemory {
         self.released.extend(released.into_iter().filter(|(address, _)| !left.contains(address) && !stays(address)));
         known.retiring.retain(|address, _| !is_needed(address));
         for address in left {
-            known.retiring.entry(address).or_insert(now);
+            known.retiring.entry(address).or_insert(Clock::start(now));
         }
         for (ask, address) in carried {
             needs.entry(ask).or_default().insert(address);
@@ -292,7 +321,7 @@ impl TargetMemory {
         for address in ours.iter().filter(|address| !wanted.contains(*address)) {
             let Explanation { since, released, orphaned_by, deleted_with, .. } = self.explain(address);
             if since.is_none() && released.is_none() && orphaned_by.is_none() && deleted_with.is_none() {
-                self.unexplained.insert(address.clone(), now);
+                self.unexplained.insert(address.clone(), Clock::start(now));
             }
         }
     }

@@ -107,8 +107,8 @@ fn retiring(targets: &[(ResourceId, Contribution, Option<Outcome>)], network: &O
     let memories = targets.iter().filter_map(|(_, _, outcome)| outcome.as_ref().map(|outcome| &outcome.memory));
     let mut all = BTreeMap::new();
     for (address, since) in memories.filter_map(|memory| memory.contributors.get(network)).flat_map(|c| &c.retiring) {
-        let newest = all.entry(address.clone()).or_insert(*since);
-        *newest = (*newest).max(*since);
+        let newest = all.entry(address.clone()).or_insert(since.since);
+        *newest = (*newest).max(since.since);
     }
     all.into_iter().collect()
 }

@@ -180,22 +180,7 @@ impl<S: Store + 'static> Controller<S> {
             }
         }
         memory.approvals = approvals;
-        self.say_about_approvals(memory);
-    }
-
-    /// Says what became of approvals, once each time that it changes.
-    fn say_about_approvals(&self, memory: &mut Memory) {
-        let networks = memory.world.networks.keys().cloned().collect();
-        let words = outcome::words(&memory.approvals, &networks, memory.outcomes.values(), Timestamp::now());
-        for word in words.iter().filter(|word| !memory.words.contains(word)) {
-            let (approval, state, message) = (&word.approval.id, word.state.name(), &word.message);
-            if word.state.is_idle() {
-                tracing::warn!(subject = %word.approval.subject, approval, state, message, "an approval changes nothing");
-            } else {
-                tracing::info!(subject = %word.approval.subject, approval, state, message, "approved");
-            }
-        }
-        memory.words = words;
+        say_about_approvals(memory);
     }
 
     /// Brings what is remembered to the disk, but not at every change.
@@ -247,7 +232,7 @@ impl<S: Store + 'static> Controller<S> {
             memory.inputs[&id].contributions.iter().map(|contribution| contribution.network.clone()).collect();
         if memory.inputs[&id] == input {
             let before = memory.outcomes.insert(id, outcome.clone());
-            self.say_about_approvals(memory);
+            say_about_approvals(memory);
             let is_named_by = |memory: &TargetMemory| -> BTreeSet<ObjectKey> {
                 memory.contributors.keys().chain(memory.owners()).cloned().collect()
             };
@@ -348,4 +333,19 @@ impl Progress for Logged {
     }
 
     fn taken(&self, _: &ResourceId, _: &Step) {}
+}
+
+/// Says what became of approvals, once each time that it changes.
+fn say_about_approvals(memory: &mut Memory) {
+    let networks = memory.world.networks.keys().cloned().collect();
+    let words = outcome::words(&memory.approvals, &networks, memory.outcomes.values(), Timestamp::now());
+    for word in words.iter().filter(|word| !memory.words.contains(word)) {
+        let (approval, state, message) = (&word.approval.id, word.state.name(), &word.message);
+        if word.state.is_idle() {
+            tracing::warn!(subject = %word.approval.subject, approval, state, message, "an approval changes nothing");
+        } else {
+            tracing::info!(subject = %word.approval.subject, approval, state, message, "approved");
+        }
+    }
+    memory.words = words;
 }

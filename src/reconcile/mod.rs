@@ -6,4 +6,6 @@ pub mod controller;
 pub mod index;
 pub mod once;
 pub mod status;
+mod stop;
 pub mod target;
+mod write;

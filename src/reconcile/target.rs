@@ -8,21 +8,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::stop::{Stop, is_about_one_entry};
+use super::write::{find_open_write, write};
 use crate::azure::arm::{Arm, ArmError};
-use crate::azure::error::{Class, Refusal};
+use crate::azure::error::Refusal;
 use crate::azure::fence::Fence;
 use crate::azure::kind;
 use crate::domain::approval::Approval;
 use crate::domain::effect;
 use crate::domain::guard::{self, Situation};
 use crate::domain::intent::{ObjectKey, span};
-use crate::domain::memory::TargetMemory;
-use crate::domain::outcome::{Applied, End, Failure, Outcome};
-use crate::domain::plan::{Action, BlockedReason, Limits, Observed, Plan, Step, TargetInput, entries};
+use crate::domain::memory::{self, TargetMemory};
+use crate::domain::outcome::{Applied, End, Outcome};
+use crate::domain::plan::{Action, Limits, Observed, Plan, Step, TargetInput, entries};
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::ResourceId;
-use crate::store::audit::AuditLine;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Told of each step that was taken, for whoever shows progress.
 pub trait Progress: Send + Sync + std::fmt::Debug {
@@ -71,7 +72,7 @@ impl Clock {
 }
 
 impl Bench<'_> {
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.clock.now_by(self.arm.ahead()).0
     }
 }
@@ -268,83 +269,9 @@ async fn take_steps(
 fn spend(step: &Step, input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
     let explanation = memory.explain(&step.address);
     if explanation.deleted_with.is_none() || explanation.orphaned_by.is_some() || explanation.since.is_some() {
-        memory.removals.push(bench.now());
+        memory.removals.push(memory::Clock::start(bench.now()));
     }
     bench.store.remember(&input.id, memory.clone(), true).map_err(Stop::Forgetful)
-}
-
-/// Sends one step and waits for its end; its correlation id.
-async fn write(plan: &Plan, input: &TargetInput, step: &Step, bench: Bench<'_>) -> Result<Option<String>, Stop> {
-    let Bench { arm, store, fence, .. } = bench;
-    let number = uuid::Uuid::new_v4().to_string();
-    let line = AuditLine::begin(input, plan, step, bench.now().to_string(), number);
-    if let Err(error) = store.audit_begin(&input.id, &line) {
-        if step.action == Action::Remove {
-            return Err(Stop::Forgetful(error));
-        }
-        // A full disk must not keep new addresses from the network; the log still has the line.
-        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
-    }
-    let sent = arm.send(&kind::of(input.id.kind).request(&input.id, step), fence).await;
-    let (ended, operation_id) = match sent {
-        Ok(operation) => {
-            // The log has it as soon as Azure has accepted it, whatever becomes of this process.
-            log_write(&line, operation.correlation_id.as_deref());
-            (arm.settle(&operation, fence).await, operation.correlation_id)
-        }
-        Err(error) => (Err(error), None),
-    };
-    let line = match &ended {
-        Ok(()) => Some(line.ended("Succeeded", None, operation_id.clone())),
-        Err(ArmError::Refused(refusal)) if !refusal.leaves_it_open() => {
-            let result = if operation_id.is_some() { "Failed" } else { "Refused" };
-            let id = refusal.correlation_id.clone().or_else(|| operation_id.clone());
-            Some(line.ended(result, Some(refusal.failure().code), id))
-        }
-        // It is not known how it ended: the next look at the target will tell.
-        Err(_) => {
-            let open = AuditLine { correlation_id: operation_id.clone(), ..line };
-            if let Err(error) = store.audit_begin(&input.id, &open) {
-                tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
-            }
-            None
-        }
-    };
-    if let Some(line) = line {
-        close(store, input, &line);
-    }
-    ended.map(|()| operation_id).map_err(Stop::from)
-}
-
-/// Writes the line of a write whose end is known.
-fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
-    if line.result != "Succeeded" {
-        let AuditLine { target, entry, result, code, correlation_id, .. } = line;
-        tracing::warn!(target_id = target, entry, result, code, correlation_id, "a write ended otherwise");
-    }
-    if let Err(error) = store.audit_end(&input.id, line) {
-        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
-    }
-}
-
-/// A write whose answer was never seen: what stands in the target tells how it ended.
-fn find_open_write(input: &TargetInput, observed: &Observed, store: &dyn Store) {
-    let Some(line) = store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
-    let entry = observed.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(&line.entry));
-    let stands = match (&line.after, entry) {
-        (Some(after), Some(entry)) => {
-            after.prefix.eq_ignore_ascii_case(&entry.address.to_string())
-                && after.next_hop == entry.next_hop.to_string()
-        }
-        (None, None) => true,
-        _ => false,
-    };
-    close(store, input, &line.ended(if stands { "Found" } else { "NotFound" }, None, None));
-}
-
-/// Whether a refusal says nothing about the other steps.
-fn is_about_one_entry(refusal: &Refusal) -> bool {
-    refusal.class() == Class::Refused || refusal.code.eq_ignore_ascii_case("RouteConflict")
 }
 
 /// Reads the target before the default route is written: whatever else is needed must stand, also what stood before and
@@ -421,107 +348,6 @@ async fn read_back(
             let plan = Plan { steps: Vec::new(), ..before };
             Outcome { plan, applied, end: stop.into(), seen: seen(input), memory }
         }
-    }
-}
-
-/// The line for whoever reads the log.
-fn log_write(line: &AuditLine, correlation_id: Option<&str>) {
-    let route = |route: &crate::store::audit::AuditRoute| format!("{} -> {}", route.prefix, route.next_hop);
-    let documents: Vec<&str> = line.documents.iter().map(|document| document.digest.as_str()).collect();
-    tracing::info!(
-        target: "amlnet::audit",
-        target_id = line.target,
-        action = line.action,
-        entry = line.entry,
-        before = line.before.as_ref().map(route),
-        after = line.after.as_ref().map(route),
-        contributors = line.contributors.join(","),
-        documents = documents.join(","),
-        plan = line.plan,
-        approvals = line.approvals.join(","),
-        correlation_id,
-        "wrote"
-    );
-}
-
-/// Why an application ended before its end.
-enum Stop {
-    Arm(ArmError),
-    Unreadable(String),
-    /// A step was accepted, but what it wrote is not there.
-    NotInEffect(String),
-    /// Somebody changed the entry between the plan and its removal.
-    Changed(String),
-    /// What must be remembered before a removal cannot be.
-    Forgetful(StoreError),
-    /// What was asked for changed meanwhile.
-    Halted,
-}
-
-impl Stop {
-    /// Whether Azure has said that the write was not done.
-    fn says_that_nothing_came_about(&self) -> bool {
-        match self {
-            Self::Arm(ArmError::Refused(refusal)) => !refusal.leaves_it_open(),
-            Self::Forgetful(_) => true,
-            _ => false,
-        }
-    }
-}
-
-impl From<ArmError> for Stop {
-    fn from(error: ArmError) -> Self {
-        Self::Arm(error)
-    }
-}
-
-impl From<Stop> for End {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Arm(ArmError::Stopped) => Self::Waiting {
-                why: "amlnet was asked to stop; the next run goes on from here".to_owned(),
-                seconds: None,
-            },
-            Stop::Arm(ArmError::Refused(refusal)) => end_of(&refusal),
-            Stop::Unreadable(message) => Self::Failed(Failure {
-                code: "UnreadableAnswer".to_owned(),
-                message,
-                advice: "nothing was changed; it is tried again",
-                correlation_id: None,
-            }),
-            Stop::NotInEffect(entry) => Self::Waiting {
-                why: format!("{entry} was written but is not there; somebody else may write the same table"),
-                seconds: Some(10),
-            },
-            Stop::Forgetful(error) => Self::Failed(Failure {
-                code: "StateNotWritable".to_owned(),
-                message: format!("nothing is removed that could not be remembered: {error}"),
-                advice: "make room, or make the folder writable; it is tried again",
-                correlation_id: None,
-            }),
-            Stop::Halted => Self::Waiting {
-                why: "what is asked for changed meanwhile; it is planned anew".to_owned(),
-                seconds: Some(1),
-            },
-            Stop::Changed(entry) => Self::Waiting {
-                why: format!("somebody changed {entry} meanwhile; it is planned anew"),
-                seconds: Some(1),
-            },
-        }
-    }
-}
-
-fn end_of(refusal: &Refusal) -> End {
-    let failure = refusal.failure();
-    let wait = refusal.retry_after.map(|wait| wait.as_secs().max(1));
-    match refusal.class() {
-        Class::Blocked(reason) => End::Blocked { reason, failure },
-        Class::NotFound => End::Blocked { reason: BlockedReason::NotFound, failure },
-        Class::Refused => End::Blocked { reason: BlockedReason::Refused, failure },
-        Class::Busy => End::Waiting { why: failure.to_string(), seconds: wait.or(Some(30)) },
-        Class::Throttled => End::Waiting { why: failure.to_string(), seconds: wait.or(Some(60)) },
-        Class::Stale => End::Waiting { why: failure.to_string(), seconds: Some(2) },
-        Class::Transient | Class::Unauthenticated => End::Failed(failure),
     }
 }
 

@@ -62,7 +62,7 @@ fn lost(situation: Situation<'_>) -> Option<Timestamp> {
 /// When the n-th removal over the budget will be within it, if those that may go now go now.
 fn free_again(situation: Situation<'_>, going: usize, nth: usize) -> Option<Timestamp> {
     let now = situation.now;
-    let mut removals: Vec<Timestamp> = situation.memory.removals.clone();
+    let mut removals: Vec<Timestamp> = situation.memory.removals.iter().map(|removal| removal.counts_from()).collect();
     removals.extend(std::iter::repeat_n(now, going));
     removals.sort_unstable();
     let place = removals.get((nth - 1) % removals.len().max(1)).copied()?;

@@ -36,20 +36,20 @@ impl Journal {
         self.folder.join(OPEN).join(format!("{}.json", &name["sha256:".len()..]))
     }
 
-    fn refuse(path: &Path, what: impl ToString) -> StoreError {
+    fn refuse(path: &Path, what: &impl ToString) -> StoreError {
         StoreError { place: path.display().to_string(), what: what.to_string() }
     }
 
     pub fn begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
         let path = self.open_path(target);
-        let text = serde_json::to_vec(line).map_err(|error| Self::refuse(&path, error))?;
-        std::fs::create_dir_all(self.folder.join(OPEN)).map_err(|error| Self::refuse(&path, error))?;
+        let text = serde_json::to_vec(line).map_err(|error| Self::refuse(&path, &error))?;
+        std::fs::create_dir_all(self.folder.join(OPEN)).map_err(|error| Self::refuse(&path, &error))?;
         // It has to survive the process, not the machine: no sync, which would cost more than the write itself.
         let next = path.with_extension("next");
         std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, &path)).map_err(|error| {
             // What stood there before still does; half of a note says nothing.
             let _ = std::fs::remove_file(&next);
-            Self::refuse(&path, error)
+            Self::refuse(&path, &error)
         })
     }
 
@@ -61,14 +61,14 @@ impl Journal {
     /// Appends the line, once, whatever was left half done before.
     pub fn end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
         let path = self.folder.join(LINES);
-        let text = serde_json::to_string(line).map_err(|error| Self::refuse(&path, error))? + "\n";
+        let text = serde_json::to_string(line).map_err(|error| Self::refuse(&path, &error))? + "\n";
         {
             let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-            append(&path, &line.write, text.as_bytes()).map_err(|error| Self::refuse(&path, error))?;
+            append(&path, &line.write, text.as_bytes()).map_err(|error| Self::refuse(&path, &error))?;
         }
         let open = self.open_path(target);
         match std::fs::remove_file(&open) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Self::refuse(&open, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Self::refuse(&open, &error)),
             _ => Ok(()),
         }
     }

@@ -1,0 +1,95 @@
+//! Why an application ended before its end, and what follows from that.
+//!
+//! Must not call Azure.
+
+use crate::azure::arm::ArmError;
+use crate::azure::error::{Class, Refusal};
+use crate::domain::outcome::{End, Failure};
+use crate::domain::plan::BlockedReason;
+use crate::store::StoreError;
+
+/// Why an application ended before its end.
+pub(super) enum Stop {
+    Arm(ArmError),
+    Unreadable(String),
+    /// A step was accepted, but what it wrote is not there.
+    NotInEffect(String),
+    /// Somebody changed the entry between the plan and its removal.
+    Changed(String),
+    /// What must be remembered before a removal cannot be.
+    Forgetful(StoreError),
+    /// What was asked for changed meanwhile.
+    Halted,
+}
+
+impl Stop {
+    /// Whether Azure has said that the write was not done.
+    pub(super) fn says_that_nothing_came_about(&self) -> bool {
+        match self {
+            Self::Arm(ArmError::Refused(refusal)) => !refusal.leaves_it_open(),
+            Self::Forgetful(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<ArmError> for Stop {
+    fn from(error: ArmError) -> Self {
+        Self::Arm(error)
+    }
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Arm(ArmError::Stopped) => Self::Waiting {
+                why: "amlnet was asked to stop; the next run goes on from here".to_owned(),
+                seconds: None,
+            },
+            Stop::Arm(ArmError::Refused(refusal)) => end_of(&refusal),
+            Stop::Unreadable(message) => Self::Failed(Failure {
+                code: "UnreadableAnswer".to_owned(),
+                message,
+                advice: "nothing was changed; it is tried again",
+                correlation_id: None,
+            }),
+            Stop::NotInEffect(entry) => Self::Waiting {
+                why: format!("{entry} was written but is not there; somebody else may write the same table"),
+                seconds: Some(10),
+            },
+            Stop::Forgetful(error) => Self::Failed(Failure {
+                code: "StateNotWritable".to_owned(),
+                message: format!("nothing is removed that could not be remembered: {error}"),
+                advice: "make room, or make the folder writable; it is tried again",
+                correlation_id: None,
+            }),
+            Stop::Halted => Self::Waiting {
+                why: "what is asked for changed meanwhile; it is planned anew".to_owned(),
+                seconds: Some(1),
+            },
+            Stop::Changed(entry) => Self::Waiting {
+                why: format!("somebody changed {entry} meanwhile; it is planned anew"),
+                seconds: Some(1),
+            },
+        }
+    }
+}
+
+fn end_of(refusal: &Refusal) -> End {
+    let failure = refusal.failure();
+    let wait = refusal.retry_after.map(|wait| wait.as_secs().max(1));
+    match refusal.class() {
+        Class::Blocked(reason) => End::Blocked { reason, failure },
+        Class::NotFound => End::Blocked { reason: BlockedReason::NotFound, failure },
+        Class::Refused => End::Blocked { reason: BlockedReason::Refused, failure },
+        Class::Busy => End::Waiting { why: failure.to_string(), seconds: wait.or(Some(30)) },
+        Class::Throttled => End::Waiting { why: failure.to_string(), seconds: wait.or(Some(60)) },
+        Class::Stale => End::Waiting { why: failure.to_string(), seconds: Some(2) },
+        Class::Transient | Class::Unauthenticated => End::Failed(failure),
+    }
+}
+
+/// Whether a refusal says nothing about the other steps.
+pub(super) fn is_about_one_entry(refusal: &Refusal) -> bool {
+    refusal.class() == Class::Refused || refusal.code.eq_ignore_ascii_case("RouteConflict")
+}

@@ -1,0 +1,105 @@
+//! One step: sent, waited for, and written down in the audit before and after.
+//!
+//! Must not decide whether a step is taken.
+
+use super::stop::Stop;
+use super::target::Bench;
+use crate::azure::arm::ArmError;
+use crate::azure::kind;
+use crate::domain::plan::{Action, Observed, Plan, Step, TargetInput};
+use crate::store::Store;
+use crate::store::audit::{AuditLine, AuditRoute};
+
+/// Sends one step and waits for its end; its correlation id.
+pub(super) async fn write(
+    plan: &Plan,
+    input: &TargetInput,
+    step: &Step,
+    bench: Bench<'_>,
+) -> Result<Option<String>, Stop> {
+    let Bench { arm, store, fence, .. } = bench;
+    let number = uuid::Uuid::new_v4().to_string();
+    let line = AuditLine::begin(input, plan, step, bench.now().to_string(), number);
+    if let Err(error) = store.audit_begin(&input.id, &line) {
+        if step.action == Action::Remove {
+            return Err(Stop::Forgetful(error));
+        }
+        // A full disk must not keep new addresses from the network; the log still has the line.
+        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+    }
+    let sent = arm.send(&kind::of(input.id.kind).request(&input.id, step), fence).await;
+    let (ended, operation_id) = match sent {
+        Ok(operation) => {
+            // The log has it as soon as Azure has accepted it, whatever becomes of this process.
+            log_write(&line, operation.correlation_id.as_deref());
+            (arm.settle(&operation, fence).await, operation.correlation_id)
+        }
+        Err(error) => (Err(error), None),
+    };
+    let line = match &ended {
+        Ok(()) => Some(line.ended("Succeeded", None, operation_id.clone())),
+        Err(ArmError::Refused(refusal)) if !refusal.leaves_it_open() => {
+            let result = if operation_id.is_some() { "Failed" } else { "Refused" };
+            let id = refusal.correlation_id.clone().or_else(|| operation_id.clone());
+            Some(line.ended(result, Some(refusal.failure().code), id))
+        }
+        // It is not known how it ended: the next look at the target will tell.
+        Err(_) => {
+            let open = AuditLine { correlation_id: operation_id.clone(), ..line };
+            if let Err(error) = store.audit_begin(&input.id, &open) {
+                tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+            }
+            None
+        }
+    };
+    if let Some(line) = line {
+        close(store, input, &line);
+    }
+    ended.map(|()| operation_id).map_err(Stop::from)
+}
+
+/// Writes the line of a write whose end is known.
+fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
+    if line.result != "Succeeded" {
+        let AuditLine { target, entry, result, code, correlation_id, .. } = line;
+        tracing::warn!(target_id = target, entry, result, code, correlation_id, "a write ended otherwise");
+    }
+    if let Err(error) = store.audit_end(&input.id, line) {
+        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+    }
+}
+
+/// A write whose answer was never seen: what stands in the target tells how it ended.
+pub(super) fn find_open_write(input: &TargetInput, observed: &Observed, store: &dyn Store) {
+    let Some(line) = store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
+    let entry = observed.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(&line.entry));
+    let stands = match (&line.after, entry) {
+        (Some(after), Some(entry)) => {
+            after.prefix.eq_ignore_ascii_case(&entry.address.to_string())
+                && after.next_hop == entry.next_hop.to_string()
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    close(store, input, &line.ended(if stands { "Found" } else { "NotFound" }, None, None));
+}
+
+/// The line for whoever reads the log.
+fn log_write(line: &AuditLine, correlation_id: Option<&str>) {
+    let route = |route: &AuditRoute| format!("{} -> {}", route.prefix, route.next_hop);
+    let documents: Vec<&str> = line.documents.iter().map(|document| document.digest.as_str()).collect();
+    tracing::info!(
+        target: "amlnet::audit",
+        target_id = line.target,
+        action = line.action,
+        entry = line.entry,
+        before = line.before.as_ref().map(route),
+        after = line.after.as_ref().map(route),
+        contributors = line.contributors.join(","),
+        documents = documents.join(","),
+        plan = line.plan,
+        approvals = line.approvals.join(","),
+        correlation_id,
+        "wrote"
+    );
+}
