@@ -145,6 +145,13 @@ pub struct Explanation<'a> {
     pub deleted_with: Option<&'a ObjectKey>,
 }
 
+impl Explanation<'_> {
+    /// Whether the entry goes because its Network was deleted with policy Delete, and for no other reason.
+    pub fn is_deletion(&self) -> bool {
+        self.deleted_with.is_some() && self.orphaned_by.is_none() && self.since.is_none()
+    }
+}
+
 impl TargetMemory {
     /// A memory that starts anew because the last one is lost: what it may have forbidden stays forbidden. The loss
     /// counts from the first look on.
@@ -323,6 +330,20 @@ impl TargetMemory {
             if since.is_none() && released.is_none() && orphaned_by.is_none() && deleted_with.is_none() {
                 self.unexplained.insert(address.clone(), Clock::start(now));
             }
+        }
+    }
+
+    /// Counts a removal that is about to be sent, and takes it back where it is certain that nothing came about.
+    /// Removals that only deletionPolicy Delete asks for do not count.
+    pub fn count_removal(&mut self, step: &Step, now: Timestamp) {
+        if !self.explain(&step.address).is_deletion() {
+            self.removals.push(Clock::start(now));
+        }
+    }
+
+    pub fn uncount_removal(&mut self, step: &Step) {
+        if !self.explain(&step.address).is_deletion() {
+            self.removals.pop();
         }
     }
 

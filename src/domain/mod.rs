@@ -23,6 +23,7 @@ macro_rules! by_text {
 
 pub mod accept;
 pub mod approval;
+pub mod decision;
 pub mod desired;
 pub mod effect;
 pub mod guard;

@@ -14,13 +14,12 @@ use crate::azure::arm::{Arm, ArmError};
 use crate::azure::error::Refusal;
 use crate::azure::fence::Fence;
 use crate::azure::kind;
-use crate::domain::approval::Approval;
+use crate::domain::decision::{Basis, decide};
 use crate::domain::effect;
-use crate::domain::guard::{self, Situation};
 use crate::domain::intent::{ObjectKey, span};
-use crate::domain::memory::{self, TargetMemory};
+use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{Applied, End, Outcome};
-use crate::domain::plan::{Action, Limits, Observed, Plan, Step, TargetInput, entries};
+use crate::domain::plan::{Action, Limits, Observed, Plan, Step, TargetInput};
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::ResourceId;
 use crate::store::Store;
@@ -119,10 +118,8 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     gathered.notes.extend(differs);
     let (approvals, _) = store.approvals();
     let basis = Basis { remembered: &remembered, approvals: &approvals, now };
-    let (plan, mut memory) = decide(input, &gathered, basis);
+    let (plan, mut memory) = decided(input, &gathered, basis);
     let outcome = |plan, applied, end, memory| Outcome { plan, applied, end, seen: seen(input), memory };
-    memory.remember_waiting(&plan, &approvals);
-    memory = memory.after(&plan, input);
     let Intention::Apply { progress, shown } = intention else {
         return outcome(plan, Vec::new(), End::Planned, memory);
     };
@@ -166,14 +163,6 @@ struct Gathered {
     notes: Vec<Note>,
 }
 
-/// What a decision rests on besides the target itself.
-#[derive(Clone, Copy)]
-struct Basis<'a> {
-    remembered: &'a TargetMemory,
-    approvals: &'a [Approval],
-    now: Timestamp,
-}
-
 async fn gather(input: &TargetInput, bench: Bench<'_>) -> Result<Gathered, Stop> {
     let observed = observe(input, bench).await?;
     tokio::select! {
@@ -205,14 +194,8 @@ async fn observe(input: &TargetInput, bench: Bench<'_>) -> Result<Observed, Stop
     kind::of(input.id.kind).observe(&input.id, &body).map_err(|error| Stop::Unreadable(error.to_string()))
 }
 
-/// The guarded plan, and what is remembered after this look. Pure.
-fn decide(input: &TargetInput, gathered: &Gathered, basis: Basis<'_>) -> (Plan, TargetMemory) {
-    let Gathered { observed, limits, notes } = gathered;
-    let (memory, said) = basis.remembered.look(input, observed, basis.now);
-    let mut plan = entries::plan(input, observed, *limits);
-    plan.warnings.extend(notes.iter().cloned().chain(said));
-    let situation = Situation { input, observed, memory: &memory, approvals: basis.approvals, now: basis.now };
-    (guard::guard(plan, situation), memory)
+fn decided(input: &TargetInput, gathered: &Gathered, basis: Basis<'_>) -> (Plan, TargetMemory) {
+    decide(input, &gathered.observed, gathered.limits, &gathered.notes, basis)
 }
 
 async fn take_steps(
@@ -243,7 +226,7 @@ async fn take_steps(
             Ok(operation) => operation,
             Err(stop) => {
                 if step.action == Action::Remove && stop.says_that_nothing_came_about() {
-                    memory.removals.pop();
+                    memory.uncount_removal(step);
                 }
                 match stop {
                     // Azure dislikes this one; the other prefixes are needed all the same.
@@ -267,10 +250,7 @@ async fn take_steps(
 
 /// Counts a removal before it is sent: what a crash keeps from being counted would be allowed twice.
 fn spend(step: &Step, input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
-    let explanation = memory.explain(&step.address);
-    if explanation.deleted_with.is_none() || explanation.orphaned_by.is_some() || explanation.since.is_some() {
-        memory.removals.push(memory::Clock::start(bench.now()));
-    }
+    memory.count_removal(step, bench.now());
     bench.store.remember(&input.id, memory.clone(), true).map_err(Stop::Forgetful)
 }
 
@@ -283,7 +263,7 @@ async fn everything_else_stands(
     limits: Limits,
 ) -> Result<(), Stop> {
     let observed = observe(input, bench).await?;
-    let (plan, _) = decide(input, &Gathered { observed, limits, notes: Vec::new() }, basis);
+    let (plan, _) = decide(input, &observed, limits, &[], basis);
     let is_needed = |step: &&Step| step.action != Action::Remove && !step.is_default_route();
     match plan.steps.iter().find(is_needed) {
         Some(step) => Err(Stop::NotInEffect(step.entry.clone())),
@@ -334,9 +314,7 @@ async fn read_back(
     let basis = Basis { remembered: &memory, approvals: &approvals, now: bench.now() };
     match gather(input, bench).await {
         Ok(gathered) => {
-            let (plan, mut after) = decide(input, &gathered, basis);
-            after.remember_waiting(&plan, &approvals);
-            let after = after.after(&plan, input);
+            let (plan, after) = decided(input, &gathered, basis);
             remember(bench.store, input, &after, false);
             let end = match plan.steps.first() {
                 None => End::Applied,

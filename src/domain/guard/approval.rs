@@ -43,7 +43,7 @@ fn removals(plan: &Plan, situation: Situation<'_>) -> BTreeMap<String, (HeldReas
         if let Some(owner) = explanation.orphaned_by {
             return Some(format!("{owner} left it behind"));
         }
-        if is_deleted(step, situation) {
+        if explanation.is_deletion() {
             return None;
         }
         match setting {
@@ -56,15 +56,6 @@ fn removals(plan: &Plan, situation: Situation<'_>) -> BTreeMap<String, (HeldReas
     };
     let removals = plan.steps.iter().filter(|step| step.action == Action::Remove);
     removals.filter_map(|step| Some((step.line(), (HeldReason::Approval, reason(step)?)))).collect()
-}
-
-/// Whether an entry goes because its Network was deleted with policy Delete, and for no other reason.
-pub(super) fn is_deleted(step: &Step, situation: Situation<'_>) -> bool {
-    let explanation = situation.memory.explain(&step.address);
-    step.action == Action::Remove
-        && explanation.deleted_with.is_some()
-        && explanation.orphaned_by.is_none()
-        && explanation.since.is_none()
 }
 
 /// Everybody on the target, and whoever left entries there.

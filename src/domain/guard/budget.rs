@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::Situation;
-use super::approval::is_deleted;
 use crate::domain::intent::{Approval, Budget};
 use crate::domain::memory::BUDGET_WINDOW;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
@@ -37,7 +36,7 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
 }
 
 fn counts(step: &Step, situation: Situation<'_>) -> bool {
-    step.action == Action::Remove && !is_deleted(step, situation)
+    step.action == Action::Remove && !situation.memory.explain(&step.address).is_deletion()
 }
 
 /// The removals, by line, that the budget lets through now: the first ones.
