@@ -192,14 +192,6 @@ impl Wishes {
         }
         needs
     }
-
-    /// The next hops that are wanted: of the routes to services, and of the default route.
-    pub fn next_hops(&self) -> (BTreeSet<NextHop>, BTreeSet<NextHop>) {
-        let is_default = |wish: &&Wish| wish.purposes.contains(&Purpose::DefaultRoute);
-        let (default, services): (Vec<&Wish>, Vec<&Wish>) = self.entries.values().partition(is_default);
-        let hops = |list: Vec<&Wish>| list.into_iter().map(|wish| wish.next_hop.clone()).collect();
-        (hops(services), hops(default))
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

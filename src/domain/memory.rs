@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::desired::{Address, Contribution, Needs, Wishes};
+use super::desired::{Address, Contribution, Desired, Needs, Wishes};
 use super::intent::{DeletionPolicy, Mode, NextHop, ObjectKey};
 use super::plan::{Action, Departure, Observed, Plan, Step, TargetInput};
 use super::resolve::Note;
@@ -25,6 +25,9 @@ pub struct TargetMemory {
     pub contributors: BTreeMap<ObjectKey, ContributorMemory>,
     /// What was needed when everything needed had last been written, by what asked for it.
     pub applied: Needs,
+    /// The next hop that each entry of ours had when it was last as asked for. One that differs from it was changed by
+    /// somebody else, and is put back; another one that is asked for waits for a person.
+    pub next_hops: BTreeMap<Address, NextHop>,
     /// Entries of ours that nobody needs, for a reason that is not known, and since when that was seen.
     pub unexplained: BTreeMap<Address, Clock>,
     /// Entries of ours that a changed spec no longer asks for.
@@ -87,9 +90,6 @@ pub struct ContributorMemory {
     pub retiring: BTreeMap<Address, Clock>,
     /// The regions that it follows. Another one waits for a person before it is among them.
     pub regions: BTreeSet<String>,
-    /// The next hops that are in effect for it: another one waits for a person.
-    pub next_hops: BTreeSet<NextHop>,
-    pub default_next_hops: BTreeSet<NextHop>,
 }
 
 /// What of a spec changed.
@@ -113,18 +113,13 @@ pub struct Waiting {
 }
 
 impl ContributorMemory {
-    fn new(contribution: &Contribution, wishes: &Wishes, is_first: bool) -> Self {
-        let needs = wishes.needs();
-        // A target that is new to amlnet is not changed by its first spec.
-        let (next_hops, default_next_hops) = if is_first { wishes.next_hops() } else { Default::default() };
+    fn new(contribution: &Contribution, wishes: &Wishes) -> Self {
         Self {
             mode: contribution.mode,
             deletion_policy: contribution.deletion_policy,
             regions: regions(wishes),
-            needs,
+            needs: wishes.needs(),
             retiring: BTreeMap::new(),
-            next_hops,
-            default_next_hops,
         }
     }
 }
@@ -213,8 +208,9 @@ impl TargetMemory {
             memory.depart(key, *departure);
         }
         for contribution in &input.contributions {
-            memory.take_in(contribution, is_first, now);
+            memory.take_in(contribution, now);
         }
+        memory.see_next_hops(input, observed, is_first);
         let ours: BTreeSet<Address> = observed
             .entries
             .iter()
@@ -246,6 +242,19 @@ impl TargetMemory {
         let left = gone.needs.values().flatten().chain(gone.retiring.keys());
         let list = if deletes { &mut self.deleting } else { &mut self.orphaned };
         list.extend(left.map(|address| (address.clone(), key.clone())));
+        if self.contributors.is_empty() {
+            // Somebody has to be able to speak for the rest: whoever left last.
+            let mut rest: Vec<&Address> = self.unexplained.keys().collect();
+            let given_up = self.released.keys().filter(|address| !self.orphaned.contains_key(*address));
+            if deletes {
+                self.deleting.extend(given_up.map(|address| (address.clone(), key.clone())));
+            } else {
+                rest.extend(given_up);
+            }
+            for address in rest {
+                self.orphaned.entry(address.clone()).or_insert_with(|| key.clone());
+            }
+        }
         if !deletes {
             // Being left behind does not shorten a hold.
             for (address, since) in gone.retiring {
@@ -255,7 +264,24 @@ impl TargetMemory {
         }
     }
 
-    fn take_in(&mut self, contribution: &Contribution, is_first: bool, now: Timestamp) {
+    fn see_next_hops(&mut self, input: &TargetInput, observed: &Observed, is_first: bool) {
+        let desired = Desired::union(&input.contributions).entries.into_iter();
+        let desired: BTreeMap<Address, NextHop> = desired.map(|(at, entry)| (at.folded(), entry.next_hop)).collect();
+        let mut seen = std::mem::take(&mut self.next_hops);
+        for entry in observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)) {
+            let address = entry.address.folded();
+            // On a target that is new to amlnet there is nothing to compare with: what the spec says counts.
+            let known = match desired.get(&address) {
+                Some(wanted) if is_first || *wanted == entry.next_hop => Some(wanted.clone()),
+                _ => seen.remove(&address),
+            };
+            if let Some(known) = known {
+                self.next_hops.insert(address, known);
+            }
+        }
+    }
+
+    fn take_in(&mut self, contribution: &Contribution, now: Timestamp) {
         let before = self.contributors.get(&contribution.network);
         let is_new_still = before.is_some_and(|known| known.needs.keys().all(|ask| !self.applied.contains_key(ask)));
         let known = self.contributors.get_mut(&contribution.network);
@@ -266,7 +292,7 @@ impl TargetMemory {
             return;
         };
         let Some(known) = known else {
-            let new = ContributorMemory::new(contribution, wishes, is_first);
+            let new = ContributorMemory::new(contribution, wishes);
             self.contributors.insert(contribution.network.clone(), new);
             return;
         };
@@ -303,7 +329,6 @@ impl TargetMemory {
         if is_new_still && self.lost_at.is_none() {
             // Nothing rests on the spec that it had before.
             known.regions = asked_regions;
-            (known.next_hops, known.default_next_hops) = wishes.next_hops();
         }
     }
 
@@ -319,7 +344,9 @@ impl TargetMemory {
         for contributor in self.contributors.values_mut() {
             contributor.retiring.retain(|address, _| ours.contains(address));
         }
-        let known = input.no_memory.is_none()
+        // Where nobody is left, nobody could decide about what somebody else puts there.
+        let known = !input.contributions.is_empty()
+            && input.no_memory.is_none()
             && input.removals_frozen.is_none()
             && input.contributions.iter().all(|c| c.outcome.is_ok() && c.clocks_may_start);
         if !known {
@@ -388,25 +415,12 @@ impl TargetMemory {
             else {
                 continue;
             };
-            let is_its_own = |step: &&Step| step.wanted_by.contains(&contribution.network);
             let asked = regions(wishes);
             let without = |region: &String| {
                 let of_region = known.needs.iter().filter(|(ask, _)| ask.region() == Some(region.as_str()));
                 of_region.into_iter().any(|(_, addresses)| !addresses.is_disjoint(&missing))
             };
             let reached: Vec<String> = asked.into_iter().filter(|region| !without(region)).collect();
-            let (services, default) = wishes.next_hops();
-            let differs = |is_default: bool| {
-                left(Action::Change)
-                    .filter(is_its_own)
-                    .any(|step| step.is_default_route() == is_default && step.moves())
-            };
-            if !differs(false) {
-                known.next_hops = services;
-            }
-            if !differs(true) {
-                known.default_next_hops = default;
-            }
             known.regions.extend(reached);
         }
         self.use_approvals(plan);

@@ -14,6 +14,8 @@ pub(super) enum Stop {
     Unreadable(String),
     /// A step was accepted, but what it wrote is not there.
     NotInEffect(String),
+    /// What was done made more possible: the budget is a share of what stands, say.
+    MoreToDo,
     /// Somebody changed the entry between the plan and its removal.
     Changed(String),
     /// What must be remembered before a removal cannot be.
@@ -63,6 +65,9 @@ impl From<Stop> for End {
                 advice: "make room, or make the folder writable; it is tried again",
                 correlation_id: None,
             }),
+            Stop::MoreToDo => {
+                Self::Waiting { why: "what was done made more possible; it goes on".to_owned(), seconds: Some(1) }
+            }
             Stop::Halted => Self::Waiting {
                 why: "what is asked for changed meanwhile; it is planned anew".to_owned(),
                 seconds: Some(1),

@@ -316,9 +316,11 @@ async fn read_back(
         Ok(gathered) => {
             let (plan, after) = decided(input, &gathered, basis);
             remember(bench.store, input, &after, false);
-            let end = match plan.steps.first() {
-                None => End::Applied,
-                Some(step) => Stop::NotInEffect(step.entry.clone()).into(),
+            let was_sent = |step: &&Step| applied.iter().any(|applied| applied.step.line() == step.line());
+            let end = match (plan.steps.iter().find(was_sent), plan.steps.first()) {
+                (Some(step), _) => Stop::NotInEffect(step.entry.clone()).into(),
+                (None, Some(_)) => Stop::MoreToDo.into(),
+                (None, None) => End::Applied,
             };
             Outcome { plan, applied, end, seen: seen(input), memory: after }
         }

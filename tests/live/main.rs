@@ -12,6 +12,8 @@ mod campaign_world;
 mod clock;
 mod commands;
 mod costs;
+#[path = "../shared/dice.rs"]
+mod dice;
 mod discovery;
 mod documents;
 mod documents_by_http;

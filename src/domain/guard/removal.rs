@@ -9,13 +9,18 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     plan.hold(|step: &Step| match step.action {
         Action::Remove => unknown.clone().or_else(|| no_memory.clone()),
         // What somebody unknown may need would be taken away: another address, or another next hop.
-        Action::Change if takes_something_away(step) => unknown.clone(),
+        Action::Change if step.moves() || takes_an_address_away(step, situation) => unknown.clone(),
         Action::Add | Action::Change => None,
     })
 }
 
-fn takes_something_away(step: &Step) -> bool {
-    step.moves() || step.before.as_ref().is_some_and(|(address, _)| address.folded() != step.address.folded())
+/// Whether somebody gave our route another address which may be needed: what is remembered of the Networks tells.
+fn takes_an_address_away(step: &Step, situation: Situation<'_>) -> bool {
+    let Some((before, _)) = &step.before else { return false };
+    let (before, memory) = (before.folded(), situation.memory);
+    let is_unknown = memory.lost_at.is_some() || situation.input.no_memory.is_some();
+    let needs = memory.contributors.values().flat_map(|contributor| contributor.needs.values());
+    before != step.address.folded() && (is_unknown || needs.flatten().any(|needed| *needed == before))
 }
 
 fn unknown_needs(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, String)> {
