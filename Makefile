@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 # Files that are built in tests must not depend on the machine's language.
 export LC_ALL = C.UTF-8
 
-.PHONY: help demo test check lint unit bench faults golden deny tools
+.PHONY: help demo test check lint unit bench faults histories golden deny tools
 
 help:
 	@echo "make demo    build, then show the main job against a simulator of Azure (under a minute after the build)"
@@ -14,6 +14,7 @@ help:
 	@echo "make check   the fast loop: format, lints, unit tests"
 	@echo "make bench   the figures, on a release build"
 	@echo "make faults  the fault campaigns with SEEDS=1000 seeds (make test: 100); SEEDS=17..18 runs seed 17 again"
+	@echo "make histories  the histories of real files with SEEDS=1000 seeds (make test: 120); SEEDS=17..18 plays seed 17 again"
 	@echo "make golden  rewrite golden files and schemas; look at the difference before you commit it"
 	@echo "make deny    licences, bans and sources of all dependencies (installs cargo-deny below target/)"
 
@@ -45,6 +46,10 @@ bench: tools
 SEEDS ?= 1000
 faults: tools
 	AMLNET_FAULT_SEEDS=$(SEEDS) $(CARGO) test --locked --test live campaign
+
+# More histories of real files than `make test` plays: SEEDS=10000, or SEEDS=17..18 to see one again.
+histories: tools
+	AMLNET_SEEDS=$(SEEDS) $(CARGO) test --locked --test histories histories -- --nocapture
 
 golden: tools
 	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --lib --test pure

@@ -2,10 +2,14 @@
 //!
 //! Whole processes are measured, because whole processes are what a user starts.
 
+#![allow(clippy::unwrap_used, reason = "a figure that panics says where")]
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
 
 mod budgets;
 mod many_tables;
+mod removals;
+#[path = "../histories/replay/mod.rs"]
+mod replay;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -27,6 +31,7 @@ fn main() {
     tags_check(&document);
     idle_memory(folder.path(), &document);
     budgets::measure();
+    removals::measure();
     many_tables::measure(folder.path());
 }
 

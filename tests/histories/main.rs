@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
+mod additions;
 mod replay;
 
 use std::io::Write as _;
@@ -56,6 +57,12 @@ fn seeds() -> std::ops::Range<u64> {
     number(first)..number(last)
 }
 
+fn add(all: &mut Tally, more: Tally) {
+    for (what, times) in more.0 {
+        *all.0.entry(what).or_default() += times;
+    }
+}
+
 #[test]
 fn histories() {
     let Some(stage) = stage() else { return };
@@ -71,7 +78,7 @@ fn histories() {
                         break;
                     }
                     match catch_unwind(AssertUnwindSafe(|| play(stage, seed))) {
-                        Ok(played) => tally.lock().unwrap().add(played),
+                        Ok(played) => add(&mut tally.lock().unwrap(), played),
                         Err(_) => failed.lock().unwrap().push(seed),
                     }
                 }

@@ -61,12 +61,6 @@ impl Tally {
     fn count(&mut self, what: &'static str) {
         *self.0.entry(what).or_default() += 1;
     }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        for (what, times) in other.0 {
-            *self.0.entry(what).or_default() += times;
-        }
-    }
 }
 
 struct Crashed;
@@ -108,7 +102,7 @@ pub(crate) fn play(stage: &Stage, seed: u64) -> Tally {
     history.tally
 }
 
-fn noon(date: Date) -> Timestamp {
+pub(crate) fn noon(date: Date) -> Timestamp {
     date.at(12, 0, 0, 0).in_tz("UTC").unwrap().timestamp()
 }
 
