@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 #![allow(clippy::needless_pass_by_value, reason = "json!({…}) reads better than &json!({…}) at every call")]
 
+mod approvals;
 mod campaign;
 mod campaign_disk;
 mod campaign_each;
@@ -12,6 +13,7 @@ mod campaign_world;
 mod clock;
 mod commands;
 mod costs;
+mod deletions;
 #[path = "../shared/dice.rs"]
 mod dice;
 mod discovery;
@@ -22,6 +24,7 @@ mod exit_codes;
 mod faults;
 mod follow;
 mod harness;
+mod holds;
 mod lifecycle;
 mod logins;
 mod refusals;
@@ -34,5 +37,6 @@ mod role;
 mod secrets;
 mod sharing;
 mod specs;
+mod stops;
 mod tables;
 mod tags;

@@ -1,0 +1,226 @@
+//! Approvals with the real binary: what they allow, and what is said of those that allow nothing.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Doc, Sim, TABLE, assert_clean, central, east, network, ours, west};
+
+const ASK: &str = "Always";
+
+/// Week 1 in the table, week 2 lacks the first prefix, and removals need a person.
+fn waiting() -> Sim {
+    let sim = Sim::start();
+    sim.usual(json!({"spec": {"removal": {"approval": ASK}}}));
+    sim.once(&[]).exits(0);
+    sim.publish(&Doc::week(2).regions(1..4, 0..3));
+    sim.once(&[]).exits(3).says(&["held, Approval", "removal.approval is Always"]);
+    sim
+}
+
+/// What is said about approvals: their states.
+fn states(sim: &Sim, code: i32) -> Vec<String> {
+    let answer = sim.once(&["-o", "json"]).exits(code).json();
+    let all = answer["approvals"].as_array().unwrap();
+    all.iter().map(|approval| approval["state"].as_str().unwrap().to_owned()).collect()
+}
+
+fn is_there(sim: &Sim) -> bool {
+    ours(&sim.history(TABLE)).contains(&east(0))
+}
+
+#[test]
+fn what_plan_says_to_type_is_enough() {
+    let sim = waiting();
+    let said = sim.plan(&["--state", "state"]).exits(3).all();
+    let line = said.lines().find_map(|line| line.trim().strip_prefix("to approve: amlnet ")).unwrap();
+    let words: Vec<&str> = line.split(' ').chain(["--state", "state"]).collect();
+    sim.amlnet(&words).exits(0).says(&["is approved until"]);
+    assert_eq!(states(&sim, 0), ["Used"], "said in the run that used it");
+    assert!(!is_there(&sim));
+}
+
+#[test]
+fn an_approval_for_something_else_changes_nothing_and_is_said() {
+    let sim = waiting();
+    let hash = sim.waiting().remove(0);
+    let other = format!("sha256:{}", "0".repeat(64));
+    sim.approve("ml", &other);
+    sim.once(&[]).exits(3).says(&["OtherPlan", "what waits is", &hash]);
+    sim.approve("somebody", &hash);
+    sim.once(&[]).exits(3).says(&["NoSuchSubject", "there is no AmlNetwork default/somebody"]);
+    sim.amlnet(&["approve", "elsewhere/ml", "--hash", &hash, "--state", "state"]).exits(0);
+    sim.once(&[]).exits(3).says(&["there is no AmlNetwork elsewhere/ml"]);
+    let long_ago = ["--now", "2020-01-01T00:00:00Z", "--expires", "1h"];
+    sim.amlnet(&[&["approve", "ml", "--hash", &hash, "--state", "state"], &long_ago[..]].concat()).exits(0);
+    let answer = sim.once(&["-o", "json", "--now", "2020-01-02T00:00:00Z"]).exits(3).json();
+    assert!(answer["approvals"].to_string().contains("Expired"), "{}", answer["approvals"]);
+    assert!(is_there(&sim));
+    sim.approve("ml", &hash);
+    sim.once(&[]).exits(0);
+    assert!(!is_there(&sim));
+}
+
+#[test]
+fn a_used_approval_does_not_count_for_the_same_removal_again() {
+    let sim = waiting();
+    sim.approve("ml", &sim.waiting()[0]);
+    sim.once(&[]).exits(0);
+    sim.publish(&Doc::week(3));
+    sim.once(&[]).exits(0);
+    sim.publish(&Doc::week(4).regions(1..4, 0..3).numbered(102, "20250301"));
+    assert!(is_there(&sim));
+    let answer = sim.once(&["-o", "json"]).json();
+    assert!(answer["approvals"].to_string().contains("Used"), "{}", answer["approvals"]);
+    assert!(is_there(&sim));
+}
+
+#[test]
+fn a_wrong_file_among_the_approvals_is_said_and_allows_nothing() {
+    let sim = waiting();
+    let hash = sim.waiting().remove(0);
+    let approval = |change: Value| {
+        let mut object = json!({"apiVersion": "amlnet.dev/v1alpha1", "kind": "PlanApproval",
+            "metadata": {"name": "one"}, "spec": {"network": "ml", "hash": hash, "expiresAt": "2099-01-01T00:00:00Z"}});
+        crate::harness::merge(&mut object, &change);
+        object.to_string()
+    };
+    std::fs::create_dir_all(sim.path("state/approvals")).unwrap();
+    for (what, text, said) in [
+        ("a field", approval(json!({"spec": {"networks": "ml"}})), "unknown field networks"),
+        ("no hash", approval(json!({"spec": {"hash": null}})), "hash"),
+        ("half a hash", approval(json!({"spec": {"hash": &hash[..20]}})), "hash"),
+        ("both", approval(json!({"spec": {"feed": "public"}})), "feed"),
+        ("a version", approval(json!({"apiVersion": "amlnet.dev/v2"})), "amlnet.dev/v2"),
+        ("a Network", network(json!({})).to_string(), "PlanApproval"),
+        ("no YAML", "a: [".to_owned(), "approvals"),
+    ] {
+        std::fs::write(sim.path("state/approvals/wrong.yaml"), text).unwrap();
+        sim.once(&[]).exits(3).says(&[said, "wrong.yaml"]);
+        assert!(is_there(&sim), "{what}");
+    }
+    // Beside the Networks it is refused, as they are read by somebody else.
+    std::fs::remove_file(sim.path("state/approvals/wrong.yaml")).unwrap();
+    let misplaced = sim.write("dir/approval.yaml", approval(json!({})));
+    let ran = sim.once(&[]);
+    ran.says(&["approval.yaml", "PlanApproval"]);
+    assert!(is_there(&sim));
+    std::fs::rename(misplaced, sim.path("state/approvals/right.yaml")).unwrap();
+    sim.once(&[]).exits(0);
+    assert!(!is_there(&sim));
+}
+
+#[test]
+fn on_a_shared_table_every_namespace_has_to_approve() {
+    let sim = waiting();
+    let second = json!({"metadata": {"name": "ml", "namespace": "other"}, "spec": {"removal": {"approval": "Never"}}});
+    sim.objects("second.yaml", &[network(second)]);
+    let said = sim.once(&[]).exits(3);
+    said.says(&["amlnet approve default/ml --hash", "amlnet approve other/ml --hash"]);
+    let hash = sim.waiting().remove(0);
+    sim.approve("ml", &hash);
+    sim.once(&[]).exits(3).says(&["OthersMissing", "namespaces default, other have to approve"]);
+    assert!(is_there(&sim));
+    sim.amlnet(&["approve", "other/ml", "--hash", &hash, "--state", "state"]).exits(0);
+    sim.once(&[]).exits(0);
+    assert!(!is_there(&sim));
+}
+
+#[test]
+fn an_approval_covers_what_is_left_of_its_plan_and_nothing_more() {
+    let sim = waiting();
+    sim.publish(&Doc::week(3).regions(2..4, 0..3));
+    sim.once(&[]).exits(3);
+    sim.approve("ml", &sim.waiting()[0]);
+    // One of the two came back, another one left.
+    sim.publish(&Doc::week(4).regions(1..3, 0..3));
+    let answer = sim.once(&["-o", "json"]).exits(3).json();
+    assert!(answer["approvals"].to_string().contains("Outgrown"), "{}", answer["approvals"]);
+    assert!(is_there(&sim));
+    sim.publish(&Doc::week(5).regions(1..4, 0..3));
+    sim.once(&[]).exits(0);
+    assert_clean(&sim.history(TABLE), (1..4).map(east).chain((0..3).map(central)));
+    assert!(!is_there(&sim));
+}
+
+#[test]
+fn another_next_hop_waits_and_drift_does_not() {
+    let sim = Sim::start();
+    sim.usual(json!({}));
+    sim.once(&[]).exits(0);
+    let firewall = json!({"type": "VirtualAppliance", "ipAddress": "10.0.0.4"});
+    let tables = json!([{"id": TABLE, "nextHop": firewall}]);
+    sim.usual(json!({"spec": {"routes": {"routeTables": tables}}}));
+    let before = sim.history(TABLE);
+    sim.once(&[]).exits(3).says(&["held, Approval", "VirtualAppliance 10.0.0.4 instead of Internet"]);
+    assert_eq!(sim.history(TABLE), before);
+    sim.approve("ml", &sim.waiting()[0]);
+    sim.once(&[]).exits(0);
+    let hops = |sim: &Sim| -> Vec<String> {
+        let routes = crate::harness::final_routes(&sim.history(TABLE));
+        (0..4).map(|index| routes[&east(index)].hop.clone()).collect()
+    };
+    assert_eq!(hops(&sim), vec!["VirtualAppliance 10.0.0.4"; 4]);
+    // Somebody else changes one: it is put back.
+    let name = format!("amlnet.prod.{}", east(0).replace('/', "_"));
+    let mut drifted = crate::harness::route(&name, &east(0), "Internet");
+    drifted["id"] = json!(format!("{TABLE}/routes/{name}"));
+    sim.put(drifted);
+    sim.once(&[]).exits(0);
+    assert_eq!(hops(&sim), vec!["VirtualAppliance 10.0.0.4"; 4]);
+}
+
+#[test]
+fn another_region_waits_and_its_new_entries_come_first() {
+    let sim = Sim::start();
+    sim.usual(json!({"spec": {"pairedRegion": "None"}}));
+    sim.once(&[]).exits(0);
+    let before = sim.history(TABLE);
+    sim.usual(json!({"spec": {"region": "westeurope", "pairedRegion": "None"}}));
+    sim.once(&[]).exits(3).says(&["did not follow region westeurope before", "its region is no longer asked for"]);
+    assert_eq!(sim.history(TABLE), before);
+    let from = sim.log().len();
+    sim.approve("ml", &sim.waiting()[0]);
+    sim.once(&[]).exits(0);
+    let methods: Vec<String> = sim.log()[from..]
+        .iter()
+        .filter(|entry| entry.url.contains("/routes/") && entry.method != "GET")
+        .map(|entry| entry.method.clone())
+        .collect();
+    assert_eq!(methods, ["PUT", "PUT", "DELETE", "DELETE", "DELETE", "DELETE"]);
+    assert_eq!(ours(&sim.history(TABLE)), (0..2).map(west).collect());
+}
+
+#[test]
+fn another_pair_waits_while_the_first_region_goes_on() {
+    let sim = Sim::start();
+    sim.usual(json!({"spec": {"pairedRegion": "None"}}));
+    sim.once(&[]).exits(0);
+    sim.usual(json!({"spec": {"pairedRegion": "westeurope"}}));
+    sim.publish(&Doc::week(2).regions(0..5, 0..3));
+    sim.once(&[]).exits(3).says(&["did not follow region westeurope before"]);
+    assert_eq!(ours(&sim.history(TABLE)), (0..5).map(east).collect(), "additions do not wait for it");
+    sim.approve("ml", &sim.waiting()[0]);
+    sim.once(&[]).exits(0);
+    assert_eq!(ours(&sim.history(TABLE)), (0..5).map(east).chain((0..2).map(west)).collect());
+}
+
+#[test]
+fn a_held_document_comes_into_force_when_a_person_approves_its_digest() {
+    let sim = Sim::start();
+    sim.usual(json!({}));
+    sim.once(&[]).exits(0);
+    sim.publish(&Doc::week(2).without("Storage").regions(0..5, 0..3));
+    sim.once(&[]);
+    let held = sim.feed_status("public");
+    assert_eq!((sim.in_force("public"), &held["held"]["reason"]), (101, &json!("Shrunk")), "{held}");
+    let digest = held["held"]["digest"].as_str().unwrap().to_owned();
+    let wrong = format!("sha256:{}", "1".repeat(64));
+    sim.amlnet(&["approve", "--feed", "public", "--hash", &wrong, "--state", "state"]).exits(0);
+    sim.ask_feed();
+    sim.once(&[]).says(&["no held document has this digest"]);
+    assert_eq!(sim.in_force("public"), 101);
+    sim.amlnet(&["approve", "--feed", "public", "--hash", &digest, "--state", "state"]).exits(0);
+    sim.ask_feed();
+    sim.once(&[]).exits(0);
+    assert_eq!(sim.in_force("public"), 102);
+    assert!(ours(&sim.history(TABLE)).contains(&east(4)));
+}

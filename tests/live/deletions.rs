@@ -1,0 +1,103 @@
+//! Networks that are deleted, tables that are taken out of a spec, and neighbours that may not lose anything.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Doc, Sim, TABLE, central, east, network, ours};
+
+/// `ml` in East US 2 and `second` in Central US, on one table.
+fn two(change_of_second: Value) -> (Sim, std::path::PathBuf) {
+    let sim = Sim::start();
+    sim.usual(json!({"spec": {"pairedRegion": "None"}}));
+    let mut second = json!({"metadata": {"name": "second"}, "spec": {"region": "centralus", "pairedRegion": "None",
+        "removal": {"holdFor": "42d", "approval": "Always", "budget": {"max": 1, "percent": 1}}}});
+    crate::harness::merge(&mut second, &change_of_second);
+    let file = sim.objects("second.yaml", &[network(second)]);
+    sim.once(&[]).exits(0);
+    (sim, file)
+}
+
+fn all() -> std::collections::BTreeSet<String> {
+    (0..4).map(east).chain((0..3).map(central)).collect()
+}
+
+#[test]
+fn with_policy_delete_its_own_entries_go_at_once() {
+    let (sim, file) = two(json!({"spec": {"deletionPolicy": "Delete"}}));
+    std::fs::remove_file(file).unwrap();
+    sim.once(&[]).exits(0);
+    assert_eq!(ours(&sim.history(TABLE)), (0..4).map(east).collect());
+}
+
+#[test]
+fn with_policy_delete_what_a_neighbour_needs_stays() {
+    let (sim, file) = two(json!({"spec": {"deletionPolicy": "Delete", "pairedRegion": "eastus2"}}));
+    std::fs::remove_file(file).unwrap();
+    sim.once(&[]).exits(0);
+    assert_eq!(ours(&sim.history(TABLE)), (0..4).map(east).collect());
+}
+
+#[test]
+fn a_network_in_mode_observe_deletes_nothing_by_going() {
+    let (sim, file) = two(json!({"spec": {"deletionPolicy": "Delete"}}));
+    let observing = json!({"metadata": {"name": "second"}, "spec": {"region": "centralus", "pairedRegion": "None",
+        "mode": "Observe", "deletionPolicy": "Delete"}});
+    sim.objects("second.yaml", &[network(observing)]);
+    sim.once(&[]);
+    std::fs::remove_file(file).unwrap();
+    sim.once(&[]).exits(0).says(&["default/second left it behind"]);
+    assert_eq!(ours(&sim.history(TABLE)), all());
+}
+
+#[test]
+fn a_neighbour_that_is_suspended_broken_or_not_in_sync_stops_every_removal() {
+    for (ml, said) in [
+        (json!({"suspend": true}), "default/ml is suspended"),
+        (json!({"mode": "UpsertOnly"}), "default/ml is in mode UpsertOnly"),
+        (json!({"region": "nowhere"}), "it is not known what default/ml needs"),
+    ] {
+        let (sim, file) = two(json!({"spec": {"deletionPolicy": "Delete"}}));
+        let mut spec = json!({"pairedRegion": "None"});
+        crate::harness::merge(&mut spec, &ml);
+        sim.usual(json!({"spec": spec}));
+        std::fs::remove_file(file).unwrap();
+        sim.once(&[]).says(&[said]);
+        assert_eq!(ours(&sim.history(TABLE)), all(), "{said}");
+    }
+}
+
+#[test]
+fn an_empty_folder_deletes_nothing() {
+    let (sim, _) = two(json!({"spec": {"deletionPolicy": "Delete"}}));
+    let history = sim.history(TABLE);
+    for entry in std::fs::read_dir(sim.path("dir")).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    sim.once(&[]);
+    assert_eq!(sim.history(TABLE), history);
+}
+
+#[test]
+fn a_table_that_is_taken_out_of_a_spec_keeps_its_entries_as_an_offer() {
+    let other = crate::harness::table_id("rt-2");
+    let sim = Sim::with_tables(&[(TABLE, vec![]), (&other, vec![])], json!({}));
+    let tables = json!([{"id": TABLE}, {"id": other}]);
+    sim.usual(json!({"spec": {"routes": {"routeTables": tables}}}));
+    sim.once(&[]).exits(0);
+    sim.usual(json!({}));
+    let answer = sim.once(&["-o", "json"]).exits(0).json();
+    let left = answer["targets"].as_array().unwrap().iter().find(|target| target["id"] == other.as_str()).unwrap();
+    assert_eq!(left["held"].as_array().unwrap().len(), 7, "{left}");
+    assert_eq!(sim.status("ml")["orphaned"].as_array().unwrap().len(), 1, "{}", sim.status("ml"));
+    assert_eq!(ours(&sim.history(&other)), all());
+    // A month of documents changes nothing about it.
+    sim.publish(&Doc::week(5).regions(2..6, 0..3));
+    sim.once(&[]).exits(0);
+    assert_eq!(ours(&sim.history(&other)), all());
+    sim.approve("ml", &sim.waiting()[0]);
+    sim.once(&[]).exits(0);
+    assert!(ours(&sim.history(&other)).is_empty());
+    assert_eq!(sim.status("ml")["orphaned"], json!(null));
+    let asked = sim.log().len();
+    sim.once(&[]).exits(0);
+    assert!(!sim.log()[asked..].iter().any(|entry| entry.url.contains("rt-2")), "it is nobody's concern any more");
+}
