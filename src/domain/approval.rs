@@ -185,7 +185,8 @@ pub fn word(approval: &Approval, networks: &BTreeSet<ObjectKey>, targets: &[Seen
             );
         }
     }
-    if !networks.contains(key) && !targets.iter().any(|seen| knows(&seen)) {
+    let is_remembered = |memory: &TargetMemory| memory.contributors.contains_key(key) || memory.owners().contains(key);
+    if !networks.contains(key) && !targets.iter().any(|seen| is_remembered(seen.memory)) {
         return say(State::NoSuchSubject, format!("there is no AmlNetwork {key}"));
     }
     if let Some(found) = targets.iter().filter(knows).find_map(pending) {

@@ -374,6 +374,13 @@ impl TargetMemory {
         }
     }
 
+    /// Takes in that a step was carried out.
+    pub fn wrote(&mut self, step: &Step) {
+        if let Some(next_hop) = &step.next_hop {
+            self.next_hops.insert(step.address.folded(), next_hop.clone());
+        }
+    }
+
     /// Remembers what waits for a person, with whose word it may be done.
     pub fn remember_waiting(&mut self, plan: &Plan, approvals: &[super::approval::Approval]) {
         let Some(pending) = &plan.pending else { return };

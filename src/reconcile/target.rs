@@ -238,6 +238,7 @@ async fn take_steps(
                 }
             }
         };
+        memory.wrote(step);
         progress.taken(&input.id, step);
         applied.push(Applied { step: step.clone(), correlation_id: operation });
         if applied.len() == 1 && plan.steps.len() > 1 {

@@ -170,7 +170,7 @@ fn another_next_hop_waits_and_drift_does_not() {
 
 #[test]
 fn another_region_waits_and_its_new_entries_come_first() {
-    let sim = Sim::start();
+    let sim = Sim::with_routes(vec![]);
     sim.usual(json!({"spec": {"pairedRegion": "None"}}));
     sim.once(&[]).exits(0);
     let before = sim.history(TABLE);
@@ -191,7 +191,7 @@ fn another_region_waits_and_its_new_entries_come_first() {
 
 #[test]
 fn another_pair_waits_while_the_first_region_goes_on() {
-    let sim = Sim::start();
+    let sim = Sim::with_routes(vec![]);
     sim.usual(json!({"spec": {"pairedRegion": "None"}}));
     sim.once(&[]).exits(0);
     sim.usual(json!({"spec": {"pairedRegion": "westeurope"}}));
@@ -211,7 +211,8 @@ fn a_held_document_comes_into_force_when_a_person_approves_its_digest() {
     sim.publish(&Doc::week(2).without("Storage").regions(0..5, 0..3));
     sim.once(&[]);
     let held = sim.feed_status("public");
-    assert_eq!((sim.in_force("public"), &held["held"]["reason"]), (101, &json!("Shrunk")), "{held}");
+    assert_eq!(sim.in_force("public"), 101);
+    assert!(held["held"]["reason"].as_str().unwrap().starts_with("250 of 279 prefixes are gone"), "{held}");
     let digest = held["held"]["digest"].as_str().unwrap().to_owned();
     let wrong = format!("sha256:{}", "1".repeat(64));
     sim.amlnet(&["approve", "--feed", "public", "--hash", &wrong, "--state", "state"]).exits(0);

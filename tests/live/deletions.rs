@@ -53,7 +53,7 @@ fn a_neighbour_that_is_suspended_broken_or_not_in_sync_stops_every_removal() {
     for (ml, said) in [
         (json!({"suspend": true}), "default/ml is suspended"),
         (json!({"mode": "UpsertOnly"}), "default/ml is in mode UpsertOnly"),
-        (json!({"region": "nowhere"}), "it is not known what default/ml needs"),
+        (json!({"region": "nowhere"}), "region \"nowhere\" is not known"),
     ] {
         let (sim, file) = two(json!({"spec": {"deletionPolicy": "Delete"}}));
         let mut spec = json!({"pairedRegion": "None"});
@@ -85,9 +85,11 @@ fn a_table_that_is_taken_out_of_a_spec_keeps_its_entries_as_an_offer() {
     sim.once(&[]).exits(0);
     sim.usual(json!({}));
     let answer = sim.once(&["-o", "json"]).exits(0).json();
-    let left = answer["targets"].as_array().unwrap().iter().find(|target| target["id"] == other.as_str()).unwrap();
-    assert_eq!(left["held"].as_array().unwrap().len(), 7, "{left}");
-    assert_eq!(sim.status("ml")["orphaned"].as_array().unwrap().len(), 1, "{}", sim.status("ml"));
+    let held: Vec<usize> =
+        answer["targets"].as_array().unwrap().iter().map(|target| target["held"].as_array().unwrap().len()).collect();
+    assert_eq!(held.iter().max(), Some(&7), "{answer}");
+    let orphaned = sim.status("ml")["orphanedTargets"].clone();
+    assert_eq!(orphaned.as_array().map(Vec::len), Some(1), "{orphaned}");
     assert_eq!(ours(&sim.history(&other)), all());
     // A month of documents changes nothing about it.
     sim.publish(&Doc::week(5).regions(2..6, 0..3));
@@ -96,7 +98,7 @@ fn a_table_that_is_taken_out_of_a_spec_keeps_its_entries_as_an_offer() {
     sim.approve("ml", &sim.waiting()[0]);
     sim.once(&[]).exits(0);
     assert!(ours(&sim.history(&other)).is_empty());
-    assert_eq!(sim.status("ml")["orphaned"], json!(null));
+    assert_eq!(sim.status("ml")["orphanedTargets"], json!(null));
     let asked = sim.log().len();
     sim.once(&[]).exits(0);
     assert!(!sim.log()[asked..].iter().any(|entry| entry.url.contains("rt-2")), "it is nobody's concern any more");

@@ -449,6 +449,8 @@ impl<'a> History<'a> {
             if !self.carry_out(table, step, fate == 8) {
                 return Ok(());
             }
+            memory.wrote(step);
+            self.remember(table, memory.clone());
             self.tally.count(match step.action {
                 Action::Add => "added",
                 Action::Change => "changed",
