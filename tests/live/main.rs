@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "json!({…}) reads better than &json!({…}) at every call")]
 
 mod approvals;
+mod audit;
 mod campaign;
 mod campaign_disk;
 mod campaign_each;
@@ -24,9 +25,11 @@ mod exit_codes;
 mod faults;
 mod follow;
 mod harness;
+mod histories;
 mod holds;
 mod lifecycle;
 mod logins;
+mod memory_lost;
 mod refusals;
 mod removals;
 mod review_documents;
