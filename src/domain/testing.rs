@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::decision::{Basis, decide};
 use super::desired::{self, Address, Contribution, Purpose, Wish, Wishes};
 use super::guard::{self, Situation};
 use super::intent::{
@@ -165,6 +166,96 @@ pub(crate) fn unguarded(contributions: Vec<Contribution>, observed: &Observed) -
 /// The time of tests that need just one.
 pub(crate) fn noon() -> jiff::Timestamp {
     "2026-01-05T12:00:00Z".parse().unwrap()
+}
+
+/// A target that is decided about again and again: what stands there, what is remembered, and what time it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Scene {
+    pub(crate) observed: Observed,
+    pub(crate) memory: TargetMemory,
+    pub(crate) approvals: Vec<super::approval::Approval>,
+    pub(crate) now: jiff::Timestamp,
+}
+
+impl Scene {
+    /// At noon, with nothing remembered and no route.
+    pub(crate) fn empty() -> Self {
+        Self { observed: observed(&[]), memory: TargetMemory::default(), approvals: Vec::new(), now: noon() }
+    }
+
+    /// Decides, and remembers.
+    pub(crate) fn decide(&mut self, input: &TargetInput) -> Plan {
+        let limits = Limits { entries: 1000, tag_entries: 25 };
+        let basis = Basis { remembered: &self.memory, approvals: &self.approvals, now: self.now };
+        let (plan, memory) = decide(input, &self.observed, limits, &[], basis);
+        self.memory = memory;
+        plan
+    }
+
+    /// Decides, takes every step, and decides once more: what is left.
+    pub(crate) fn apply(&mut self, input: &TargetInput) -> Plan {
+        for step in self.decide(input).steps {
+            self.observed.entries.retain(|entry| entry.name != step.entry);
+            match &step.next_hop {
+                None => self.memory.count_removal(&step, self.now),
+                Some(next_hop) => {
+                    let (name, address, next_hop) = (step.entry.clone(), step.address.clone(), next_hop.clone());
+                    self.observed.entries.push(ObservedEntry { name, address, next_hop, failed: false });
+                }
+            }
+            self.memory.wrote(&step);
+        }
+        self.decide(input)
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&mut self, days: i64) -> &mut Self {
+        self.now += jiff::SignedDuration::from_hours(24 * days);
+        self
+    }
+
+    /// What stands, sorted.
+    pub(crate) fn stands(&self) -> BTreeSet<String> {
+        self.observed.entries.iter().map(|entry| entry.address.to_string()).collect()
+    }
+
+    /// A person approves what waits, for a Network.
+    pub(crate) fn approve(&mut self, plan: &Plan, network: &str, days: i64) {
+        self.approvals.push(super::approval::Approval {
+            id: format!("approval-{}", self.approvals.len()),
+            subject: super::approval::Subject::Network(network.parse().unwrap_or_else(|_| key(network))),
+            hash: plan.hash().to_string(),
+            approved_by: None,
+            expires_at: self.now + jiff::SignedDuration::from_hours(24 * days),
+        });
+    }
+}
+
+/// Prefixes of Azure Machine Learning by number.
+pub(crate) fn numbered(number: usize) -> String {
+    format!("20.{}.{}.0/26", number / 200, number % 200)
+}
+
+/// A Network that asks for these prefixes of Azure Machine Learning in a region.
+pub(crate) fn asking(name: &str, region: &str, numbers: impl IntoIterator<Item = usize>) -> Contribution {
+    let region: super::region::RegionName =
+        Regions::built_in().find(region, &document(&[])).map(|region| region.name).unwrap();
+    let wishes = no_wishes();
+    let entries = numbers.into_iter().map(|number| {
+        let purpose = Purpose::Service {
+            service: "AzureMachineLearning".to_owned(),
+            region: Some(region.clone()),
+            paired: false,
+        };
+        (address(&numbered(number)), Wish { next_hop: NextHop::Internet, purposes: BTreeSet::from([purpose]) })
+    });
+    let entries: std::collections::BTreeMap<_, _> = entries.collect();
+    let asks = BTreeSet::from([desired::Ask::Prefixes {
+        service: "azuremachinelearning".to_owned(),
+        region: region.to_string(),
+        family: Family::V4,
+    }]);
+    Contribution { outcome: Ok(Wishes { region, asks, entries, ..wishes }), ..contribution(name, &[]) }
 }
 
 /// The guarded plan of a target that was never seen before.

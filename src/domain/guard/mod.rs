@@ -50,5 +50,8 @@ fn capacity(plan: Plan, situation: Situation<'_>) -> Plan {
 }
 
 #[cfg(test)]
+#[path = "conditions_tests.rs"]
+mod conditions_tests;
+#[cfg(test)]
 #[path = "guard_tests.rs"]
 mod tests;

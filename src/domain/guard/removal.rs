@@ -1,26 +1,35 @@
 //! Nothing is taken away while a contributor's wishes are unknown, and nothing is removed without memory.
 
 use super::Situation;
+use crate::domain::intent::ObjectKey;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let unknown = unknown_needs(&plan, situation);
     let no_memory = situation.input.no_memory.clone().map(|why| (HeldReason::Hold, why));
+    let unresolved: Vec<ObjectKey> = plan.unresolved.iter().map(|(network, _)| network.clone()).collect();
     plan.hold(|step: &Step| match step.action {
         Action::Remove => unknown.clone().or_else(|| no_memory.clone()),
         // What somebody unknown may need would be taken away: another address, or another next hop.
-        Action::Change if step.moves() || takes_an_address_away(step, situation) => unknown.clone(),
+        Action::Change if may_take_away(step, &unresolved, situation) => unknown.clone(),
         Action::Add | Action::Change => None,
     })
 }
 
-/// Whether somebody gave our route another address which may be needed: what is remembered of the Networks tells.
-fn takes_an_address_away(step: &Step, situation: Situation<'_>) -> bool {
+/// Whether a change takes away a next hop or, where somebody gave our route another address, an address that may be
+/// needed: what is remembered of the Networks tells.
+fn may_take_away(step: &Step, unresolved: &[ObjectKey], situation: Situation<'_>) -> bool {
     let Some((before, _)) = &step.before else { return false };
     let (before, memory) = (before.folded(), situation.memory);
-    let is_unknown = memory.lost_at.is_some() || situation.input.no_memory.is_some();
+    if before == step.address.folded() {
+        return step.moves();
+    }
+    let is_unknown = memory.lost_at.is_some()
+        || memory.applied.is_empty()
+        || situation.input.no_memory.is_some()
+        || unresolved.iter().any(|network| !memory.contributors.contains_key(network));
     let needs = memory.contributors.values().flat_map(|contributor| contributor.needs.values());
-    before != step.address.folded() && (is_unknown || needs.flatten().any(|needed| *needed == before))
+    is_unknown || needs.flatten().any(|needed| *needed == before)
 }
 
 fn unknown_needs(plan: &Plan, situation: Situation<'_>) -> Option<(HeldReason, String)> {
