@@ -88,6 +88,8 @@ pub struct ContributorMemory {
     pub needs: Needs,
     /// Addresses that left its document, and since when.
     pub retiring: BTreeMap<Address, Clock>,
+    /// Whether something that it asked for was ever in effect.
+    pub is_established: bool,
     /// The regions that it follows. Another one waits for a person before it is among them.
     pub regions: BTreeSet<String>,
 }
@@ -120,6 +122,7 @@ impl ContributorMemory {
             regions: regions(wishes),
             needs: wishes.needs(),
             retiring: BTreeMap::new(),
+            is_established: false,
         }
     }
 }
@@ -282,8 +285,6 @@ impl TargetMemory {
     }
 
     fn take_in(&mut self, contribution: &Contribution, now: Timestamp) {
-        let before = self.contributors.get(&contribution.network);
-        let is_new_still = before.is_some_and(|known| known.needs.keys().all(|ask| !self.applied.contains_key(ask)));
         let known = self.contributors.get_mut(&contribution.network);
         let Ok(wishes) = &contribution.outcome else {
             if let Some(known) = known {
@@ -326,7 +327,7 @@ impl TargetMemory {
         }
         known.needs = needs;
         known.regions.retain(|region| asked_regions.contains(region));
-        if is_new_still && self.lost_at.is_none() {
+        if !known.is_established && self.lost_at.is_none() {
             // Nothing rests on the spec that it had before.
             known.regions = asked_regions;
         }
@@ -429,6 +430,7 @@ impl TargetMemory {
             };
             let reached: Vec<String> = asked.into_iter().filter(|region| !without(region)).collect();
             known.regions.extend(reached);
+            known.is_established |= known.needs.keys().any(|ask| self.applied.contains_key(ask));
         }
         self.use_approvals(plan);
         self

@@ -59,6 +59,8 @@ struct Seat {
     applied: Needs,
     /// Regions that a Network had in full, or began with.
     followed: BTreeMap<ObjectKey, BTreeSet<String>>,
+    /// Networks of which something was in effect.
+    established: BTreeSet<ObjectKey>,
     lost_at: Option<Timestamp>,
 }
 
@@ -109,6 +111,7 @@ impl Seat {
     fn depart(&mut self, key: &ObjectKey, was_deleted: bool) {
         let (net, needs) = (self.nets.remove(key).unwrap(), self.needs.remove(key).unwrap_or_default());
         self.followed.remove(key);
+        self.established.remove(key);
         let deletes = was_deleted && net.deletion_policy == DeletionPolicy::Delete && net.mode != Mode::Observe;
         let mut addresses: BTreeSet<String> = needs.into_values().flatten().collect();
         addresses.extend(self.left.iter().filter(|(_, by)| by.contains_key(key)).map(|(address, _)| address.clone()));
@@ -144,7 +147,7 @@ impl Seat {
     }
 
     fn take_in(&mut self, table: usize, net: &Net, scene: Scene<'_>) {
-        let before = self.nets.insert(net.key.clone(), net.clone());
+        self.nets.insert(net.key.clone(), net.clone());
         if scene.down.contains(&net.cloud) {
             return;
         }
@@ -174,11 +177,9 @@ impl Seat {
                 }
             }
         }
-        let had_something = needs.keys().any(|ask| self.applied.contains_key(ask))
-            || before.is_some_and(|before| self.needs[&before.key].keys().any(|ask| self.applied.contains_key(ask)));
         let followed = self.followed.entry(net.key.clone()).or_default();
         followed.retain(|region| regions.contains(region));
-        if !had_something && self.lost_at.is_none() {
+        if !self.established.contains(&net.key) && self.lost_at.is_none() {
             followed.extend(regions);
         }
         self.needs.insert(net.key.clone(), needs);
@@ -254,6 +255,8 @@ impl Witness {
         }
         let whole = wanted.into_iter().filter(|(_, addresses)| addresses.is_subset(&there));
         seat.applied.extend(whole);
+        let in_effect = seat.needs.iter().filter(|(_, needs)| needs.keys().any(|ask| seat.applied.contains_key(ask)));
+        seat.established.extend(in_effect.map(|(key, _)| key.clone()));
     }
 
     /// What is remembered of the table has reached the disk.
