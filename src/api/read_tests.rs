@@ -143,3 +143,47 @@ fn the_samples_are_accepted() {
     }
     assert!(objects >= 6, "{objects} objects");
 }
+
+fn approval(spec: &str) -> Result<Approved, Vec<String>> {
+    let text =
+        format!("apiVersion: amlnet.dev/v1alpha1\nkind: PlanApproval\nmetadata: {{name: one}}\nspec: {{{spec}}}\n");
+    let object = read_approvals(&text).unwrap().remove(0);
+    object.map_err(|error| error.problems.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn an_approval_names_one_network_or_one_feed_and_a_whole_hash() {
+    let hash = format!("hash: \"sha256:{}\"", "a".repeat(64));
+    let good =
+        approval(&format!("network: ml, {hash}, approvedBy: somebody, expiresAt: \"2026-01-05T12:00:00Z\"")).unwrap();
+    assert_eq!(
+        (good.subject.to_string(), good.approved_by.as_deref()),
+        ("AmlNetwork default/ml".to_owned(), Some("somebody"))
+    );
+    assert_eq!(good.expires_at, Some("2026-01-05T12:00:00Z".parse().unwrap()));
+    assert_eq!(approval(&format!("feed: public, {hash}")).unwrap().subject.to_string(), "ServiceTagFeed public");
+    for (spec, said) in [
+        (hash.clone(), "network"),
+        (format!("network: ml, feed: public, {hash}"), "feed"),
+        ("network: ml".to_owned(), "hash"),
+        ("network: ml, hash: abc".to_owned(), "hash"),
+        (format!("network: ml, {}", hash.to_uppercase().replace("HASH", "hash")), "hash"),
+        (format!("network: \"\", {hash}"), "network"),
+        (format!("network: ml, {hash}, expiresAt: tomorrow"), "expiresAt"),
+        (format!("network: ml, {hash}, hold: 3"), "hold"),
+    ] {
+        let problems = approval(&spec).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(said)), "{spec}: {problems:?}");
+    }
+}
+
+#[test]
+fn objects_and_approvals_are_told_apart() {
+    let text = format!(
+        "apiVersion: amlnet.dev/v1alpha1\nkind: PlanApproval\nmetadata: {{name: one}}\nspec: {{network: ml, hash: \"sha256:{}\"}}\n",
+        "a".repeat(64)
+    );
+    let said = |error: ObjectError| error.problems[0].to_string();
+    assert!(said(only(&text).unwrap_err()).contains("PlanApproval"));
+    assert!(said(read_approvals(&with_table("")).unwrap().remove(0).unwrap_err()).contains("PlanApproval"));
+}

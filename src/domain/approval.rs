@@ -197,3 +197,7 @@ pub fn word(approval: &Approval, networks: &BTreeSet<ObjectKey>, targets: &[Seen
         if waiting.is_empty() { "nothing waits".to_owned() } else { format!("what waits is {}", waiting.join(", ")) };
     say(State::OtherPlan, format!("no plan of {key} has this hash; {now_waiting}"))
 }
+
+#[cfg(test)]
+#[path = "approval_tests.rs"]
+mod tests;

@@ -33,6 +33,7 @@ pub fn decide(
     plan.warnings.extend(notes.iter().cloned().chain(said));
     let plan = guard::guard(plan, Situation { input, observed, memory: &memory, approvals, now });
     let mut memory = memory;
+    memory.forget_approvals(approvals, now);
     memory.remember_waiting(&plan, approvals);
     let memory = memory.after(&plan, input);
     (plan, memory)

@@ -157,15 +157,24 @@ impl TargetMemory {
         Self { lost_at: Some(Timestamp::MAX), ..Self::default() }
     }
 
-    /// Whether nothing was ever seen of the target.
-    fn is_first(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Whether nothing is left that anybody would have to know.
     pub fn is_over(&self) -> bool {
         let entries = self.unexplained.len() + self.released.len() + self.orphaned.len() + self.deleting.len();
-        self.contributors.is_empty() && entries == 0
+        let spent = self.removals.len() + self.used.len();
+        self.contributors.is_empty() && entries + spent == 0
+    }
+
+    /// Forgets what time has made meaningless: for targets that nobody looks at any more.
+    pub fn forget_old(&mut self, now: Timestamp) {
+        let window_start = now.checked_sub(BUDGET_WINDOW).unwrap_or(Timestamp::MIN);
+        self.removals.retain(|removal| removal.counts_from() > window_start);
+        self.used.retain(|_, expires_at| *expires_at > now);
+    }
+
+    /// Forgets used approvals that are neither there any more nor could count.
+    pub fn forget_approvals(&mut self, approvals: &[super::approval::Approval], now: Timestamp) {
+        let is_there = |id: &String| approvals.iter().any(|approval| approval.id == *id);
+        self.used.retain(|id, expires_at| *expires_at > now || is_there(id));
     }
 
     /// Networks that left entries behind.
@@ -191,7 +200,6 @@ impl TargetMemory {
     /// Takes in what is asked for and what stands in the target at `now`.
     #[must_use]
     pub fn look(&self, input: &TargetInput, observed: &Observed, now: Timestamp) -> (Self, BTreeSet<Note>) {
-        let is_first = self.is_first();
         let (mut memory, mut notes) = (self.clone(), BTreeSet::new());
         if memory.observe_clocks(now) {
             let message = "the time is before times that are remembered; what began then counts from now".to_owned();
@@ -199,7 +207,6 @@ impl TargetMemory {
         }
         let window_start = now.checked_sub(BUDGET_WINDOW).unwrap_or(Timestamp::MIN);
         memory.removals.retain(|removal| removal.counts_from() > window_start);
-        memory.used.retain(|_, expires_at| *expires_at > now);
         let is_whole = |lost: &Timestamp| {
             let mut asks = memory.contributors.values().flat_map(|contributor| contributor.needs.keys());
             *lost <= window_start && asks.all(|ask| memory.applied.contains_key(ask))
@@ -207,13 +214,14 @@ impl TargetMemory {
         if memory.lost_at.as_ref().is_some_and(is_whole) {
             memory.lost_at = None;
         }
+        let needed_before = memory.needed_or_left_behind();
         for (key, departure) in &input.departed {
             memory.depart(key, *departure);
         }
         for contribution in &input.contributions {
             memory.take_in(contribution, now);
         }
-        memory.see_next_hops(input, observed, is_first);
+        memory.see_next_hops(input, observed, needed_before.as_ref());
         let ours: BTreeSet<Address> = observed
             .entries
             .iter()
@@ -267,15 +275,22 @@ impl TargetMemory {
         }
     }
 
-    fn see_next_hops(&mut self, input: &TargetInput, observed: &Observed, is_first: bool) {
+    /// What somebody's packets may have gone by; `None` where that is not known.
+    fn needed_or_left_behind(&self) -> Option<BTreeSet<Address>> {
+        let needs = self.contributors.values().flat_map(|contributor| contributor.needs.values().flatten());
+        self.lost_at.is_none().then(|| needs.chain(self.orphaned.keys()).cloned().collect())
+    }
+
+    fn see_next_hops(&mut self, input: &TargetInput, observed: &Observed, needed_before: Option<&BTreeSet<Address>>) {
         let desired = Desired::union(&input.contributions).entries.into_iter();
         let desired: BTreeMap<Address, NextHop> = desired.map(|(at, entry)| (at.folded(), entry.next_hop)).collect();
         let mut seen = std::mem::take(&mut self.next_hops);
         for entry in observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)) {
             let address = entry.address.folded();
-            // On a target that is new to amlnet there is nothing to compare with: what the spec says counts.
+            // What nobody needed until now is as good as added: what the spec says counts.
+            let is_new = needed_before.is_some_and(|before| !before.contains(&address));
             let known = match desired.get(&address) {
-                Some(wanted) if is_first || *wanted == entry.next_hop => Some(wanted.clone()),
+                Some(wanted) if is_new || *wanted == entry.next_hop => Some(wanted.clone()),
                 _ => seen.remove(&address),
             };
             if let Some(known) = known {
@@ -391,9 +406,12 @@ impl TargetMemory {
             || Waiting { hash, steps: pending.steps.keys().cloned().collect(), approved_by: BTreeMap::new() },
             |position| self.waiting.remove(position),
         );
-        if pending.is_approved {
-            let by = approvals.iter().filter(|approval| pending.approved_by.contains(&approval.id));
-            waiting.approved_by.extend(by.map(|approval| (approval.id.clone(), approval.expires_at)));
+        let by = approvals.iter().filter(|approval| pending.is_approved && pending.approved_by.contains(&approval.id));
+        for approval in by {
+            // It is used when nothing of all that it was given for is left.
+            let given_for = self.waiting.iter_mut().find(|waiting| waiting.hash == approval.hash);
+            let used = (approval.id.clone(), approval.expires_at);
+            given_for.unwrap_or(&mut waiting).approved_by.extend([used]);
         }
         self.waiting.push(waiting);
         let excess = self.waiting.len().saturating_sub(WAITING_CAP);
@@ -432,6 +450,12 @@ impl TargetMemory {
             known.regions.extend(reached);
             known.is_established |= known.needs.keys().any(|ask| self.applied.contains_key(ask));
         }
+        // Before they are sent: after a crash nobody else would know that it was amlnet's own next hop.
+        let is_new =
+            |step: &&Step| step.before.as_ref().is_none_or(|(before, _)| before.folded() != step.address.folded());
+        for step in plan.steps.iter().filter(is_new) {
+            self.wrote(step);
+        }
         self.use_approvals(plan);
         self
     }
@@ -450,3 +474,7 @@ impl TargetMemory {
 #[cfg(test)]
 #[path = "memory_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "memory_kept_tests.rs"]
+mod kept_tests;

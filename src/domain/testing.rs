@@ -1,19 +1,20 @@
 //! Builders of small values for tests of the pure part. Compiled for tests only.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::decision::{Basis, decide};
-use super::desired::{self, Address, Contribution, Purpose, Wish, Wishes};
+use super::desired::{self, Address, Ask, Contribution, Purpose, Wish, Wishes};
 use super::guard::{self, Situation};
 use super::intent::{
     Addressing, Approval, Budget, DeletionPolicy, Growth, Installation, Intent, Mode, NextHop, ObjectKey, Removal,
-    RouteTableIntent,
+    RouteTableIntent, entry_name,
 };
 use super::memory::TargetMemory;
 use super::plan::{Limits, Observed, ObservedEntry, Plan, TargetInput, entries};
 use super::prefix::{Family, Prefix};
-use super::region::Regions;
-use super::resolve::{PairedRegion, Unresolved};
+use super::region::{RegionName, Regions};
+use super::resolve::{PairSource, PairedRegion, Unresolved};
 use super::resource_id::ResourceId;
 use super::service_tags::Document;
 
@@ -135,7 +136,7 @@ pub(crate) fn contribution(name: &str, wanted: &[(&str, &str)]) -> Contribution 
 /// The wishes of `intent` without its services, from a document without tags.
 fn no_wishes() -> Wishes {
     let tags: [TagRow<'_>; 1] = [("AzureCloud.eastus2", "eastus2", &[])];
-    desired::wishes(&Intent { services: vec![], ..intent() }, &table(), &document(&tags), &Regions::built_in()).unwrap()
+    desired::wishes(&Intent { services: vec![], ..intent() }, &table(), &document(&tags), &REGIONS).unwrap()
 }
 
 /// A contribution whose wishes are unknown.
@@ -237,7 +238,7 @@ pub(crate) fn numbered(number: usize) -> String {
 }
 
 /// A Network that asks for these prefixes of Azure Machine Learning in a region.
-pub(crate) fn asking(name: &str, region: &str, numbers: impl IntoIterator<Item = usize>) -> Contribution {
+pub(crate) fn wanting(name: &str, region: &str, numbers: impl IntoIterator<Item = usize>) -> Contribution {
     let region: super::region::RegionName =
         Regions::built_in().find(region, &document(&[])).map(|region| region.name).unwrap();
     let wishes = no_wishes();
@@ -263,4 +264,67 @@ pub(crate) fn guarded(input: &TargetInput, observed: &Observed, limits: Limits) 
     let (memory, _) = TargetMemory::default().look(input, observed, noon());
     let situation = Situation { input, observed, memory: &memory, approvals: &[], now: noon() };
     guard::guard(entries::plan(input, observed, limits), situation)
+}
+
+/// What is asked for: region, service, prefixes.
+pub(crate) type Asked<'a> = (&'a str, &'a str, &'a [&'a str]);
+
+/// A contribution as `contribution` makes it, to Internet, by region and service. The first region is the primary one,
+/// another one its pair.
+pub(crate) fn regional(name: &str, asked: &[Asked<'_>]) -> Contribution {
+    let contribution = contribution(name, &[]);
+    let mut wishes = no_wishes();
+    wishes.region = region(asked[0].0);
+    let pair = asked.iter().map(|(name, ..)| region(name)).find(|name| *name != wishes.region);
+    wishes.pair = pair.map(|name| (name, PairSource::Spec));
+    for (at, service, prefixes) in asked {
+        let region = region(at);
+        let families = prefixes.iter().map(|text| prefix(text).family()).chain([Family::V4]);
+        let ask = |family| Ask::Prefixes { service: service.to_ascii_lowercase(), region: (*at).to_owned(), family };
+        wishes.asks.extend(families.map(ask));
+        let paired = region != wishes.region;
+        let purpose = Purpose::Service { service: (*service).to_owned(), paired, region: Some(region) };
+        for text in *prefixes {
+            let new = || Wish { next_hop: NextHop::Internet, purposes: BTreeSet::new() };
+            wishes.entries.entry(address(text)).or_insert_with(new).purposes.insert(purpose.clone());
+        }
+    }
+    Contribution { outcome: Ok(wishes), ..contribution }
+}
+
+/// The same for the default service in eastus2.
+pub(crate) fn needing(name: &str, prefixes: &[&str]) -> Contribution {
+    regional(name, &[("eastus2", "AzureMachineLearning", prefixes)])
+}
+
+/// By what a need of IPv4 is remembered.
+pub(crate) fn ask(region: &str, service: &str) -> Ask {
+    Ask::Prefixes { service: service.to_ascii_lowercase(), region: region.to_owned(), family: Family::V4 }
+}
+
+/// Read once: properties make many contributions.
+static REGIONS: LazyLock<Regions> = LazyLock::new(Regions::built_in);
+
+fn region(name: &str) -> RegionName {
+    REGIONS.find(name, &document(&[])).unwrap().name
+}
+
+/// The same contribution by another document.
+pub(crate) fn by_document(number: u64, contribution: Contribution) -> Contribution {
+    // A document is another one by its content.
+    let prefix = format!("20.{number}.0.0/16");
+    let document = document_numbered(number, &[("AzureCloud.eastus2", "eastus2", &[&prefix])]);
+    let wishes = contribution.outcome.map(|wishes| Wishes { document: (&document).into(), ..wishes });
+    Contribution { outcome: wishes, ..contribution }
+}
+
+/// An entry of ours.
+pub(crate) fn ours(at: &str, to: &str) -> ObservedEntry {
+    let name = entry_name(&installation(), at);
+    ObservedEntry { name, address: address(at), next_hop: hop(to), failed: false }
+}
+
+/// What is done, as `Add 20.0.0.0/26`.
+pub(crate) fn taken(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| format!("{:?} {}", step.action, step.address)).collect()
 }

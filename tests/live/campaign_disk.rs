@@ -39,7 +39,7 @@ fn assert_whole(sim: &Sim) {
                 let mut text = String::new();
                 std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*content), &mut text).unwrap();
             }
-            Some("jsonl") => {
+            Some("jsonl" | "log") => {
                 for line in String::from_utf8(content).unwrap().lines() {
                     serde_json::from_str::<Value>(line).unwrap();
                 }

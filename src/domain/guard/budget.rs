@@ -2,7 +2,7 @@
 //!
 //! With approval OverBudget a person may allow more. Removals by deletionPolicy Delete neither count nor wait.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
@@ -16,19 +16,18 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let approved = plan.pending.clone().filter(|pending| pending.is_approved && over_is_allowed);
     let within = within(&plan, situation);
     let Budget { max, percent } = situation.input.removal().budget;
-    let mut over = 0;
+    let mut schedule = Schedule::new(plan.owned_now, within.len(), situation);
     plan.hold_until(|step: &Step| {
         let line = step.line();
         let is_free = !counts(step, situation) || within.contains(&line);
         if is_free || approved.as_ref().is_some_and(|pending| pending.steps.contains_key(&line)) {
             return None;
         }
-        over += 1;
         let (why, until) = match lost(situation) {
             Some(until) => ("it is not known how many were removed in the last 7 days".to_owned(), Some(until)),
             None => (
                 format!("removal.budget allows {max} removals or {percent} % in 7 days, whichever is less"),
-                free_again(situation, within.len(), over),
+                schedule.next(),
             ),
         };
         Some((HeldReason::Budget, why, until))
@@ -46,10 +45,15 @@ pub(super) fn within(plan: &Plan, situation: Situation<'_>) -> BTreeSet<String> 
 }
 
 fn room(owned_now: usize, situation: Situation<'_>) -> usize {
-    let Budget { max, percent } = situation.input.removal().budget;
     let recent = situation.memory.removals.len();
-    let share = (owned_now + recent) * percent as usize / 100;
-    share.min(max as usize).max(1).saturating_sub(recent)
+    limit(owned_now, recent, situation).saturating_sub(recent)
+}
+
+/// How many may go in 7 days, where so many stand and so many went.
+fn limit(owned: usize, recent: usize, situation: Situation<'_>) -> usize {
+    let Budget { max, percent } = situation.input.removal().budget;
+    let share = (owned + recent) * percent as usize / 100;
+    share.min(max as usize).max(1)
 }
 
 /// Until when it is not known what was removed before the memory was lost.
@@ -58,13 +62,44 @@ fn lost(situation: Situation<'_>) -> Option<Timestamp> {
     (end > situation.now).then_some(end)
 }
 
-/// When the n-th removal over the budget will be within it, if those that may go now go now.
-fn free_again(situation: Situation<'_>, going: usize, nth: usize) -> Option<Timestamp> {
-    let now = situation.now;
-    let mut removals: Vec<Timestamp> = situation.memory.removals.iter().map(|removal| removal.counts_from()).collect();
-    removals.extend(std::iter::repeat_n(now, going));
-    removals.sort_unstable();
-    let place = removals.get((nth - 1) % removals.len().max(1)).copied()?;
-    let rounds = i32::try_from((nth - 1) / removals.len() + 1).ok()?;
-    place.checked_add(BUDGET_WINDOW.checked_mul(rounds)?).ok()
+/// When removals over the budget will be within it, one after the other, if each goes as soon as it may.
+struct Schedule<'a> {
+    situation: Situation<'a>,
+    /// Those of the last 7 days, oldest first.
+    recent: VecDeque<Timestamp>,
+    owned: usize,
+    at: Timestamp,
 }
+
+impl<'a> Schedule<'a> {
+    /// After `going` removals that may go now.
+    fn new(owned_now: usize, going: usize, situation: Situation<'a>) -> Self {
+        let mut recent: Vec<Timestamp> = situation.memory.removals.iter().map(|one| one.counts_from()).collect();
+        recent.extend(std::iter::repeat_n(situation.now, going));
+        recent.sort_unstable();
+        Self { situation, recent: recent.into(), owned: owned_now.saturating_sub(going), at: situation.now }
+    }
+}
+
+impl Iterator for Schedule<'_> {
+    type Item = Timestamp;
+
+    fn next(&mut self) -> Option<Timestamp> {
+        loop {
+            let leaves = |removal: &Timestamp| removal.checked_add(BUDGET_WINDOW).ok();
+            while self.recent.front().and_then(leaves).is_some_and(|leaves| leaves <= self.at) {
+                self.recent.pop_front();
+            }
+            if limit(self.owned, self.recent.len(), self.situation) > self.recent.len() {
+                self.recent.push_back(self.at);
+                self.owned = self.owned.saturating_sub(1);
+                return Some(self.at);
+            }
+            self.at = self.recent.front().and_then(leaves)?;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "budget_tests.rs"]
+mod tests;

@@ -60,3 +60,7 @@ fn new_by_place(situation: Situation<'_>) -> BTreeMap<Place<'_>, BTreeSet<&Addre
     }
     new
 }
+
+#[cfg(test)]
+#[path = "growth_tests.rs"]
+mod tests;

@@ -48,3 +48,7 @@ fn end(since: Timestamp, seconds: u64) -> Option<Timestamp> {
 fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
+
+#[cfg(test)]
+#[path = "hold_tests.rs"]
+mod tests;

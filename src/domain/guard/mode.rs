@@ -40,3 +40,7 @@ fn why((network, mode, suspended): &Voice<'_>) -> String {
         _ => format!("{network} is in mode UpsertOnly, which removes nothing"),
     }
 }
+
+#[cfg(test)]
+#[path = "mode_tests.rs"]
+mod tests;

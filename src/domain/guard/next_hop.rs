@@ -24,3 +24,7 @@ pub(super) fn needs(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String
     });
     needs.collect()
 }
+
+#[cfg(test)]
+#[path = "next_hop_tests.rs"]
+mod tests;

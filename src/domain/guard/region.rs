@@ -35,3 +35,7 @@ fn new_region(step: &Step, situation: Situation<'_>) -> Option<String> {
     }
     first
 }
+
+#[cfg(test)]
+#[path = "region_tests.rs"]
+mod tests;

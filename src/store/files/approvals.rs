@@ -113,3 +113,7 @@ pub fn write(folder: &Path, name: &str, text: &str) -> Result<std::path::PathBuf
     super::replace(&path, text.as_bytes())?;
     Ok(path)
 }
+
+#[cfg(test)]
+#[path = "approvals_tests.rs"]
+mod tests;

@@ -35,6 +35,12 @@ struct Content {
     /// When memory was lost, as long as targets may exist that were not looked at since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost_at: Option<Timestamp>,
+    /// Whether lines of the log follow on this file. Where they are gone, something was forgotten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    log_follows: bool,
+    /// The seal of the last line of the log that this file took in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    took: Option<String>,
     /// By ARM id.
     targets: BTreeMap<String, TargetMemory>,
 }
@@ -58,6 +64,8 @@ struct Kept {
     lost_at: Option<Timestamp>,
     /// Whether what is kept differs from the file.
     is_dirty: bool,
+    /// Whether the file says that lines of the log follow on it.
+    log_follows: bool,
 }
 
 /// The memory of all targets, and its file.
@@ -74,11 +82,17 @@ impl Clocks {
         // An empty file is written too: from then on a missing one is a lost one.
         let is_new = !path.exists();
         let kept = match found(&path, expected) {
-            Ok((Content { lost_at, targets }, seal, has_log)) => {
-                let targets = targets.into_iter().filter_map(|(id, memory)| Some((id.parse().ok()?, memory)));
+            Ok((Content { lost_at, targets, log_follows, .. }, seal, has_log)) => {
+                let is_forgotten = |memory: &TargetMemory| {
+                    let mut memory = memory.clone();
+                    memory.forget_old(now);
+                    memory.is_over()
+                };
+                let targets = targets.into_iter().filter(|(_, memory)| !is_forgotten(memory));
+                let targets = targets.filter_map(|(id, memory)| Some((id.parse().ok()?, memory)));
                 let is_over = |at: &Timestamp| at.checked_add(BUDGET_WINDOW).is_ok_and(|end| end <= now);
                 let lost_at = lost_at.filter(|at| !is_over(at));
-                Kept { targets: targets.collect(), lost_at, is_dirty: is_new || has_log, seal }
+                Kept { targets: targets.collect(), lost_at, is_dirty: is_new || has_log, seal, log_follows }
             }
             Err(what) => {
                 tracing::error!(
@@ -125,13 +139,20 @@ impl Clocks {
         if !for_good {
             return Ok(());
         }
-        let refuse = |what: String| StoreError { place: self.path.with_file_name(LOG).display().to_string(), what };
+        let log = self.path.with_file_name(LOG);
+        let refuse = |what: String| StoreError { place: log.display().to_string(), what };
+        if !kept.log_follows {
+            // The log is there before the file says so, so that one that is missing afterwards was taken away.
+            std::fs::File::create(&log).and_then(|file| file.sync_all()).map_err(|error| refuse(error.to_string()))?;
+            self.replace(&mut kept, true)?;
+        }
         let after = kept.seal.clone();
         let seal = seal_of_line(&after, &target.to_string(), &memory).map_err(|error| refuse(error.to_string()))?;
         let line = Line { after, seal: seal.clone(), target: target.to_string(), memory };
         let text = serde_json::to_string(&line).map_err(|error| refuse(error.to_string()))? + "\n";
-        append(&self.path.with_file_name(LOG), text.as_bytes()).map_err(|error| refuse(error.to_string()))?;
+        append(&log, text.as_bytes()).map_err(|error| refuse(error.to_string()))?;
         kept.seal = seal;
+        kept.is_dirty = true;
         Ok(())
     }
 
@@ -141,8 +162,22 @@ impl Clocks {
         if !kept.is_dirty {
             return Ok(());
         }
+        self.replace(&mut kept, false)?;
+        let log = self.path.with_file_name(LOG);
+        match std::fs::remove_file(&log) {
+            // Whatever is left of it follows another seal, and is not read.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError { place: log.display().to_string(), what: error.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes all of it anew.
+    fn replace(&self, kept: &mut Kept, log_follows: bool) -> Result<(), StoreError> {
         let targets = kept.targets.iter().map(|(id, memory)| (id.to_string(), memory.clone())).collect();
-        let content = Content { lost_at: kept.lost_at, targets };
+        let took = kept.log_follows.then(|| kept.seal.clone());
+        let content = Content { lost_at: kept.lost_at, log_follows, took, targets };
         let refuse =
             |error: serde_json::Error| StoreError { place: self.path.display().to_string(), what: error.to_string() };
         let seal = seal(&content).map_err(refuse)?;
@@ -157,16 +192,8 @@ impl Clocks {
             }
         }
         super::replace(&self.path, text.as_bytes())?;
-        kept.is_dirty = false;
-        kept.seal = seal;
-        let log = self.path.with_file_name(LOG);
-        match std::fs::remove_file(&log) {
-            // Whatever is left of it follows another seal, and is not read.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError { place: log.display().to_string(), what: error.to_string() })
-            }
-            _ => Ok(()),
-        }
+        (kept.seal, kept.is_dirty, kept.log_follows) = (seal, false, log_follows);
+        Ok(())
     }
 }
 
@@ -180,9 +207,12 @@ fn seal_of_line(after: &str, target: &str, memory: &TargetMemory) -> serde_json:
 
 /// Appends a line; one that a crash or a full disk cut short is taken away.
 fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
-    use std::io::{Seek as _, Write as _};
+    use std::io::{Read as _, Write as _};
     let mut file = std::fs::File::options().create(true).append(true).read(true).open(path)?;
-    let end = file.seek(std::io::SeekFrom::End(0))?;
+    let mut log = Vec::new();
+    file.read_to_end(&mut log)?;
+    let end = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);
+    file.set_len(end)?;
     file.write_all(line).and_then(|()| file.sync_data()).inspect_err(|_| {
         let _ = file.set_len(end);
     })
@@ -192,22 +222,30 @@ fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
 fn found(path: &Path, expected: bool) -> Result<(Content, String, bool), String> {
     let (mut content, mut last) = match std::fs::read_to_string(path) {
         Ok(text) => read(&text)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !expected => return Ok(Default::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !expected => {
+            let is_alone = std::fs::metadata(path.with_file_name(LOG)).is_ok_and(|log| log.len() > 0);
+            return if is_alone { Err(format!("{LOG} is there without {FILE}")) } else { Ok(Default::default()) };
+        }
         Err(error) => return Err(error.to_string()),
     };
     let log = match std::fs::read(path.with_file_name(LOG)) {
         Ok(log) => log,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((content, last, false)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !content.log_follows => {
+            return Ok((content, last, false));
+        }
         Err(error) => return Err(format!("{LOG}: {error}")),
     };
     // The end of a line that a crash cut short was never relied on.
     let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    for (index, line) in log[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
-        let line: Line = serde_json::from_slice(line).map_err(|error| format!("{LOG}: {error}"))?;
-        if index == 0 && line.after != last {
-            // It was taken into the file already.
-            break;
-        }
+    let lines = log[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines: Vec<Line> =
+        lines.map(serde_json::from_slice).collect::<Result<_, _>>().map_err(|error| format!("{LOG}: {error}"))?;
+    if !content.log_follows {
+        // A crash after the file took it in, and before it was taken away.
+        let is_known = lines.last().is_none_or(|line| content.took.as_ref() == Some(&line.seal));
+        return if is_known { Ok((content, last, true)) } else { Err(format!("{LOG}: it does not belong to {FILE}")) };
+    }
+    for line in lines {
         let seal = seal_of_line(&last, &line.target, &line.memory).map_err(|error| error.to_string())?;
         if line.after != last || line.seal != seal {
             return Err(format!("{LOG}: somebody edited it: a seal does not match"));
@@ -230,3 +268,7 @@ fn read(text: &str) -> Result<(Content, String), String> {
 #[cfg(test)]
 #[path = "clocks_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "clocks_loss_tests.rs"]
+mod loss_tests;

@@ -82,7 +82,7 @@ fn append(path: &Path, write: &str, line: &[u8]) -> std::io::Result<()> {
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
     let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    if String::from_utf8_lossy(&tail[..whole]).contains(write) {
+    if String::from_utf8_lossy(&tail[..whole]).contains(&format!("\"write\":\"{write}\"")) {
         return Ok(());
     }
     let end = length - (tail.len() - whole) as u64;

@@ -235,7 +235,7 @@ impl<'a> History<'a> {
                 self.live.clear();
                 self.durable.clear();
                 self.lost_at = Some(self.now);
-                self.witness.lost(self.now);
+                self.witness.lost();
             }
             8 if self.nets.len() > 1 => {
                 let keys: Vec<ObjectKey> = self.nets.keys().cloned().collect();

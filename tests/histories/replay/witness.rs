@@ -59,6 +59,8 @@ struct Seat {
     applied: Needs,
     /// Regions that a Network had in full, or began with.
     followed: BTreeMap<ObjectKey, BTreeSet<String>>,
+    /// Addresses that nobody needed when they came to be needed: their next hop is whatever the spec says.
+    fresh: BTreeSet<String>,
     /// Networks of which something was in effect.
     established: BTreeSet<ObjectKey>,
     lost_at: Option<Timestamp>,
@@ -202,11 +204,16 @@ impl Witness {
     /// A table is looked at.
     pub(crate) fn see(&mut self, table: usize, entries: &[ObservedEntry], scene: Scene<'_>) {
         let seat = self.seats.entry(table).or_default();
+        // A loss counts from the first look that reached the disk.
+        if seat.lost_at == Some(Timestamp::MAX) {
+            seat.lost_at = Some(scene.now);
+        }
         let is_whole =
             |seat: &Seat| seat.needs.values().flat_map(Needs::keys).all(|ask| seat.applied.contains_key(ask));
         if seat.lost_at.is_some_and(|lost| lost + WEEK <= scene.now) && is_whole(seat) {
             seat.lost_at = None;
         }
+        let before: BTreeSet<String> = seat.wanted().into_iter().chain(seat.orphaned.keys()).cloned().collect();
         let gone: Vec<ObjectKey> =
             seat.nets.keys().filter(|key| !scene.on(table).any(|net| net.key == **key)).cloned().collect();
         if !scene.unreadable() {
@@ -220,6 +227,10 @@ impl Witness {
         let standing: BTreeSet<String> = entries.iter().filter(|entry| ours(entry)).map(text).collect();
         seat.tidy(&standing);
         let wanted: BTreeSet<String> = seat.wanted().into_iter().cloned().collect();
+        seat.fresh.retain(|address| wanted.contains(address));
+        if seat.lost_at.is_none() {
+            seat.fresh.extend(wanted.difference(&before).cloned());
+        }
         for address in standing.difference(&wanted) {
             let is_explained = seat.since(address).is_some()
                 || seat.orphaned.contains_key(address)
@@ -270,9 +281,9 @@ impl Witness {
     }
 
     /// The disk is gone.
-    pub(crate) fn lost(&mut self, now: Timestamp) {
+    pub(crate) fn lost(&mut self) {
         for seat in self.seats.values_mut() {
-            *seat = Seat { lost_at: Some(now), ..Seat::default() };
+            *seat = Seat { lost_at: Some(Timestamp::MAX), ..Seat::default() };
         }
         self.durable = self.seats.clone();
     }
@@ -296,6 +307,7 @@ impl Witness {
         let address = step.address.to_string().to_ascii_lowercase();
         match &step.next_hop {
             Some(hop) => {
+                self.seats.get_mut(&table).unwrap().fresh.remove(&address);
                 self.wrote.insert((table, address), hop.clone());
             }
             None => {
@@ -453,7 +465,8 @@ impl Witness {
             let needed = self.seats[&table].needing(&text(entry)).next();
             return needed.map_or(Ok(()), |net| Err(format!("{} needs what stands there", net.key)));
         }
-        let as_written = self.wrote.get(&(table, address)) == Some(&entry.next_hop);
+        let is_fresh = self.seats[&table].fresh.contains(&address);
+        let as_written = !is_fresh && self.wrote.get(&(table, address)) == Some(&entry.next_hop);
         let moves = Some(&entry.next_hop) != step.next_hop.as_ref();
         if moves && as_written && !self.approved(table, step, scene) {
             return Err(format!("nobody approved another next hop than {}", entry.next_hop));
