@@ -442,11 +442,12 @@ impl TargetMemory {
                 continue;
             };
             let asked = regions(wishes);
-            let without = |region: &String| {
-                let of_region = known.needs.iter().filter(|(ask, _)| ask.region() == Some(region.as_str()));
-                of_region.into_iter().any(|(_, addresses)| !addresses.is_disjoint(&missing))
+            let is_reached = |region: &String| {
+                let mut of_region =
+                    known.needs.iter().filter(|(ask, _)| ask.region() == Some(region.as_str())).peekable();
+                of_region.peek().is_some() && of_region.all(|(_, addresses)| addresses.is_disjoint(&missing))
             };
-            let reached: Vec<String> = asked.into_iter().filter(|region| !without(region)).collect();
+            let reached: Vec<String> = asked.into_iter().filter(is_reached).collect();
             known.regions.extend(reached);
             known.is_established |= known.needs.keys().any(|ask| self.applied.contains_key(ask));
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Doc, Sim, TABLE, assert_clean, central, east, network, ours, west};
+use crate::harness::{Doc, Sim, TABLE, assert_clean, assert_schema, central, east, network, ours, table_id, west};
 
 const ASK: &str = "Always";
 
@@ -224,4 +224,124 @@ fn a_held_document_comes_into_force_when_a_person_approves_its_digest() {
     sim.once(&[]).exits(0);
     assert_eq!(sim.in_force("public"), 102);
     assert!(ours(&sim.history(TABLE)).contains(&east(4)));
+}
+
+const BATCH: &str = "20.11.0.0/27";
+
+/// Writes the network with or without the second service: what is removed is the same each time, under the same hash.
+fn ask_for_batch(sim: &Sim, is_asked_for: bool) {
+    let services = if is_asked_for {
+        json!(["AzureMachineLearning", "BatchNodeManagement"])
+    } else {
+        json!(["AzureMachineLearning"])
+    };
+    sim.usual(
+        json!({"spec": {"pairedRegion": "None", "removal": {"approval": ASK}, "routes": {"services": services}}}),
+    );
+}
+
+/// A removal that was approved and done; then the route was added again, and waits again for its removal. The hash.
+fn used_and_waiting_again() -> (Sim, String) {
+    let sim = Sim::start();
+    ask_for_batch(&sim, true);
+    sim.once(&[]).exits(0);
+    ask_for_batch(&sim, false);
+    sim.once(&[]).exits(3);
+    let hash = sim.waiting().remove(0);
+    sim.amlnet(&["approve", "ml", "--hash", &hash, "--state", "state", "--expires", "60d"]).exits(0);
+    sim.once(&[]).exits(0);
+    assert!(!ours(&sim.history(TABLE)).contains(BATCH));
+    ask_for_batch(&sim, true);
+    sim.once(&[]).exits(0);
+    assert!(ours(&sim.history(TABLE)).contains(BATCH));
+    ask_for_batch(&sim, false);
+    (sim, hash)
+}
+
+#[test]
+fn the_same_hash_a_second_time_needs_a_second_approval() {
+    let (sim, hash) = used_and_waiting_again();
+    assert_eq!(states(&sim, 3), ["Used"]);
+    assert_eq!(sim.waiting(), std::slice::from_ref(&hash), "it is the same plan");
+    assert!(ours(&sim.history(TABLE)).contains(BATCH));
+    sim.approve("ml", &hash);
+    sim.once(&[]).exits(0);
+    assert!(!ours(&sim.history(TABLE)).contains(BATCH));
+}
+
+#[test]
+fn with_lost_clocks_an_approval_that_was_used_does_not_count_again() {
+    let (sim, _) = used_and_waiting_again();
+    std::fs::remove_file(sim.path("state/clocks.json")).unwrap();
+    sim.once(&[]).says(&["what is remembered of the targets is lost"]);
+    // When the budget lets removals pass again, and the hold of what is unexplained is over.
+    let later = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(9 * 24)).unwrap();
+    sim.once(&["--now", &later.to_string()]);
+    assert!(ours(&sim.history(TABLE)).contains(BATCH), "nobody has approved this removal");
+}
+
+#[test]
+fn an_approval_of_another_network_counts_for_nothing() {
+    let other = table_id("rt-2");
+    let sim = Sim::with_tables(&[(TABLE, vec![]), (&other, vec![])], json!({}));
+    sim.usual(json!({"spec": {"removal": {"approval": ASK}}}));
+    let second = json!({"metadata": {"name": "second"}, "spec": {"routes": {"routeTables": [{"id": other}]}}});
+    sim.objects("second.yaml", &[network(second)]);
+    sim.once(&[]).exits(0);
+    sim.publish(&Doc::week(2).regions(1..4, 0..3));
+    sim.once(&[]).exits(3);
+    let hash = sim.waiting().remove(0);
+    sim.approve("second", &hash);
+    assert_eq!(states(&sim, 3), ["OtherPlan"]);
+    assert!(is_there(&sim));
+}
+
+#[test]
+fn the_json_names_every_approval_also_one_that_cannot_be_read() {
+    let sim = waiting();
+    let hash = sim.waiting().remove(0);
+    sim.approve("ml", &format!("sha256:{}", "0".repeat(64)));
+    std::fs::write(sim.path("state/approvals/zz.yaml"), "kind: Nothing").unwrap();
+    for answer in [sim.once(&["-o", "json"]), sim.plan(&["--state", "state", "-o", "json"])] {
+        let answer = answer.exits(3).json();
+        assert_schema("plan", &answer);
+        let said: Vec<&str> =
+            answer["approvals"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap()).collect();
+        assert_eq!(said, ["OtherPlan", "Unreadable"]);
+        assert!(answer["approvals"][0]["message"].as_str().unwrap().contains(&hash), "{answer}");
+    }
+    assert!(is_there(&sim));
+}
+
+#[test]
+fn a_controller_that_runs_sees_an_approval_and_says_what_it_cannot_use() {
+    let sim = waiting();
+    let hash = sim.waiting().remove(0);
+    let controller = sim.controller(&[]);
+    controller.wait_until("the status", || sim.status("ml").to_string().contains(&hash));
+    std::fs::write(sim.path("state/approvals/zz.yaml"), "kind: Nothing").unwrap();
+    sim.approve("ml", &format!("sha256:{}", "0".repeat(64)));
+    controller.wait_until("a word about each", || {
+        let log = controller.log();
+        log.contains("zz.yaml") && log.contains("OtherPlan")
+    });
+    assert!(is_there(&sim));
+    sim.approve("ml", &hash);
+    controller.wait_until("the removal", || !is_there(&sim));
+    assert_eq!(controller.terminate().0, 0);
+    assert_clean(&sim.history(TABLE), (1..4).map(east).chain((0..3).map(central)));
+}
+
+#[test]
+fn apply_goes_by_the_approvals_of_its_state_folder() {
+    let sim = waiting();
+    let hash = sim.waiting().remove(0);
+    sim.apply(&["--state", "state"]).exits(3).says(&["held, Approval"]);
+    assert!(is_there(&sim));
+    sim.approve("ml", &hash);
+    // Without the folder it knows of no approval, and removes nothing in any case.
+    sim.apply(&[]);
+    assert!(is_there(&sim));
+    sim.apply(&["--state", "state"]).exits(0);
+    assert!(!is_there(&sim));
 }

@@ -103,3 +103,69 @@ fn a_table_that_is_taken_out_of_a_spec_keeps_its_entries_as_an_offer() {
     sim.once(&[]).exits(0);
     assert!(!sim.log()[asked..].iter().any(|entry| entry.url.contains("rt-2")), "it is nobody's concern any more");
 }
+
+#[test]
+fn the_last_network_of_a_table_takes_its_own_with_it_and_nothing_else() {
+    let sim = Sim::start();
+    let (_, file) = sim.usual(json!({"spec": {"deletionPolicy": "Delete",
+        "removal": {"holdFor": "42d", "approval": "Always", "budget": {"max": 1, "percent": 1}}}}));
+    let foreign: Vec<String> = sim.history(TABLE)[0].entries.iter().map(|entry| entry.name.clone()).collect();
+    sim.once(&[]).exits(0);
+    assert_eq!(ours(&sim.history(TABLE)), all());
+    std::fs::remove_file(file).unwrap();
+    sim.once(&[]).exits(0);
+    let left: Vec<String> = sim.history(TABLE).last().unwrap().entries.iter().map(|entry| entry.name.clone()).collect();
+    assert_eq!(left, foreign);
+    let asked = sim.log().len();
+    sim.once(&[]).exits(0);
+    assert!(!sim.log()[asked..].iter().any(|entry| entry.url.contains("routeTables")), "nobody looks any more");
+}
+
+#[test]
+fn what_the_last_network_leaves_with_policy_retain_stays_until_a_person_says_otherwise() {
+    let sim = Sim::start();
+    let (_, file) = sim.usual(json!({}));
+    sim.once(&[]).exits(0);
+    std::fs::remove_file(file).unwrap();
+    for now in ["2031-01-01T00:00:00Z", "2031-06-01T00:00:00Z"] {
+        let ran = sim.once(&["--now", now]).exits(0);
+        ran.says(&["held, Approval", "default/ml left it behind"]);
+        assert_eq!(ours(&sim.history(TABLE)), all());
+    }
+    // `plan -f` knows only what it was given; `run --once` shows the hash.
+    let hash = sim.once(&["-o", "json"]).json()["targets"][0]["hash"].as_str().unwrap().to_owned();
+    sim.approve("ml", &hash);
+    sim.once(&[]).exits(0);
+    assert!(ours(&sim.history(TABLE)).is_empty());
+}
+
+#[test]
+fn a_deletion_waits_for_a_suspended_neighbour_and_goes_on_when_it_is_resumed() {
+    let (sim, file) = two(json!({"spec": {"deletionPolicy": "Delete"}}));
+    sim.usual(json!({"spec": {"pairedRegion": "None", "suspend": true}}));
+    std::fs::remove_file(file).unwrap();
+    for _ in 0..2 {
+        sim.once(&[]).says(&["default/ml is suspended"]);
+        assert_eq!(ours(&sim.history(TABLE)), all());
+    }
+    sim.usual(json!({"spec": {"pairedRegion": "None"}}));
+    sim.once(&[]).exits(0);
+    assert_eq!(ours(&sim.history(TABLE)), (0..4).map(east).collect());
+}
+
+#[test]
+fn a_network_that_is_deleted_and_comes_back_keeps_what_still_stands() {
+    let (sim, file) = two(json!({}));
+    let object = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    sim.once(&[]).exits(0).says(&["default/second left it behind"]);
+    let hash = sim.once(&["-o", "json"]).json()["targets"][0]["hash"].as_str().unwrap().to_owned();
+    std::fs::write(&file, object).unwrap();
+    let before = sim.history(TABLE);
+    // An approval for what was left behind says nothing about what is needed again.
+    for name in ["ml", "second"] {
+        sim.approve(name, &hash);
+    }
+    sim.once(&[]).exits(0);
+    assert_eq!(sim.history(TABLE), before);
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Doc, Sim, TABLE, assert_clean, central, east, ours};
+use crate::harness::{Counts, Doc, Sim, TABLE, assert_clean, central, east, feed, ours};
 
 /// One run at a time; the first target of its answer.
 #[track_caller]
@@ -136,4 +136,79 @@ fn a_first_plan_a_changed_spec_and_growth_within_its_limits_wait_for_nobody() {
     sim.once(&[]).exits(0);
     let batch = ["20.11.0.0/27", "20.2.250.0/27"].map(ToOwned::to_owned);
     assert_clean(&sim.history(TABLE), (0..6).map(east).chain((0..3).map(central)).chain(batch));
+}
+
+#[test]
+fn plan_and_status_show_since_when_and_until_when() {
+    let sim = with(json!({"removal": {"holdFor": "42d"}}));
+    sim.publish(&Doc::week(2).regions(1..4, 0..3));
+    at(&sim, "2026-01-06T12:00:00Z", 0);
+    let plan = ["--state", "state", "--now", "2026-01-20T12:00:00Z"];
+    sim.plan(&plan).exits(0).says(&["held, Hold", "2026-02-17", &east(0)]);
+    let retiring = sim.status("ml")["retiring"].clone();
+    assert_eq!(retiring, json!([{"prefix": east(0), "since": "2026-01-06T12:00:00Z"}]));
+}
+
+#[test]
+fn the_discovery_api_starts_no_clock() {
+    let sim = Sim::start();
+    sim.usual(json!({"spec": {"removal": {"holdFor": "42d"}}}));
+    let subscription = TABLE.split('/').nth(2).unwrap();
+    let discovery = json!({"discovery": {"subscriptionId": subscription, "location": "eastus2"}});
+    let sources = json!([{"download": {"pageUrl": sim.page()}}, discovery]);
+    sim.objects("feed.yaml", &[feed("", json!({"spec": {"sources": sources}}))]);
+    at(&sim, "2026-01-05T12:00:00Z", 0);
+    sim.publish(&Doc::week(2).regions(1..5, 0..3));
+    sim.fault(json!({"match": {"server": "downloadPage"}, "times": 0, "effect": "html503"}));
+    for now in ["2026-01-06T12:00:00Z", "2026-03-01T11:00:00Z"] {
+        at(&sim, now, 0);
+        assert_eq!(ours(&sim.history(TABLE)), (0..5).map(east).chain((0..3).map(central)).collect(), "{now}");
+    }
+    // Half a year after Discovery was without it, the page says so too, and the clock begins.
+    sim.clear_faults();
+    let until = "2026-08-12T12:00:00Z";
+    assert_eq!(held(&at(&sim, "2026-07-01T12:00:00Z", 0)), pairs(&[("Hold", until)]));
+    assert_eq!(ours(&sim.history(TABLE)).len(), 8);
+}
+
+#[test]
+fn three_of_ten_go_each_week_also_when_it_crashes_in_between() {
+    let sim = Sim::with_routes(vec![]);
+    sim.usual(json!({"spec": {"pairedRegion": "None", "removal": {"budget": {"max": 3, "percent": 100}}}}));
+    sim.publish(&Doc::week(2).regions(0..10, 0..3));
+    at(&sim, "2026-01-05T12:00:00Z", 0);
+    sim.publish(&Doc::week(3).regions(8..10, 0..3));
+    // The second removal comes about, and nobody hears of it.
+    sim.fault(json!({"match": {"method": "DELETE", "pathContains": "/routes/", "nth": 2}, "effect": "withhold"}));
+    let crashing = sim.controller(&["--once", "--now", "2026-01-06T12:00:00Z"]);
+    crashing.wait_until("the second removal", || Counts::of(&sim.log(), TABLE).delete_route == 2);
+    crashing.kill();
+    sim.clear_faults();
+    let (second, third) = ("2026-01-13T12:00:00Z", "2026-01-20T12:00:00Z");
+    let rest =
+        pairs(&[("Budget", second), ("Budget", second), ("Budget", second), ("Budget", third), ("Budget", third)]);
+    for now in ["2026-01-06T12:00:00Z", "2026-01-07T12:00:00Z", "2026-01-13T11:59:59Z"] {
+        assert_eq!(held(&at(&sim, now, 2)), rest, "{now}");
+        assert_eq!(ours(&sim.history(TABLE)).len(), 7, "{now}");
+    }
+    assert_eq!(held(&at(&sim, second, 2)), rest[3..]);
+    assert_eq!(ours(&sim.history(TABLE)).len(), 4);
+    at(&sim, third, 0);
+    assert_eq!(ours(&sim.history(TABLE)), (8..10).map(east).collect());
+}
+
+#[test]
+fn approved_growth_that_grew_again_waits_and_other_places_go_on() {
+    let sim = with(json!({"growth": {"perService": 3}}));
+    sim.publish(&Doc::week(2).regions(0..8, 0..4));
+    sim.once(&[]).exits(3);
+    assert_eq!(ours(&sim.history(TABLE)), (0..4).map(east).chain((0..4).map(central)).collect());
+    sim.approve("ml", &sim.waiting()[0]);
+    sim.publish(&Doc::week(3).regions(0..9, 0..4));
+    sim.once(&[]).exits(3).says(&["held, Growth", "Outgrown"]);
+    assert_eq!(ours(&sim.history(TABLE)).len(), 8, "not even those that were approved");
+    sim.approve("ml", &sim.waiting()[0]);
+    sim.once(&[]).exits(0);
+    assert_clean(&sim.history(TABLE), (0..9).map(east).chain((0..4).map(central)));
+    assert_eq!(ours(&sim.history(TABLE)).len(), 13);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Doc, Ran, Sim, TABLE, ours};
+use crate::harness::{Counts, Doc, Ran, Sim, TABLE, east, ours};
 use crate::holds::{at, held};
 
 /// A removal whose hold began on 6 January and is over on 17 February.
@@ -70,4 +70,94 @@ fn with_lost_clocks_no_removal_is_within_the_budget_for_a_week() {
     assert_eq!(ours(&sim.history(TABLE)).len(), 7);
     at(&sim, until, 0);
     assert_eq!(ours(&sim.history(TABLE)).len(), 6);
+}
+
+#[test]
+fn clocks_of_another_installation_start_anew() {
+    // The other one has seen in January that the prefix left, this one has not: its clocks are no clocks here.
+    let theirs = Sim::start();
+    theirs.usual(json!({"spec": {"removal": {"holdFor": "42d"}}}));
+    let as_another = |now: &str| {
+        theirs.once(&["--installation-id", "other", "--now", now]).exits(0);
+    };
+    as_another("2026-01-05T12:00:00Z");
+    theirs.publish(&Doc::week(2).regions(1..4, 0..3));
+    as_another("2026-01-06T12:00:00Z");
+    let sim = Sim::start();
+    sim.usual(json!({"spec": {"removal": {"holdFor": "42d"}}}));
+    at(&sim, "2026-01-05T12:00:00Z", 0);
+    sim.publish(&Doc::week(2).regions(1..4, 0..3));
+    std::fs::copy(theirs.path("state/clocks.json"), sim.path("state/clocks.json")).unwrap();
+    assert_starts_anew(&sim, "of another installation");
+}
+
+#[test]
+fn another_installation_with_the_same_folder_takes_nothing_away() {
+    let sim = held_since_january();
+    let before = ours(&sim.history(TABLE));
+    sim.once(&["--installation-id", "other", "--now", "2026-03-01T12:00:00Z"]);
+    assert_eq!(ours(&sim.history(TABLE)), before);
+    // Back again: what was forgotten meanwhile starts anew.
+    sim.once(&["--now", "2026-03-02T12:00:00Z"]);
+    assert_eq!(ours(&sim.history(TABLE)), before, "a hold that nobody remembers is not over");
+}
+
+/// Killed while the second of two removals was under way in the third week of a hold of nothing.
+fn killed_under_way() -> Sim {
+    let sim = Sim::start();
+    sim.usual(json!({"spec": {"removal": {"budget": {"max": 2, "percent": 100}}}}));
+    at(&sim, "2026-01-05T12:00:00Z", 0);
+    sim.publish(&Doc::week(2).regions(3..4, 0..3));
+    sim.fault(json!({"match": {"method": "DELETE", "pathContains": "/routes/", "nth": 2}, "effect": "withhold"}));
+    let crashing = sim.controller(&["--once", "--now", "2026-01-06T12:00:00Z"]);
+    crashing.wait_until("the second removal", || Counts::of(&sim.log(), TABLE).delete_route == 2);
+    crashing.kill();
+    sim.clear_faults();
+    sim
+}
+
+#[test]
+fn a_log_of_clocks_that_is_gone_or_edited_is_a_loss() {
+    type Damage = fn(&str) -> Option<String>;
+    let damages: [(&str, Damage); 4] = [
+        ("gone", |_| None),
+        ("empty", |_| Some(String::new())),
+        ("edited", |log| Some(log.replacen("2026-01-06", "2025-01-06", 1))),
+        ("without its first line", |log| Some(log.split_inclusive('\n').skip(1).collect())),
+    ];
+    for (what, damage) in damages {
+        let sim = killed_under_way();
+        let path = sim.path("state/clocks.log");
+        let log = std::fs::read_to_string(&path).unwrap();
+        assert!(log.contains("2026-01-06"), "{log}");
+        match damage(&log) {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let ran = sim.once(&["--now", "2026-01-06T13:00:00Z"]);
+        assert_eq!(ours(&sim.history(TABLE)).len(), 5, "{what}: two are gone, and no third\n{}", ran.all());
+        ran.says(&["what is remembered of the targets is lost"]);
+    }
+}
+
+#[test]
+fn whatever_else_a_person_edits_in_the_folder_allows_no_removal() {
+    for what in ["status", "audit.jsonl", "open", "documents"] {
+        let sim = held_since_january();
+        let before = sim.history(TABLE);
+        let path = sim.path("state").join(what);
+        for (file, _) in sim.state_files().into_iter().filter(|(file, _)| file.starts_with(&path)) {
+            std::fs::write(file, "somebody: was here\n").unwrap();
+        }
+        std::fs::create_dir_all(sim.path("state/open")).unwrap();
+        std::fs::write(sim.path("state/open/somebody.json"), "{}").unwrap();
+        at_any(&sim, "2026-01-20T12:00:00Z");
+        assert_eq!(sim.history(TABLE), before, "{what}");
+        assert!(ours(&sim.history(TABLE)).contains(&east(0)), "{what}");
+    }
+}
+
+/// One run, however it ends.
+fn at_any(sim: &Sim, now: &str) {
+    sim.once(&["--now", now]);
 }

@@ -11,8 +11,9 @@ pub(super) fn needs(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String
     let reason = |step: &Step| match step.action {
         Action::Add => new_region(step, situation),
         Action::Remove => {
-            let released = situation.memory.explain(&step.address).released;
-            (released == Some(Released::Region)).then(|| "its region is no longer asked for".to_owned())
+            let explanation = situation.memory.explain(&step.address);
+            let is_given_up = explanation.released == Some(Released::Region) && !explanation.is_deletion();
+            is_given_up.then(|| "its region is no longer asked for".to_owned())
         }
         Action::Change => None,
     };

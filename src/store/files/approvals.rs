@@ -42,7 +42,8 @@ impl Approvals {
             return found.clone();
         }
         let found = load(&self.folder);
-        *last = Some((stamps, found.clone()));
+        // A file that cannot be read now may be readable in a moment, and look the same.
+        *last = found.1.is_empty().then(|| (stamps, found.clone()));
         found
     }
 }

@@ -64,6 +64,8 @@ struct Seat {
     /// Networks of which something was in effect.
     established: BTreeSet<ObjectKey>,
     lost_at: Option<Timestamp>,
+    /// Whether it was ever lost: amlnet may be careful for longer.
+    was_lost: bool,
 }
 
 /// An approval as a person gave it.
@@ -258,8 +260,8 @@ impl Witness {
         for (key, needs) in &seat.needs {
             let followed = seat.followed.entry(key.clone()).or_default();
             for region in seat.nets[key].regions() {
-                let mut of_region = needs.iter().filter(|(ask, _)| ask.1 == region);
-                if of_region.all(|(_, addresses)| addresses.is_subset(&there)) {
+                let mut of_region = needs.iter().filter(|(ask, _)| ask.1 == region).peekable();
+                if of_region.peek().is_some() && of_region.all(|(_, addresses)| addresses.is_subset(&there)) {
                     followed.insert(region);
                 }
             }
@@ -283,7 +285,7 @@ impl Witness {
     /// The disk is gone.
     pub(crate) fn lost(&mut self) {
         for seat in self.seats.values_mut() {
-            *seat = Seat { lost_at: Some(Timestamp::MAX), ..Seat::default() };
+            *seat = Seat { lost_at: Some(Timestamp::MAX), was_lost: true, ..Seat::default() };
         }
         self.durable = self.seats.clone();
     }
@@ -368,7 +370,8 @@ impl Witness {
         if let Some(since) = seat.since(&address).filter(|since| *since + hold > scene.now) {
             return Err(format!("it left at {since}, and is held for {} s", strictest.hold_seconds));
         }
-        if seat.lost_at.is_some_and(|lost| lost + WEEK > scene.now) {
+        let may_pass_the_budget = strictest.approval == Approval::OverBudget && self.approved(table, step, scene);
+        if seat.lost_at.is_some_and(|lost| lost + WEEK > scene.now) && !may_pass_the_budget {
             return Err("the memory is younger than a week".to_owned());
         }
         let recent = self.removals.get(&table).into_iter().flatten().filter(|at| **at + WEEK > scene.now).count();
@@ -410,14 +413,20 @@ impl Witness {
                 return Err(format!("{without} has no route yet"));
             }
         }
-        match self.why_a_person(table, entries, &address) {
+        match self.why_a_person(table, entries, &address, |seat| seat.lost_at.is_some()) {
             Some(why) if !self.approved(table, step, scene) => Err(why),
             _ => Ok(()),
         }
     }
 
     /// Why an addition needs a person, if it does.
-    fn why_a_person(&self, table: usize, entries: &[ObservedEntry], address: &str) -> Option<String> {
+    fn why_a_person(
+        &self,
+        table: usize,
+        entries: &[ObservedEntry],
+        address: &str,
+        is_lost: impl Fn(&Seat) -> bool,
+    ) -> Option<String> {
         let seat = &self.seats[&table];
         let asks = |key: &ObjectKey| {
             let of: Vec<&Ask> =
@@ -432,7 +441,7 @@ impl Witness {
         let standing: BTreeSet<String> = entries.iter().filter(|entry| ours(entry)).map(text).collect();
         let mut grown: BTreeMap<(&str, &str), BTreeSet<&String>> = BTreeMap::new();
         for (ask, addresses) in seat.needs.values().flatten().filter(|(ask, _)| !ask.1.is_empty()) {
-            let before = seat.applied.get(ask).or(seat.lost_at.map(|_| &standing));
+            let before = seat.applied.get(ask).or(is_lost(seat).then_some(&standing));
             if let Some(before) = before {
                 let place = grown.entry((ask.0.as_str(), ask.1.as_str())).or_default();
                 place.extend(addresses.iter().filter(|address| !before.contains(*address)));
@@ -492,7 +501,8 @@ impl Witness {
         let seat = &self.seats[&table];
         assert!(plan.steps.is_empty() && plan.blocked.is_none(), "at {} rt-{table}: {plan:?}", scene.now);
         for address in seat.wanted() {
-            let needing: Vec<&Net> = seat.needing(address).collect();
+            let names = |net: &&Net| scene.on(table).any(|named| named.key == net.key);
+            let needing: Vec<&Net> = seat.needing(address).filter(names).collect();
             let hops: BTreeSet<NextHop> = needing.iter().map(|net| net.wanted_hop(table, address)).collect();
             let is_written = needing.iter().any(|net| net.mode != Mode::Observe && !net.suspended);
             let is_known = needing.iter().all(|net| !scene.down.contains(&net.cloud));
@@ -502,7 +512,8 @@ impl Witness {
             let stands = entries.iter().any(|entry| text(entry) == *address);
             let is_refused =
                 plan.conflicts.iter().any(|conflict| conflict.address.to_string().eq_ignore_ascii_case(address));
-            let waits = self.why_a_person(table, entries, address).is_some() || address == "0.0.0.0/0";
+            let waits =
+                self.why_a_person(table, entries, address, |seat| seat.was_lost).is_some() || address == "0.0.0.0/0";
             if !(stands || !is_written || !is_known || is_carried || is_refused || hops.len() > 1 || waits) {
                 panic!("at {} rt-{table}: {address} is needed and missing, held: {:?}", scene.now, plan.held);
             }
