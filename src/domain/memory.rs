@@ -463,6 +463,9 @@ impl TargetMemory {
 
     /// An approval is used when nothing of what it allowed is left to do.
     fn use_approvals(&mut self, plan: &Plan) {
+        if self.waiting.iter().all(|waiting| waiting.approved_by.is_empty()) {
+            return;
+        }
         let lines: BTreeSet<String> = plan.all_steps().map(Step::line).collect();
         for waiting in &mut self.waiting {
             if !waiting.approved_by.is_empty() && waiting.steps.is_disjoint(&lines) {

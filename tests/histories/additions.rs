@@ -107,5 +107,4 @@ fn with_the_defaults_no_real_addition_waits() {
     }
     // docs/facts.md, "What changes": EastUS2 gained 15 at once, the most of all.
     assert!(regions > 60 && most >= 15, "{regions} regions, at most {most} additions");
-    println!("{regions} regions, at most {most} additions at once");
 }

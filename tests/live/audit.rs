@@ -236,3 +236,119 @@ fn two_contributors_and_a_change_are_told() {
     assert_eq!(line["contributors"], json!(["default/ml", "default/second"]));
     assert_eq!(line["wantedBy"], json!(["default/second"]));
 }
+
+/// Every write that the simulator saw, as method and name of the entry; a request that was repeated at once is one.
+fn seen_writes(sim: &Sim) -> Vec<(String, String)> {
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for entry in sim.log().iter().filter(|entry| is_write(entry)) {
+        let path = entry.url.split('?').next().unwrap();
+        let write = (entry.method.clone(), path.rsplit('/').next().unwrap().to_owned());
+        if seen.last() != Some(&write) {
+            seen.push(write);
+        }
+    }
+    seen
+}
+
+fn told_writes(sim: &Sim) -> Vec<(String, String)> {
+    let told = |line: &Value| {
+        let method = if line["after"].is_null() { "DELETE" } else { "PUT" };
+        (method.to_owned(), line["entry"].as_str().unwrap().to_owned())
+    };
+    lines(sim).iter().map(told).collect()
+}
+
+/// All fields, each with what it may be.
+fn assert_whole(line: &Value) {
+    let keys: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut expected = ["at", "write", "installation", "target", "action", "entry", "contributors", "wantedBy", "plan"]
+        .into_iter()
+        .chain(["documents", "approvals", "before", "after", "result", "code", "correlationId"])
+        .collect::<Vec<_>>();
+    let mut keys = keys;
+    keys.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(keys, expected, "{line}");
+    assert!(line["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{line}");
+    assert!(line["documents"][0]["digest"].as_str().unwrap().starts_with("sha256:"), "{line}");
+    assert!(
+        ["Succeeded", "Refused", "Failed", "Found", "NotFound"].contains(&line["result"].as_str().unwrap()),
+        "{line}"
+    );
+}
+
+/// One fault or several on the second addition or the second removal, and how its line ends. Others follow it.
+#[track_caller]
+fn assert_one_line_each(method: &str, effects: &[Value], expected: &str) {
+    let sim = Sim::start();
+    sim.usual(json!({}));
+    if method == "DELETE" {
+        sim.once(&[]).exits(0);
+        sim.publish(&Doc::week(2).regions(3..4, 0..3));
+    }
+    let name = format!("amlnet.prod.{}", east(1).replace('/', "_"));
+    for effect in effects {
+        let matching = json!({"method": method, "pathContains": format!("/routes/{name}")});
+        sim.fault(json!({"match": matching, "effect": effect}));
+    }
+    let what = format!("{method} {effects:?}");
+    sim.once(&[]);
+    // Whatever was left open finds its end.
+    sim.once(&[]).exits(0);
+    sim.once(&[]).exits(0);
+    let all = lines(&sim);
+    all.iter().for_each(assert_whole);
+    let one = all.iter().find(|line| line["entry"] == name.as_str() && line["after"].is_null() == (method == "DELETE"));
+    assert_eq!(one.map(|line| &line["result"]), Some(&json!(expected)), "{what}: {:?}", results(&sim));
+    assert_eq!(told_writes(&sim), seen_writes(&sim), "{what}");
+    let ids: std::collections::BTreeSet<String> = all.iter().map(|line| line["write"].to_string()).collect();
+    assert_eq!(ids.len(), all.len(), "{what}: each write has its own number");
+    let of_azure: Vec<String> = sim.log().iter().map(|entry| entry.correlation_id.clone()).collect();
+    for line in all.iter().filter(|line| line["result"] == "Succeeded") {
+        let id = line["correlationId"].as_str().unwrap().to_owned();
+        assert!(of_azure.contains(&id), "{what}: Azure knows no {id}");
+    }
+}
+
+fn status(code: u16) -> Value {
+    json!({"status": {"code": code, "body": {"error": {"code": "Strange", "message": "no"}}}})
+}
+
+#[test]
+fn each_write_has_one_line_whatever_became_of_it() {
+    let failed = json!({"failOperation": {"code": "Strange", "message": "it broke"}});
+    for (effect, expected) in [
+        (status(400), "Refused"),
+        (failed, "Failed"),
+        (json!("lostOperation"), "Found"),
+        (json!({"throttle": {"retryAfter": 1}}), "Succeeded"),
+        (json!("dropBefore"), "Succeeded"),
+        (json!("dropAfterCommit"), "Succeeded"),
+        (status(500), "Succeeded"),
+    ] {
+        assert_one_line_each("PUT", &[effect], expected);
+    }
+}
+
+#[test]
+fn each_removal_has_one_line_whatever_became_of_it() {
+    let failed = json!({"failOperation": {"code": "Strange", "message": "it broke"}});
+    for (effect, expected) in [
+        (status(400), "Refused"),
+        (failed, "Failed"),
+        (json!("lostOperation"), "Found"),
+        (json!("dropBefore"), "NotFound"),
+        (json!("dropAfterCommit"), "Found"),
+        (status(500), "NotFound"),
+    ] {
+        assert_one_line_each("DELETE", &[effect], expected);
+    }
+}
+
+#[test]
+fn a_write_without_an_answer_that_is_then_refused_has_its_line_too() {
+    // The first try may have come about, so the refusal of the second does not end it; and other steps go on.
+    assert_one_line_each("PUT", &[json!("dropBefore"), status(400)], "NotFound");
+    assert_one_line_each("PUT", &[status(500), status(400)], "NotFound");
+    assert_one_line_each("PUT", &[json!("dropAfterCommit"), status(400)], "Found");
+}

@@ -134,9 +134,17 @@ fn what_the_last_network_leaves_with_policy_retain_stays_until_a_person_says_oth
     }
     // `plan -f` knows only what it was given; `run --once` shows the hash.
     let hash = sim.once(&["-o", "json"]).json()["targets"][0]["hash"].as_str().unwrap().to_owned();
-    sim.approve("ml", &hash);
-    sim.once(&[]).exits(0);
-    assert!(ours(&sim.history(TABLE)).is_empty());
+    let approve = ["approve", "ml", "--hash", &hash, "--state", "state", "--expires", "90d"];
+    sim.amlnet(&[&approve, &["--now", "2031-06-01T00:00:00Z"][..]].concat()).exits(0);
+    // Nobody is left whose budget could count, so the default does: 30 % of what stands, at least one.
+    let left: Vec<usize> = ["06-01", "06-08", "06-15", "06-22", "06-29", "07-06"]
+        .iter()
+        .map(|day| {
+            sim.once(&["--now", &format!("2031-{day}T00:00:00Z")]);
+            ours(&sim.history(TABLE)).len()
+        })
+        .collect();
+    assert_eq!(left, [5, 4, 3, 2, 1, 0]);
 }
 
 #[test]

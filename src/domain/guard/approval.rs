@@ -48,7 +48,7 @@ fn removals(plan: &Plan, situation: Situation<'_>) -> BTreeMap<String, (HeldReas
         }
         match setting {
             Approval::Always => Some("removal.approval is Always".to_owned()),
-            Approval::OverBudget if !within.contains(&step.line()) => {
+            Approval::OverBudget if !within.contains(&step.entry) => {
                 Some("removal.approval is OverBudget, and the budget is used up".to_owned())
             }
             Approval::OverBudget | Approval::Never => None,

@@ -18,9 +18,8 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let Budget { max, percent } = situation.input.removal().budget;
     let mut schedule = Schedule::new(plan.owned_now, within.len(), situation);
     plan.hold_until(|step: &Step| {
-        let line = step.line();
-        let is_free = !counts(step, situation) || within.contains(&line);
-        if is_free || approved.as_ref().is_some_and(|pending| pending.steps.contains_key(&line)) {
+        let is_free = !counts(step, situation) || within.contains(&step.entry);
+        if is_free || approved.as_ref().is_some_and(|pending| pending.steps.contains_key(&step.line())) {
             return None;
         }
         let (why, until) = match lost(situation) {
@@ -38,10 +37,10 @@ fn counts(step: &Step, situation: Situation<'_>) -> bool {
     step.action == Action::Remove && !situation.memory.explain(&step.address).is_deletion()
 }
 
-/// The removals, by line, that the budget lets through now: the first ones.
+/// The removals, by entry, that the budget lets through now: the first ones.
 pub(super) fn within(plan: &Plan, situation: Situation<'_>) -> BTreeSet<String> {
     let room = if lost(situation).is_some() { 0 } else { room(plan.owned_now, situation) };
-    plan.steps.iter().filter(|step| counts(step, situation)).take(room).map(Step::line).collect()
+    plan.steps.iter().filter(|step| counts(step, situation)).take(room).map(|step| step.entry.clone()).collect()
 }
 
 fn room(owned_now: usize, situation: Situation<'_>) -> usize {

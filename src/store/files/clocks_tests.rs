@@ -94,7 +94,7 @@ fn any_edit_of_the_log_is_a_loss() {
     let edits: [fn(String) -> String; 4] = [
         |text| text.replace("2026-01-05", "2025-01-05"),
         |text| text.replace("approval-3", "approval-9"),
-        |text| text.replace("{", "["),
+        |text| text.replace('{', "["),
         |text| format!("{text}{}\n", text.trim_end()),
     ];
     for (number, edit) in edits.into_iter().enumerate() {

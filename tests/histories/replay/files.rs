@@ -144,20 +144,20 @@ impl Edition {
         for tag in json["values"].as_array_mut().unwrap() {
             let name = tag["name"].as_str().unwrap().to_owned();
             let service = service_of(&name).to_owned();
-            let list = tag["properties"]["addressPrefixes"].as_array_mut().unwrap();
+            let prefixes = tag["properties"]["addressPrefixes"].as_array_mut().unwrap();
             let chance = match damage {
                 Damage::Lost if SERVICES.contains(&service.as_str()) => 25,
                 Damage::MuchLost if service != "AzureCloud" => 60,
                 _ => 0,
             };
-            list.retain(|prefix| {
+            prefixes.retain(|prefix| {
                 let key = (service.clone(), prefix.as_str().unwrap().to_owned());
                 chance == 0 || kept.contains(&key) || !*lost.entry(key).or_insert_with(|| dice.percent(chance))
             });
             let more = new.iter().filter(|((of, region), _)| {
                 *of == service && (name == service || name.eq_ignore_ascii_case(&format!("{of}.{region}")))
             });
-            list.extend(more.flat_map(|(_, prefixes)| prefixes).map(|prefix| json!(prefix)));
+            prefixes.extend(more.flat_map(|(_, more)| more).map(|prefix| json!(prefix)));
         }
         let date = self.date.saturating_add(jiff::Span::new().days(3));
         Self::new(format!("{} {damage:?}", self.name), date, json.to_string())

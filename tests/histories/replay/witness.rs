@@ -514,9 +514,9 @@ impl Witness {
                 plan.conflicts.iter().any(|conflict| conflict.address.to_string().eq_ignore_ascii_case(address));
             let waits =
                 self.why_a_person(table, entries, address, |seat| seat.was_lost).is_some() || address == "0.0.0.0/0";
-            if !(stands || !is_written || !is_known || is_carried || is_refused || hops.len() > 1 || waits) {
-                panic!("at {} rt-{table}: {address} is needed and missing, held: {:?}", scene.now, plan.held);
-            }
+            let is_explained = !is_written || !is_known || is_carried || is_refused || hops.len() > 1 || waits;
+            let (now, held) = (scene.now, &plan.held);
+            assert!(stands || is_explained, "at {now} rt-{table}: {address} is needed and missing, held: {held:?}");
         }
     }
 }

@@ -122,13 +122,12 @@ fn removal(dice: &mut Dice) -> Removal {
 }
 
 fn growth(dice: &mut Dice) -> Growth {
-    dice.one(&[
+    *dice.one(&[
         Growth { per_service: 40, total: 100 },
         Growth { per_service: 40, total: 100 },
         Growth { per_service: 4, total: 100 },
         Growth { per_service: 40, total: 6 },
     ])
-    .clone()
 }
 
 fn table(dice: &mut Dice, can_be_tag: bool) -> Table {
