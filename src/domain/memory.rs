@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::desired::{Address, Contribution, Desired, Needs, Wishes};
+use super::desired::{Address, Contribution, Needs, Wishes};
 use super::intent::{DeletionPolicy, Mode, NextHop, ObjectKey};
 use super::plan::{Action, Departure, Observed, Plan, Step, TargetInput};
 use super::resolve::Note;
@@ -282,14 +282,20 @@ impl TargetMemory {
     }
 
     fn see_next_hops(&mut self, input: &TargetInput, observed: &Observed, needed_before: Option<&BTreeSet<Address>>) {
-        let desired = Desired::union(&input.contributions).entries.into_iter();
-        let desired: BTreeMap<Address, NextHop> = desired.map(|(at, entry)| (at.folded(), entry.next_hop)).collect();
+        // `None` where Networks want different ones.
+        let mut desired: BTreeMap<Address, Option<&NextHop>> = BTreeMap::new();
+        for (address, wish) in
+            input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| &w.entries)
+        {
+            let wanted = desired.entry(address.folded()).or_insert(Some(&wish.next_hop));
+            *wanted = wanted.filter(|hop| **hop == wish.next_hop);
+        }
         let mut seen = std::mem::take(&mut self.next_hops);
         for entry in observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)) {
             let address = entry.address.folded();
             // What nobody needed until now is as good as added: what the spec says counts.
             let is_new = needed_before.is_some_and(|before| !before.contains(&address));
-            let known = match desired.get(&address) {
+            let known = match desired.get(&address).copied().flatten() {
                 Some(wanted) if is_new || *wanted == entry.next_hop => Some(wanted.clone()),
                 _ => seen.remove(&address),
             };

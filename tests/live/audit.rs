@@ -6,7 +6,7 @@ use armsim::model::log::{LogEntry, Server};
 use serde_json::{Value, json};
 
 use crate::campaign_world::Dice;
-use crate::harness::{Doc, Sim, TABLE, central, east, final_routes, network, table_id};
+use crate::harness::{Doc, Sim, TABLE, assert_clean, central, east, final_routes, network, table_id};
 
 /// All lines, by target in lower case.
 fn lines(sim: &Sim) -> Vec<Value> {
@@ -237,10 +237,11 @@ fn two_contributors_and_a_change_are_told() {
     assert_eq!(line["wantedBy"], json!(["default/second"]));
 }
 
-/// Every write that the simulator saw, as method and name of the entry; a request that was repeated at once is one.
-fn seen_writes(sim: &Sim) -> Vec<(String, String)> {
+/// The writes of one run that the simulator saw, as method and name of the entry; what a run repeats at once, as nothing
+/// or no end was answered, is one.
+fn seen_writes(run: &[LogEntry]) -> Vec<(String, String)> {
     let mut seen: Vec<(String, String)> = Vec::new();
-    for entry in sim.log().iter().filter(|entry| is_write(entry)) {
+    for entry in run.iter().filter(|entry| is_write(entry)) {
         let path = entry.url.split('?').next().unwrap();
         let write = (entry.method.clone(), path.rsplit('/').next().unwrap().to_owned());
         if seen.last() != Some(&write) {
@@ -292,15 +293,21 @@ fn assert_one_line_each(method: &str, effects: &[Value], expected: &str) {
         sim.fault(json!({"match": matching, "effect": effect}));
     }
     let what = format!("{method} {effects:?}");
-    sim.once(&[]);
-    // Whatever was left open finds its end.
+    let mut seen = seen_writes(&sim.log());
+    for _ in 0..3 {
+        // Whatever was left open finds its end.
+        let from = sim.log().len();
+        sim.once(&[]);
+        seen.extend(seen_writes(&sim.log()[from..]));
+    }
     sim.once(&[]).exits(0);
-    sim.once(&[]).exits(0);
-    let all = lines(&sim);
+    let (all, mut told) = (lines(&sim), told_writes(&sim));
+    seen.sort();
+    told.sort();
+    assert_eq!(told, seen, "{what}: told, seen");
     all.iter().for_each(assert_whole);
     let one = all.iter().find(|line| line["entry"] == name.as_str() && line["after"].is_null() == (method == "DELETE"));
     assert_eq!(one.map(|line| &line["result"]), Some(&json!(expected)), "{what}: {:?}", results(&sim));
-    assert_eq!(told_writes(&sim), seen_writes(&sim), "{what}");
     let ids: std::collections::BTreeSet<String> = all.iter().map(|line| line["write"].to_string()).collect();
     assert_eq!(ids.len(), all.len(), "{what}: each write has its own number");
     let of_azure: Vec<String> = sim.log().iter().map(|entry| entry.correlation_id.clone()).collect();
@@ -351,4 +358,198 @@ fn a_write_without_an_answer_that_is_then_refused_has_its_line_too() {
     assert_one_line_each("PUT", &[json!("dropBefore"), status(400)], "NotFound");
     assert_one_line_each("PUT", &[status(500), status(400)], "NotFound");
     assert_one_line_each("PUT", &[json!("dropAfterCommit"), status(400)], "Found");
+}
+
+/// What happened to a table in order: a line of the audit, or what somebody else did to one of our entries.
+#[derive(Debug)]
+enum Event {
+    Line(Box<Value>),
+    Edit { entry: String, before: Option<(String, String)>, after: Option<(String, String)> },
+}
+
+/// What somebody else did to an entry of ours after so many writes on that table.
+#[derive(Debug)]
+struct Edit {
+    table: String,
+    after_writes: usize,
+    event: Event,
+}
+
+/// Writes on a table that have a line, whatever became of them, and one that has none yet.
+fn writes_so_far(sim: &Sim, id: &str) -> (usize, Option<String>) {
+    let about = |line: &Value| line["target"].as_str().unwrap().eq_ignore_ascii_case(id);
+    let open = std::fs::read_dir(sim.path("state/open")).into_iter().flatten();
+    let open = open.filter_map(|file| serde_json::from_slice::<Value>(&std::fs::read(file.unwrap().path()).ok()?).ok());
+    let open = open.into_iter().find(about).map(|line| line["entry"].as_str().unwrap().to_owned());
+    (lines(sim).iter().filter(|line| about(line)).count() + usize::from(open.is_some()), open)
+}
+
+/// Somebody changes a route of a table, ours or not, while amlnet does not run.
+fn meddle(sim: &Sim, id: &str, dice: &mut Dice, edits: &mut Vec<Edit>) {
+    let (after_writes, open) = writes_so_far(sim, id);
+    let before = as_it_stands(sim, id);
+    if dice.percent(30) {
+        let number = dice.between(0, 5);
+        let mut foreign = crate::harness::route(&format!("theirs-{number}"), &format!("10.9.{number}.0/24"), "None");
+        foreign["id"] = json!(format!("{id}/routes/theirs-{number}"));
+        return sim.put(foreign);
+    }
+    // Of a write whose end nobody knows, a later look can only tell what stands then.
+    let names: Vec<&String> = before.keys().filter(|name| Some(*name) != open.as_ref()).collect();
+    let Some(name) = (!names.is_empty()).then(|| (*dice.one(&names)).clone()) else { return };
+    let was = before[&name].clone();
+    let after = if dice.percent(50) {
+        sim.delete(&format!("{id}/routes/{name}"));
+        None
+    } else {
+        let mut drifted = crate::harness::route(&name, &was.0, "VirtualAppliance 10.7.7.7");
+        drifted["id"] = json!(format!("{id}/routes/{name}"));
+        sim.put(drifted);
+        Some((was.0.clone(), "VirtualAppliance 10.7.7.7".to_owned()))
+    };
+    let event = Event::Edit { entry: name, before: Some(was), after };
+    edits.push(Edit { table: id.to_owned(), after_writes, event });
+}
+
+/// One run with something that goes wrong: a fault, or a kill while an answer is withheld.
+fn run_badly(sim: &Sim, dice: &mut Dice) {
+    let (method, nth) = (*dice.one(&["PUT", "DELETE"]), dice.between(1, 4));
+    let matching = json!({"method": method, "pathContains": "/routes/", "nth": nth});
+    if dice.percent(50) {
+        sim.fault(json!({"match": matching, "effect": "withhold"}));
+        let writes = |log: &[LogEntry]| log.iter().filter(|entry| is_write(entry) && entry.method == method).count();
+        let from = sim.log().len();
+        let crashing = sim.controller(&["--once"]);
+        crashing.wait_until("the write that is withheld, or the end", || {
+            writes(&sim.log()[from..]) >= nth || crashing.log().contains(" to add, ")
+        });
+        crashing.kill();
+    } else {
+        let effects = [
+            json!("dropBefore"),
+            json!("dropAfterCommit"),
+            json!("lostOperation"),
+            json!({"failOperation": {"code": "InternalServerError", "message": "it broke"}}),
+            status(400),
+            status(500),
+        ];
+        sim.fault(json!({"match": matching, "effect": dice.one(&effects).clone()}));
+        sim.once(&[]);
+    }
+    sim.clear_faults();
+}
+
+/// Thirty weeks on two tables with faults, kills, people who change tables, and another next hop now and then.
+fn long_run_with_people(seed: u64, tables: &[String; 2]) -> (Sim, Vec<Edit>) {
+    let mut dice = Dice::new(seed);
+    let worlds: Vec<(&str, Vec<Value>)> = tables.iter().map(|id| (id.as_str(), vec![])).collect();
+    let sim = Sim::with_tables(&worlds, json!({}));
+    let mut edits = Vec::new();
+    let ask = |hop: &Value| {
+        let ids = json!([{"id": tables[0], "nextHop": hop}, {"id": tables[1]}]);
+        sim.usual(json!({"spec": {"routes": {"routeTables": ids}}}));
+    };
+    let hops = [json!({"type": "Internet"}), json!({"type": "VirtualAppliance", "ipAddress": "10.0.0.4"})];
+    ask(&hops[0]);
+    for week in 2..32 {
+        if dice.percent(60) {
+            run_badly(&sim, &mut dice);
+        } else {
+            sim.once(&[]);
+        }
+        for id in tables {
+            if dice.percent(40) {
+                meddle(&sim, id, &mut dice, &mut edits);
+            }
+        }
+        if dice.percent(10) {
+            ask(dice.one(&hops));
+            sim.once(&[]);
+            for hash in sim.waiting() {
+                sim.approve("ml", &hash);
+            }
+        }
+        let (first, last) = (dice.between(0, 3), dice.between(5, 9));
+        sim.publish(&Doc::week(week).regions(first..last, dice.between(0, 1)..dice.between(2, 4)));
+    }
+    ask(&hops[0]);
+    sim.once(&[]);
+    for hash in sim.waiting() {
+        sim.approve("ml", &hash);
+    }
+    sim.once(&[]);
+    sim.once(&[]).exits(0);
+    (sim, edits)
+}
+
+/// All that happened to a table, in order.
+fn events(sim: &Sim, id: &str, edits: &mut Vec<Edit>) -> Vec<Event> {
+    let about = |line: &Value| line["target"].as_str().unwrap().eq_ignore_ascii_case(id);
+    let mut all = Vec::new();
+    let mut of_table = edits.extract_if(.., |edit| edit.table == id).peekable();
+    let lines: Vec<Value> = lines(sim).into_iter().filter(about).collect();
+    for (index, line) in lines.into_iter().enumerate() {
+        while let Some(edit) = of_table.next_if(|edit| edit.after_writes <= index) {
+            all.push(edit.event);
+        }
+        all.push(Event::Line(Box::new(line)));
+    }
+    all.extend(of_table.map(|edit| edit.event));
+    all
+}
+
+fn set(table: &mut Table, name: &str, route: Option<(String, String)>) {
+    match route {
+        Some(route) => table.insert(name.to_owned(), route),
+        None => table.remove(name),
+    };
+}
+
+#[test]
+fn the_audit_and_what_people_did_rebuild_every_table_and_undo_it() {
+    let tables = [TABLE.to_owned(), table_id("rt-2")];
+    let is_done = |line: &Value| ["Succeeded", "Found"].contains(&line["result"].as_str().unwrap());
+    let (mut writes, mut meddled, mut otherwise) = (0, 0, 0);
+    for seed in 100..104 {
+        let (sim, mut edits) = long_run_with_people(seed, &tables);
+        meddled += edits.len();
+        for id in &tables {
+            let (events, mut rebuilt) = (events(&sim, id, &mut edits), Table::new());
+            for event in &events {
+                match event {
+                    Event::Line(line) => {
+                        assert_whole(line);
+                        writes += 1;
+                        otherwise += usize::from(line["result"] != "Succeeded");
+                        let stood = rebuilt.get(line["entry"].as_str().unwrap()).cloned();
+                        let said = line["before"].as_object().map(|before| {
+                            let text = |field: &str| before[field].as_str().unwrap().to_owned();
+                            (text("prefix"), text("nextHop"))
+                        });
+                        assert_eq!(said, stood, "seed {seed}: {line}");
+                        if is_done(line) {
+                            put(&mut rebuilt, &line["entry"], &line["after"]);
+                        }
+                    }
+                    Event::Edit { entry, before, after } => {
+                        assert_eq!(rebuilt.get(entry), before.as_ref(), "seed {seed}: what somebody found");
+                        set(&mut rebuilt, entry, after.clone());
+                    }
+                }
+            }
+            assert_eq!(rebuilt, as_it_stands(&sim, id), "seed {seed}");
+            for event in events.iter().rev() {
+                match event {
+                    Event::Line(line) if is_done(line) => put(&mut rebuilt, &line["entry"], &line["before"]),
+                    Event::Line(_) => {}
+                    Event::Edit { entry, before, .. } => set(&mut rebuilt, entry, before.clone()),
+                }
+            }
+            assert_eq!(rebuilt, Table::new(), "seed {seed}: undone");
+            assert_clean(&sim.history(id), Vec::<String>::new());
+        }
+        let open = std::fs::read_dir(sim.path("state/open")).map_or(0, Iterator::count);
+        assert_eq!(open, 0, "seed {seed}: every write has found its end");
+    }
+    assert!(writes > 400 && meddled > 20 && otherwise > 10, "{writes} writes, {meddled} edits, {otherwise} otherwise");
 }

@@ -31,7 +31,7 @@ fn a_network_that_is_suspended_under_way_finishes_its_step() {
 fn a_suspended_network_is_planned_and_nothing_is_written() {
     let sim = Sim::start();
     sim.usual(json!({"spec": {"suspend": true}}));
-    let (_, cost) = sim.cost(TABLE, || sim.once(&[]).exits(2).says(&["held, Mode", "default/ml is suspended"]));
+    let ((), cost) = sim.cost(TABLE, || sim.once(&[]).exits(2).says(&["held, Mode", "default/ml is suspended"]));
     assert_eq!(cost.writes(), 0);
 }
 
