@@ -21,7 +21,7 @@ use crate::store::files::state::{FileStore, State};
 
 pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppError> {
     block_on(async {
-        let open = |folder| State::open(folder, common.now()).map(Arc::new);
+        let open = |folder| State::open(folder, &common.installation, common.now()).map(Arc::new);
         let state = inputs.state.as_deref().map(open).transpose().map_err(AppError::new)?;
         let Prepared { arm, world, documents, setting, targets } =
             prepare(common, inputs, state.as_deref(), true).await?;

@@ -34,7 +34,10 @@ pub struct Inputs {
 
 pub fn plan(common: &Common, inputs: &Inputs) -> Result<Exit, AppError> {
     block_on(async {
-        let state = inputs.state.as_deref().map(|folder| Arc::new(State::read_only(folder, common.now())));
+        let state = inputs
+            .state
+            .as_deref()
+            .map(|folder| Arc::new(State::read_only(folder, &common.installation, common.now())));
         let Prepared { arm, targets, world, documents, .. } = prepare(common, inputs, state.as_deref(), false).await?;
         let (_switch, fence) = Fence::new();
         let store = FileStore { world: watch::channel(Arc::default()).1, state };

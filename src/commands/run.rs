@@ -30,7 +30,7 @@ pub struct Folders {
 
 pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit, AppError> {
     block_on(async {
-        let state = Arc::new(State::open(&folders.state, common.now()).map_err(AppError::new)?);
+        let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
         let arm = Arc::new(app::arm(&common.azure)?);
         let installation = common.installation.clone();
@@ -64,7 +64,7 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
 /// Everything once, for a scheduler.
 pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
     block_on(async {
-        let state = Arc::new(State::open(&folders.state, common.now()).map_err(AppError::new)?);
+        let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
         let world = read_folder(&folders.dir)?;
         for problem in &world.undecodable {

@@ -230,7 +230,10 @@ async fn take_steps(
                 }
                 match stop {
                     // Azure dislikes this one; the other prefixes are needed all the same.
-                    Stop::Arm(ArmError::Refused(refusal)) if is_about_one_entry(&refusal) => {
+                    // But where an earlier try may have gone through, the target is looked at first.
+                    Stop::Arm(ArmError::Refused(refusal))
+                        if is_about_one_entry(&refusal) && !refusal.leaves_it_open() =>
+                    {
                         refused.get_or_insert(Stop::Arm(ArmError::Refused(refusal)));
                         continue;
                     }

@@ -345,3 +345,23 @@ fn apply_goes_by_the_approvals_of_its_state_folder() {
     sim.apply(&["--state", "state"]).exits(0);
     assert!(!is_there(&sim));
 }
+
+#[test]
+fn with_lost_clocks_a_next_hop_that_was_approved_once_is_not_approved_again() {
+    let sim = Sim::start();
+    let ask = |hop: Value| sim.usual(json!({"spec": {"routes": {"routeTables": [{"id": TABLE, "nextHop": hop}]}}}));
+    let firewall = || json!({"type": "VirtualAppliance", "ipAddress": "10.0.0.4"});
+    ask(json!({"type": "Internet"}));
+    sim.once(&[]).exits(0);
+    for hop in [firewall(), json!({"type": "Internet"})] {
+        ask(hop);
+        sim.once(&[]).exits(3);
+        sim.approve("ml", &sim.waiting()[0]);
+        sim.once(&[]).exits(0);
+    }
+    std::fs::remove_file(sim.path("state/clocks.json")).unwrap();
+    let before = sim.history(TABLE);
+    ask(firewall());
+    sim.once(&[]).says(&["what is remembered of the targets is lost"]);
+    assert_eq!(sim.history(TABLE), before, "each approval was used");
+}

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::approval::Approval;
 use crate::domain::memory::{BUDGET_WINDOW, TargetMemory};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::service_tags::Digest;
@@ -18,6 +19,8 @@ use crate::store::StoreError;
 
 const FILE: &str = "clocks.json";
 const LOG: &str = "clocks.log";
+/// The seal of the last line of the log.
+const LAST: &str = "clocks.last";
 /// Where a file that cannot be used is kept for a person to look at.
 const UNUSABLE: &str = "clocks.json.unusable";
 
@@ -35,6 +38,12 @@ struct Content {
     /// When memory was lost, as long as targets may exist that were not looked at since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost_at: Option<Timestamp>,
+    /// Approvals that were there when memory was lost: some of them may have been used. By id, until they expire.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    forfeited: BTreeMap<String, Timestamp>,
+    /// Whose memory it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    installation: Option<String>,
     /// Whether lines of the log follow on this file. Where they are gone, something was forgotten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     log_follows: bool,
@@ -62,6 +71,10 @@ struct Kept {
     seal: String,
     targets: BTreeMap<ResourceId, TargetMemory>,
     lost_at: Option<Timestamp>,
+    forfeited: BTreeMap<String, Timestamp>,
+    installation: Option<String>,
+    /// Whether the loss was found just now.
+    is_fresh_loss: bool,
     /// Whether what is kept differs from the file.
     is_dirty: bool,
     /// Whether the file says that lines of the log follow on it.
@@ -82,7 +95,7 @@ impl Clocks {
         // An empty file is written too: from then on a missing one is a lost one.
         let is_new = !path.exists();
         let kept = match found(&path, expected) {
-            Ok((Content { lost_at, targets, log_follows, .. }, seal, has_log)) => {
+            Ok((Content { lost_at, targets, log_follows, forfeited, installation, .. }, seal, has_log)) => {
                 let is_forgotten = |memory: &TargetMemory| {
                     let mut memory = memory.clone();
                     memory.forget_old(now);
@@ -92,19 +105,35 @@ impl Clocks {
                 let targets = targets.filter_map(|(id, memory)| Some((id.parse().ok()?, memory)));
                 let is_over = |at: &Timestamp| at.checked_add(BUDGET_WINDOW).is_ok_and(|end| end <= now);
                 let lost_at = lost_at.filter(|at| !is_over(at));
-                Kept { targets: targets.collect(), lost_at, is_dirty: is_new || has_log, seal, log_follows }
+                Kept {
+                    targets: targets.collect(),
+                    lost_at,
+                    forfeited,
+                    installation,
+                    is_dirty: is_new || has_log,
+                    seal,
+                    log_follows,
+                    ..Kept::default()
+                }
             }
-            Err(what) => {
-                tracing::error!(
-                    file = %path.display(),
-                    what,
-                    "what is remembered of the targets is lost; holds start anew, removals wait until 7 days are over, \
-                     and changes of next hop need approval"
-                );
-                Kept { lost_at: Some(now), is_dirty: true, ..Kept::default() }
-            }
+            Err(what) => lost(&path, &what, now),
         };
         Self { path, kept: Mutex::new(kept) }
+    }
+
+    /// For this installation: the memory of another one is none. `approvals` are those that are there now; where memory
+    /// was lost they count no more, as some of them may have been used.
+    #[must_use]
+    pub fn of(self, installation: &str, approvals: &[Approval], now: Timestamp) -> Self {
+        let mut kept = self.kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = kept.installation.take().filter(|other| other != installation) {
+            kept = lost(&self.path, &format!("it is of installation {other}, this is {installation}"), now);
+        }
+        if kept.is_fresh_loss {
+            kept.forfeited = approvals.iter().map(|given| (given.id.clone(), given.expires_at)).collect();
+        }
+        kept.installation = Some(installation.to_owned());
+        Self { path: self.path, kept: Mutex::new(kept) }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -114,7 +143,7 @@ impl Clocks {
 
     pub fn memory(&self, target: &ResourceId) -> TargetMemory {
         let kept = self.kept();
-        let lost = || kept.lost_at.map(|_| TargetMemory::lost());
+        let lost = || kept.lost_at.map(|_| TargetMemory { used: kept.forfeited.clone(), ..TargetMemory::lost() });
         kept.targets.get(target).cloned().or_else(lost).unwrap_or_default()
     }
 
@@ -144,6 +173,7 @@ impl Clocks {
         if !kept.log_follows {
             // The log is there before the file says so, so that one that is missing afterwards was taken away.
             std::fs::File::create(&log).and_then(|file| file.sync_all()).map_err(|error| refuse(error.to_string()))?;
+            super::replace(&self.path.with_file_name(LAST), b"")?;
             self.replace(&mut kept, true)?;
         }
         let after = kept.seal.clone();
@@ -151,6 +181,7 @@ impl Clocks {
         let line = Line { after, seal: seal.clone(), target: target.to_string(), memory };
         let text = serde_json::to_string(&line).map_err(|error| refuse(error.to_string()))? + "\n";
         append(&log, text.as_bytes()).map_err(|error| refuse(error.to_string()))?;
+        super::replace(&self.path.with_file_name(LAST), seal.as_bytes())?;
         kept.seal = seal;
         kept.is_dirty = true;
         Ok(())
@@ -163,6 +194,7 @@ impl Clocks {
             return Ok(());
         }
         self.replace(&mut kept, false)?;
+        let _ = std::fs::remove_file(self.path.with_file_name(LAST));
         let log = self.path.with_file_name(LOG);
         match std::fs::remove_file(&log) {
             // Whatever is left of it follows another seal, and is not read.
@@ -177,7 +209,8 @@ impl Clocks {
     fn replace(&self, kept: &mut Kept, log_follows: bool) -> Result<(), StoreError> {
         let targets = kept.targets.iter().map(|(id, memory)| (id.to_string(), memory.clone())).collect();
         let took = kept.log_follows.then(|| kept.seal.clone());
-        let content = Content { lost_at: kept.lost_at, log_follows, took, targets };
+        let (forfeited, installation) = (kept.forfeited.clone(), kept.installation.clone());
+        let content = Content { lost_at: kept.lost_at, forfeited, installation, log_follows, took, targets };
         let refuse =
             |error: serde_json::Error| StoreError { place: self.path.display().to_string(), what: error.to_string() };
         let seal = seal(&content).map_err(refuse)?;
@@ -195,6 +228,17 @@ impl Clocks {
         (kept.seal, kept.is_dirty, kept.log_follows) = (seal, false, log_follows);
         Ok(())
     }
+}
+
+/// Starts anew, and says why.
+fn lost(path: &Path, what: &str, now: Timestamp) -> Kept {
+    tracing::error!(
+        file = %path.display(),
+        what,
+        "what is remembered of the targets is lost; holds start anew, removals wait until 7 days are over, changes of \
+         next hop need approval, and approvals have to be given anew"
+    );
+    Kept { lost_at: Some(now), is_fresh_loss: true, is_dirty: true, ..Kept::default() }
 }
 
 fn seal(content: &Content) -> serde_json::Result<String> {
@@ -245,15 +289,20 @@ fn found(path: &Path, expected: bool) -> Result<(Content, String, bool), String>
         let is_known = lines.last().is_none_or(|line| content.took.as_ref() == Some(&line.seal));
         return if is_known { Ok((content, last, true)) } else { Err(format!("{LOG}: it does not belong to {FILE}")) };
     }
+    let mut seals = vec![last.clone()];
     for line in lines {
         let seal = seal_of_line(&last, &line.target, &line.memory).map_err(|error| error.to_string())?;
         if line.after != last || line.seal != seal {
             return Err(format!("{LOG}: somebody edited it: a seal does not match"));
         }
         last = seal;
+        seals.push(last.clone());
         content.targets.insert(line.target, line.memory);
     }
-    Ok((content, last, true))
+    // The last seal is noted after its line: a crash in between leaves the one before, or none for the first line.
+    let noted = std::fs::read_to_string(path.with_file_name(LAST)).map_err(|error| format!("{LAST}: {error}"))?;
+    let expected = seals.iter().rev().take(2).any(|seal| *seal == noted) || noted.is_empty() && seals.len() <= 2;
+    if expected { Ok((content, last, true)) } else { Err(format!("{LOG}: lines at its end are gone")) }
 }
 
 fn read(text: &str) -> Result<(Content, String), String> {

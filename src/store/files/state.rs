@@ -19,7 +19,7 @@ use super::journal::Journal;
 use crate::api::API_VERSION;
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::Approval;
-use crate::domain::intent::ObjectKey;
+use crate::domain::intent::{Installation, ObjectKey};
 use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
 use crate::store::audit::AuditLine;
@@ -39,7 +39,7 @@ pub struct State {
 impl State {
     /// Opens the folder for writing, makes what is missing, and keeps other writers out.
     /// `now` is the clock of the guards.
-    pub fn open(folder: &Path, now: Timestamp) -> Result<Self, StoreError> {
+    pub fn open(folder: &Path, installation: &Installation, now: Timestamp) -> Result<Self, StoreError> {
         let refuse = |path: &Path, what: String| StoreError { place: path.display().to_string(), what };
         for sub in ["status/feeds", "documents", "approvals"] {
             let path = folder.join(sub);
@@ -58,7 +58,7 @@ impl State {
             }
             std::fs::TryLockError::Error(error) => refuse(&path, error.to_string()),
         })?;
-        let state = Self::at(folder, now, Some(lock));
+        let state = Self::at(folder, installation, now, Some(lock));
         if let Err(error) = state.clocks.write() {
             // A full disk must not keep new addresses from the network.
             tracing::error!(%error, "what is to be remembered cannot be written");
@@ -67,20 +67,16 @@ impl State {
     }
 
     /// For commands that only read. The folder need not exist.
-    pub fn read_only(folder: &Path, now: Timestamp) -> Self {
-        Self::at(folder, now, None)
+    pub fn read_only(folder: &Path, installation: &Installation, now: Timestamp) -> Self {
+        Self::at(folder, installation, now, None)
     }
 
-    fn at(folder: &Path, now: Timestamp, lock: Option<File>) -> Self {
+    fn at(folder: &Path, installation: &Installation, now: Timestamp, lock: Option<File>) -> Self {
         // Whoever wrote a status wrote clocks too.
         let has_worked = !known_networks(folder).is_empty();
-        Self {
-            folder: folder.to_owned(),
-            clocks: Clocks::load(folder, has_worked, now),
-            journal: Journal::new(folder),
-            approvals: Approvals::new(folder.join("approvals")),
-            _lock: lock,
-        }
+        let approvals = Approvals::new(folder.join("approvals"));
+        let clocks = Clocks::load(folder, has_worked, now).of(installation.as_str(), &approvals.load().0, now);
+        Self { folder: folder.to_owned(), clocks, journal: Journal::new(folder), approvals, _lock: lock }
     }
 
     /// What is remembered of all targets.

@@ -6,6 +6,7 @@ mod objects;
 mod process;
 mod proxy;
 mod sim;
+pub(crate) mod told;
 
 pub(crate) use documents::{Doc, central, east, gzip, west};
 pub(crate) use history::{Counts, assert_clean, final_routes, ours};
