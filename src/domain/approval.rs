@@ -164,7 +164,7 @@ pub fn word(approval: &Approval, networks: &BTreeSet<ObjectKey>, targets: &[Seen
     let knows = |seen: &&Seen<'_>| seen.memory.waiting.iter().any(|waiting| waiting.hash == approval.hash);
     let pending = |seen: &Seen<'_>| seen.plan.pending.clone().filter(|pending| pending.approvers.contains(key));
     if targets.iter().any(|seen| seen.memory.used.contains_key(&approval.id)) {
-        return say(State::Used, "it was used; what it stood for is done. It counts no more".to_owned());
+        return say(State::Used, "it was used, or what was remembered of it is lost; it counts no more".to_owned());
     }
     if approval.is_expired(now) {
         return say(

@@ -201,7 +201,7 @@ fn an_expired_approval_is_said_to_be_expired_unless_it_was_used() {
 #[test]
 fn of_a_network_that_is_gone_and_left_entries_the_approval_still_counts() {
     let (mut scene, plan) = shared();
-    scene.memory.orphaned.insert(crate::domain::testing::address(A), key("gone"));
+    scene.memory.orphaned.insert(crate::domain::testing::address(A), [key("gone")].into());
     assert_eq!(said(&given("x", "ns/gone", "sha256:0"), &scene, &plan).0, State::OtherPlan);
 }
 

@@ -33,7 +33,7 @@ pub struct TargetMemory {
     /// Entries of ours that a changed spec no longer asks for.
     pub released: BTreeMap<Address, Released>,
     /// Entries that a Network left behind: it took the target out of its spec, or was deleted with policy Retain.
-    pub orphaned: BTreeMap<Address, ObjectKey>,
+    pub orphaned: BTreeMap<Address, BTreeSet<ObjectKey>>,
     /// Entries of a Network that was deleted with policy Delete.
     pub deleting: BTreeMap<Address, ObjectKey>,
     /// When the last removals were sent.
@@ -83,6 +83,7 @@ impl Clock {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ContributorMemory {
     pub mode: Mode,
+    pub suspended: bool,
     pub deletion_policy: DeletionPolicy,
     /// What it needed when it was last known.
     pub needs: Needs,
@@ -118,12 +119,20 @@ impl ContributorMemory {
     fn new(contribution: &Contribution, wishes: &Wishes) -> Self {
         Self {
             mode: contribution.mode,
+            suspended: contribution.suspended,
             deletion_policy: contribution.deletion_policy,
             regions: regions(wishes),
             needs: wishes.needs(),
             retiring: BTreeMap::new(),
             is_established: false,
         }
+    }
+
+    /// What its object says whatever it needs.
+    fn take_over(&mut self, contribution: &Contribution) {
+        self.mode = contribution.mode;
+        self.suspended = contribution.suspended;
+        self.deletion_policy = contribution.deletion_policy;
     }
 }
 
@@ -139,7 +148,7 @@ pub struct Explanation<'a> {
     pub since: Option<Timestamp>,
     pub left_the_document: bool,
     pub released: Option<Released>,
-    pub orphaned_by: Option<&'a ObjectKey>,
+    pub orphaned_by: Option<&'a BTreeSet<ObjectKey>>,
     pub deleted_with: Option<&'a ObjectKey>,
 }
 
@@ -161,7 +170,8 @@ impl TargetMemory {
     pub fn is_over(&self) -> bool {
         let entries = self.unexplained.len() + self.released.len() + self.orphaned.len() + self.deleting.len();
         let spent = self.removals.len() + self.used.len();
-        self.contributors.is_empty() && entries + spent == 0
+        // A loss that no look has dated yet is not over: the target could not be read since.
+        self.contributors.is_empty() && entries + spent == 0 && self.lost_at != Some(Timestamp::MAX)
     }
 
     /// Forgets what time has made meaningless: for targets that nobody looks at any more.
@@ -179,7 +189,7 @@ impl TargetMemory {
 
     /// Networks that left entries behind.
     pub fn owners(&self) -> BTreeSet<&ObjectKey> {
-        self.orphaned.values().chain(self.deleting.values()).collect()
+        self.orphaned.values().flatten().chain(self.deleting.values()).collect()
     }
 
     /// Why nobody needs this address.
@@ -249,10 +259,16 @@ impl TargetMemory {
         let Some(gone) = self.contributors.remove(key) else { return };
         let deletes = departure == Departure::Deleted
             && gone.deletion_policy == DeletionPolicy::Delete
-            && gone.mode != Mode::Observe;
-        let left = gone.needs.values().flatten().chain(gone.retiring.keys());
-        let list = if deletes { &mut self.deleting } else { &mut self.orphaned };
-        list.extend(left.map(|address| (address.clone(), key.clone())));
+            && gone.mode != Mode::Observe
+            && !gone.suspended;
+        for address in gone.needs.values().flatten().chain(gone.retiring.keys()) {
+            if !deletes {
+                self.orphaned.entry(address.clone()).or_default().insert(key.clone());
+            } else if self.contributors.is_empty() || !self.released.contains_key(address) {
+                // What a neighbour gave up goes by the neighbour's rules.
+                self.deleting.insert(address.clone(), key.clone());
+            }
+        }
         if self.contributors.is_empty() {
             // Somebody has to be able to speak for the rest: whoever left last.
             let mut rest: Vec<&Address> = self.unexplained.keys().collect();
@@ -263,7 +279,7 @@ impl TargetMemory {
                 rest.extend(given_up);
             }
             for address in rest {
-                self.orphaned.entry(address.clone()).or_insert_with(|| key.clone());
+                self.orphaned.entry(address.clone()).or_insert_with(|| BTreeSet::from([key.clone()]));
             }
         }
         if !deletes {
@@ -278,7 +294,9 @@ impl TargetMemory {
     /// What somebody's packets may have gone by; `None` where that is not known.
     fn needed_or_left_behind(&self) -> Option<BTreeSet<Address>> {
         let needs = self.contributors.values().flat_map(|contributor| contributor.needs.values().flatten());
-        self.lost_at.is_none().then(|| needs.chain(self.orphaned.keys()).cloned().collect())
+        let retiring = self.contributors.values().flat_map(|contributor| contributor.retiring.keys());
+        let left_behind = self.orphaned.keys().chain(self.released.keys());
+        self.lost_at.is_none().then(|| needs.chain(retiring).chain(left_behind).cloned().collect())
     }
 
     fn see_next_hops(&mut self, input: &TargetInput, observed: &Observed, needed_before: Option<&BTreeSet<Address>>) {
@@ -309,7 +327,7 @@ impl TargetMemory {
         let known = self.contributors.get_mut(&contribution.network);
         let Ok(wishes) = &contribution.outcome else {
             if let Some(known) = known {
-                (known.mode, known.deletion_policy) = (contribution.mode, contribution.deletion_policy);
+                known.take_over(contribution);
             }
             return;
         };
@@ -318,7 +336,7 @@ impl TargetMemory {
             self.contributors.insert(contribution.network.clone(), new);
             return;
         };
-        (known.mode, known.deletion_policy) = (contribution.mode, contribution.deletion_policy);
+        known.take_over(contribution);
         let mut needs = wishes.needs();
         let now_needed: BTreeSet<Address> = wishes.entries.keys().map(Address::folded).collect();
         let is_needed = |address: &Address| now_needed.contains(address);
@@ -338,7 +356,10 @@ impl TargetMemory {
             }
         }
         let stays = |address: &Address| carried.iter().any(|(_, kept)| kept == address);
-        self.released.extend(released.into_iter().filter(|(address, _)| !left.contains(address) && !stays(address)));
+        for (address, what) in released.into_iter().filter(|(address, _)| !left.contains(address) && !stays(address)) {
+            self.deleting.remove(&address);
+            self.released.insert(address, what);
+        }
         known.retiring.retain(|address, _| !is_needed(address));
         for address in left {
             known.retiring.entry(address).or_insert(Clock::start(now));
@@ -420,8 +441,12 @@ impl TargetMemory {
             given_for.unwrap_or(&mut waiting).approved_by.extend([used]);
         }
         self.waiting.push(waiting);
-        let excess = self.waiting.len().saturating_sub(WAITING_CAP);
-        self.waiting.drain(..excess);
+        // What somebody has approved is remembered as long as the approval is there.
+        let is_named = |waiting: &Waiting| approvals.iter().any(|approval| approval.hash == waiting.hash);
+        while self.waiting.len() > WAITING_CAP {
+            let Some(oldest) = self.waiting.iter().position(|waiting| !is_named(waiting)) else { break };
+            self.waiting.remove(oldest);
+        }
     }
 
     /// Takes in what a plan leaves. Not for a blocked plan: it says nothing about what is left.

@@ -141,6 +141,7 @@ fn full() -> TargetMemory {
     .into();
     let contributor = ContributorMemory {
         is_established: true,
+        suspended: true,
         mode: Mode::UpsertOnly,
         deletion_policy: DeletionPolicy::Delete,
         needs: needs.clone(),
@@ -157,7 +158,7 @@ fn full() -> TargetMemory {
         ]),
         unexplained: BTreeMap::from([(address_of(C), Clock::start(noon()))]),
         released: BTreeMap::from([(address_of(C), Released::Region), (address_of(D), Released::Spec)]),
-        orphaned: BTreeMap::from([(address_of(C), key("b"))]),
+        orphaned: BTreeMap::from([(address_of(C), BTreeSet::from([key("b")]))]),
         deleting: BTreeMap::from([(address_of(D), key("c"))]),
         removals: vec![clock, Clock::start(noon())],
         waiting: vec![Waiting {

@@ -175,7 +175,7 @@ fn what_a_changed_spec_asks_for_again_is_released_no_longer() {
 fn a_network_that_takes_the_table_out_of_its_spec_leaves_its_entries_orphaned() {
     let mut scene = settled(vec![needing("a", &[A]), needing("b", &[B])], &[A, B]);
     scene.decide(&departed(vec![needing("a", &[A])], "b", Departure::TakenOut));
-    assert_eq!(scene.memory.orphaned, BTreeMap::from([(address(B), key("b"))]));
+    assert_eq!(scene.memory.orphaned, BTreeMap::from([(address(B), BTreeSet::from([key("b")]))]));
     assert!(!scene.memory.contributors.contains_key(&key("b")));
 }
 
@@ -203,7 +203,7 @@ fn policy_delete_counts_only_where_the_network_was_deleted() {
     let leaving = Contribution { deletion_policy: DeletionPolicy::Delete, ..needing("b", &[B]) };
     let mut scene = settled(vec![needing("a", &[A]), leaving], &[A, B]);
     scene.decide(&departed(vec![needing("a", &[A])], "b", Departure::TakenOut));
-    assert_eq!(scene.memory.explain(&address(B)).orphaned_by, Some(&key("b")));
+    assert_eq!(scene.memory.explain(&address(B)).orphaned_by, Some(&BTreeSet::from([key("b")])));
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn being_left_behind_does_not_shorten_a_hold() {
     wait(&mut scene, DAY);
     scene.decide(&departed(vec![needing("a", &[A])], "b", Departure::TakenOut));
     assert_eq!(since(&scene, C), Some(left));
-    assert_eq!(scene.memory.explain(&address(C)).orphaned_by, Some(&key("b")));
+    assert_eq!(scene.memory.explain(&address(C)).orphaned_by, Some(&BTreeSet::from([key("b")])));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn whoever_leaves_last_speaks_for_the_rest() {
         scene.decide(&departed(vec![], "b", Departure::Deleted));
         assert_eq!(scene.memory.explain(&address(B)).is_deletion(), deletes);
         // Nobody knows whose C was.
-        assert_eq!(scene.memory.explain(&address(C)).orphaned_by, Some(&key("b")));
+        assert_eq!(scene.memory.explain(&address(C)).orphaned_by, Some(&BTreeSet::from([key("b")])));
         assert_eq!(scene.memory.owners(), BTreeSet::from([&key("b")]));
     }
 }

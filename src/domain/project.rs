@@ -11,7 +11,7 @@ use super::approval::Word;
 use super::desired::{Address, Contribution, DocumentId};
 use super::intent::{Installation, ObjectKey};
 use super::outcome::{End, Outcome};
-use super::plan::{Held, HeldReason, Plan, Standing};
+use super::plan::{Held, HeldReason, Plan, Standing, Step};
 use super::resolve::Note;
 use super::resource_id::ResourceId;
 
@@ -97,8 +97,14 @@ pub struct Orphaned {
 
 /// What `network` left behind in the target of `outcome`, if anything.
 pub fn orphaned(outcome: &Outcome, network: &ObjectKey) -> Option<Orphaned> {
-    let entries = outcome.memory.orphaned.values().filter(|owner| *owner == network).count();
-    let pending_hash = outcome.plan.pending.as_ref().map(|pending| pending.hash.to_string());
+    let entries = outcome.memory.orphaned.values().filter(|owners| owners.contains(network)).count();
+    // Something else may wait under the hash, and what was left behind after it.
+    let pending = outcome.plan.pending.as_ref().filter(|pending| {
+        let waits = outcome.plan.all_steps().filter(|step| pending.steps.contains_key(&step.line()));
+        let owners = |step: &Step| outcome.memory.explain(&step.address).orphaned_by;
+        waits.filter_map(owners).any(|owners| owners.contains(network))
+    });
+    let pending_hash = pending.map(|pending| pending.hash.to_string());
     (entries > 0).then(|| Orphaned { id: outcome.plan.id.clone(), entries, pending_hash })
 }
 

@@ -26,7 +26,7 @@ use crate::domain::plan::{Step, TargetInput};
 use crate::domain::project::NetworkStatus;
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
-use crate::store::{Store, World};
+use crate::store::{Store, StoreError, World};
 
 /// How often it is looked for approvals.
 const LOOK_AT_APPROVALS: Duration = Duration::from_secs(1);
@@ -64,6 +64,7 @@ struct Memory {
     /// What is running, and how it is told to stop after its step.
     halts: BTreeMap<ResourceId, Halt>,
     approvals: Vec<Approval>,
+    unreadable_approvals: Vec<StoreError>,
     /// What was said about approvals.
     words: Vec<Word>,
     saved_at: Option<std::time::Instant>,
@@ -155,11 +156,12 @@ impl<S: Store + 'static> Controller<S> {
     /// An approval that came or went concerns the targets of its Network.
     fn look_at_approvals(&self, memory: &mut Memory) {
         let (approvals, problems) = self.store.approvals();
+        for problem in problems.iter().filter(|problem| !memory.unreadable_approvals.contains(problem)) {
+            tracing::error!(%problem, "an approval cannot be read, and approves nothing");
+        }
+        memory.unreadable_approvals = problems;
         if approvals == memory.approvals {
             return;
-        }
-        for problem in problems {
-            tracing::error!(%problem, "an approval cannot be read, and approves nothing");
         }
         let now = Timestamp::now();
         let differing = approvals.iter().filter(|approval| !memory.approvals.contains(approval));

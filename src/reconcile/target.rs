@@ -112,7 +112,13 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     let remembered = store.memory(&input.id);
     let mut gathered = match gather(input, bench).await {
         Ok(gathered) => gathered,
-        Err(error) => return stopped_at_once(input, remembered, error),
+        Err(error) => {
+            if matches!(intention, Intention::Apply { .. }) && remembered.lost_at.is_some() {
+                // Whatever was lost is lost until the target was looked at.
+                remember(store, input, &remembered, false);
+            }
+            return stopped_at_once(input, remembered, error);
+        }
     };
     let (now, differs) = clock.now_by(arm.ahead());
     gathered.notes.extend(differs);
@@ -220,7 +226,13 @@ async fn take_steps(
         }
         if step.action == Action::Remove {
             still_as_planned(step, input, bench).await?;
+            if bench.halt.is_pulled() {
+                return Err(Stop::Halted);
+            }
             spend(step, input, bench, memory)?;
+        }
+        if bench.halt.is_pulled() && step.is_default_route() {
+            return Err(Stop::Halted);
         }
         let operation = match write(plan, input, step, bench).await {
             Ok(operation) => operation,
@@ -255,7 +267,10 @@ async fn take_steps(
 /// Counts a removal before it is sent: what a crash keeps from being counted would be allowed twice.
 fn spend(step: &Step, input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
     memory.count_removal(step, bench.now());
-    bench.store.remember(&input.id, memory.clone(), true).map_err(Stop::Forgetful)
+    bench.store.remember(&input.id, memory.clone(), true).map_err(|error| {
+        memory.uncount_removal(step);
+        Stop::Forgetful(error)
+    })
 }
 
 /// Reads the target before the default route is written: whatever else is needed must stand, also what stood before and

@@ -365,3 +365,43 @@ fn with_lost_clocks_a_next_hop_that_was_approved_once_is_not_approved_again() {
     sim.once(&[]).says(&["what is remembered of the targets is lost"]);
     assert_eq!(sim.history(TABLE), before, "each approval was used");
 }
+
+#[test]
+fn an_approval_that_a_loss_made_void_can_be_given_anew() {
+    let sim = waiting();
+    sim.approve("ml", &sim.waiting()[0]);
+    std::fs::remove_file(sim.path("state/clocks.json")).unwrap();
+    let lost = sim.once(&[]);
+    lost.says(&["what is remembered of the targets is lost"]);
+    assert!(is_there(&sim));
+    // A week later only the word of a person is missing.
+    let later = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(8 * 24)).unwrap().to_string();
+    sim.once(&["--now", &later]).exits(3);
+    let plan = sim.plan(&["--state", "state", "--now", &later, "-o", "json"]).exits(3).json();
+    let hash = plan["targets"][0]["hash"].as_str().unwrap();
+    sim.amlnet(&["approve", "ml", "--hash", hash, "--state", "state", "--now", &later]).exits(0);
+    sim.once(&["--now", &later]).exits(0);
+    assert!(!is_there(&sim));
+}
+
+#[test]
+fn an_approval_that_a_loss_made_void_is_not_said_to_be_done() {
+    let sim = waiting();
+    sim.approve("ml", &sim.waiting()[0]);
+    std::fs::remove_file(sim.path("state/clocks.json")).unwrap();
+    let said = sim.once(&[]).all();
+    assert!(is_there(&sim));
+    assert!(!said.contains("what it stood for is done"), "nothing of it was done:\n{said}");
+}
+
+#[test]
+fn a_running_controller_names_an_approval_that_it_cannot_read() {
+    let sim = waiting();
+    let controller = sim.controller(&[]);
+    controller.wait_until("the first look", || controller.log().contains("nothing to write"));
+    std::fs::create_dir_all(sim.path("state/approvals")).unwrap();
+    std::fs::write(sim.path("state/approvals/wrong.yaml"), "a: [").unwrap();
+    controller.wait_until("the word about it", || controller.log().contains("wrong.yaml"));
+    controller.terminate();
+    assert!(is_there(&sim));
+}

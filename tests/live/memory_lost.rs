@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Counts, Doc, Ran, Sim, TABLE, east, ours};
+use crate::harness::{Counts, Doc, Ran, Sim, TABLE, east, final_routes, ours};
 use crate::holds::{at, held};
 
 /// A removal whose hold began on 6 January and is over on 17 February.
@@ -171,4 +171,38 @@ fn whatever_else_a_person_edits_in_the_folder_allows_no_removal() {
 /// One run, however it ends.
 fn at_any(sim: &Sim, now: &str) {
     sim.once(&["--now", now]);
+}
+
+/// Nothing of ours is changed or removed by a changed spec where the table could not be read for a week after a loss.
+#[track_caller]
+fn assert_a_loss_waits_for_its_table(change: serde_json::Value) {
+    let sim = Sim::start();
+    sim.usual(json!({}));
+    at(&sim, "2026-01-05T12:00:00Z", 0);
+    let before = final_routes(&sim.history(TABLE));
+    std::fs::remove_file(sim.path("state/clocks.json")).unwrap();
+    let refused = json!({"code": 403, "body": {"error": {"code": "AuthorizationFailed", "message": "no"}}});
+    let matching = json!({"method": "GET", "pathContains": "/rt-ml?"});
+    sim.fault(json!({"match": matching, "times": 0, "effect": {"status": refused}}));
+    for now in ["2026-01-06T12:00:00Z", "2026-01-14T12:00:00Z"] {
+        at_any(&sim, now);
+    }
+    sim.clear_faults();
+    sim.usual(json!({"spec": change}));
+    at_any(&sim, "2026-01-15T12:00:00Z");
+    let now = final_routes(&sim.history(TABLE));
+    for (prefix, route) in &before {
+        assert_eq!(now.get(prefix), Some(route), "{change}: {prefix}");
+    }
+}
+
+#[test]
+fn after_a_loss_a_table_that_could_not_be_read_for_a_week_keeps_its_next_hops() {
+    let firewall = json!({"type": "VirtualAppliance", "ipAddress": "10.0.0.4"});
+    assert_a_loss_waits_for_its_table(json!({"routes": {"routeTables": [{"id": TABLE, "nextHop": firewall}]}}));
+}
+
+#[test]
+fn after_a_loss_a_table_that_could_not_be_read_for_a_week_keeps_its_entries() {
+    assert_a_loss_waits_for_its_table(json!({"region": "westeurope"}));
 }

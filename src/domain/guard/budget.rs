@@ -14,7 +14,7 @@ use crate::domain::plan::{Action, HeldReason, Plan, Step};
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let over_is_allowed = situation.input.removal().approval == Approval::OverBudget;
     let approved = plan.pending.clone().filter(|pending| pending.is_approved && over_is_allowed);
-    let within = within(&plan, situation);
+    let within = within(&plan, situation, |_| true);
     let Budget { max, percent } = situation.input.removal().budget;
     let mut schedule = Schedule::new(plan.owned_now, within.len(), situation);
     plan.hold_until(|step: &Step| {
@@ -38,9 +38,14 @@ fn counts(step: &Step, situation: Situation<'_>) -> bool {
 }
 
 /// The removals, by entry, that the budget lets through now: the first ones.
-pub(super) fn within(plan: &Plan, situation: Situation<'_>) -> BTreeSet<String> {
+pub(super) fn within(plan: &Plan, situation: Situation<'_>, may: impl Fn(&Step) -> bool) -> BTreeSet<String> {
     let room = if lost(situation).is_some() { 0 } else { room(plan.owned_now, situation) };
-    plan.steps.iter().filter(|step| counts(step, situation)).take(room).map(|step| step.entry.clone()).collect()
+    plan.steps
+        .iter()
+        .filter(|step| counts(step, situation) && may(step))
+        .take(room)
+        .map(|step| step.entry.clone())
+        .collect()
 }
 
 fn room(owned_now: usize, situation: Situation<'_>) -> usize {

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Blocked, BlockedReason, Conflict, Limits, Observed, ObservedEntry, Plan, Step, TargetInput};
+use super::{
+    Action, Blocked, BlockedReason, Conflict, HeldReason, Limits, Observed, ObservedEntry, Plan, Step, TargetInput,
+};
 use crate::domain::desired::{Address, Desired, DesiredEntry};
 use crate::domain::effect;
 use crate::domain::intent::{NextHop, ObjectKey, entry_name};
@@ -213,14 +215,15 @@ fn contradiction(address: &Address, hops: &BTreeSet<(NextHop, ObjectKey)>) -> Co
 
 /// Blocks the plan as a whole where the peak (what stands now and all additions) would not fit; warns at 80 %.
 ///
-/// Where every addition is held, the held ones count, so that mode Observe shows what would happen; otherwise they do
+/// Where every addition is held, those held by mode count, so that mode Observe shows what would happen; otherwise they do
 /// not, so that one Network's Observe cannot stop another's additions to a shared table.
 pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
     let is_tag = |address: &Address| matches!(address, Address::Tag(_));
     let is_addition = |step: &&Step| step.action == Action::Add;
     let mut additions: Vec<&Step> = plan.steps.iter().filter(is_addition).collect();
     if additions.is_empty() {
-        additions = plan.held.iter().map(|held| &held.step).filter(is_addition).collect();
+        let by_mode = plan.held.iter().filter(|held| held.reason == HeldReason::Mode);
+        additions = by_mode.map(|held| &held.step).filter(is_addition).collect();
     }
     let routes = (observed.entries.len(), additions.len());
     let tags = (

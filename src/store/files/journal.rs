@@ -64,7 +64,7 @@ impl Journal {
         let text = serde_json::to_string(line).map_err(|error| Self::refuse(&path, &error))? + "\n";
         {
             let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-            append(&path, &line.write, text.as_bytes()).map_err(|error| Self::refuse(&path, &error))?;
+            append(&path, line, text.as_bytes()).map_err(|error| Self::refuse(&path, &error))?;
         }
         let open = self.open_path(target);
         match std::fs::remove_file(&open) {
@@ -75,14 +75,16 @@ impl Journal {
 }
 
 /// Appends a line unless the write stands there already; a line that a crash cut short is taken away first.
-fn append(path: &Path, write: &str, line: &[u8]) -> std::io::Result<()> {
+fn append(path: &Path, of: &AuditLine, line: &[u8]) -> std::io::Result<()> {
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    // What a crash left open may have its line far above.
+    let was_open = ["Found", "NotFound"].contains(&of.result.as_str());
+    file.seek(SeekFrom::Start(if was_open { 0 } else { length.saturating_sub(TAIL_BYTES) }))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
     let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    if String::from_utf8_lossy(&tail[..whole]).contains(&format!("\"write\":\"{write}\"")) {
+    if String::from_utf8_lossy(&tail[..whole]).contains(&format!("\"write\":\"{}\"", of.write)) {
         return Ok(());
     }
     let end = length - (tail.len() - whole) as u64;

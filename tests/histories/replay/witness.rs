@@ -116,7 +116,8 @@ impl Seat {
         let (net, needs) = (self.nets.remove(key).unwrap(), self.needs.remove(key).unwrap_or_default());
         self.followed.remove(key);
         self.established.remove(key);
-        let deletes = was_deleted && net.deletion_policy == DeletionPolicy::Delete && net.mode != Mode::Observe;
+        let deletes =
+            was_deleted && net.deletion_policy == DeletionPolicy::Delete && net.mode != Mode::Observe && !net.suspended;
         let mut addresses: BTreeSet<String> = needs.into_values().flatten().collect();
         addresses.extend(self.left.iter().filter(|(_, by)| by.contains_key(key)).map(|(address, _)| address.clone()));
         for address in addresses {
@@ -124,7 +125,9 @@ impl Seat {
                 if let Some(by) = self.left.get_mut(&address) {
                     by.remove(key);
                 }
-                self.deleted.insert(address);
+                if self.nets.is_empty() || !self.released.contains(&address) {
+                    self.deleted.insert(address);
+                }
             } else {
                 self.orphaned.entry(address).or_default().insert(key.clone());
             }
@@ -168,6 +171,7 @@ impl Seat {
             for address in addresses.into_iter().filter(|address| !all.contains(address)) {
                 if !needs.contains_key(&ask) {
                     self.released.insert(address.clone());
+                    self.deleted.remove(&address);
                     if !ask.1.is_empty() && !regions.contains(&ask.1) {
                         self.old_region.insert(address.clone());
                     }
@@ -215,7 +219,14 @@ impl Witness {
         if seat.lost_at.is_some_and(|lost| lost + WEEK <= scene.now) && is_whole(seat) {
             seat.lost_at = None;
         }
-        let before: BTreeSet<String> = seat.wanted().into_iter().chain(seat.orphaned.keys()).cloned().collect();
+        let before: BTreeSet<String> = seat
+            .wanted()
+            .into_iter()
+            .chain(seat.orphaned.keys())
+            .chain(seat.left.keys())
+            .chain(&seat.released)
+            .cloned()
+            .collect();
         let gone: Vec<ObjectKey> =
             seat.nets.keys().filter(|key| !scene.on(table).any(|net| net.key == **key)).cloned().collect();
         if !scene.unreadable() {
