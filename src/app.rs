@@ -180,7 +180,7 @@ pub async fn poll_once(
             Some(_) => Vec::new(),
             None => sources(&held.object.intent, &held.origin, ca_file, arm)?,
         };
-        let before = FeedState::restore(archive, cloud);
+        let before = FeedState::restore(archive, cloud).await;
         let approvals = kept.state.map(|state| state.approvals().0).unwrap_or_default();
         let approved = approved_documents(&approvals, name, now);
         let judge = Judge { cloud, regions, now, approved: &approved };

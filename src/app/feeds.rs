@@ -80,7 +80,7 @@ impl Feeds {
         let intent = &held.object.intent;
         let archive = self.state.as_ref().map(|state| state.archive(&name));
         let archive = archive.as_ref().map(|archive| archive as &dyn Archive);
-        let mut state = FeedState::restore(archive, intent.cloud);
+        let mut state = FeedState::restore(archive, intent.cloud).await;
         if let Some(current) = &state.current {
             tracing::info!(feed = name, change_number = current.record.change_number, "taken from the state folder");
         }

@@ -41,10 +41,10 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
         let is_open = planned.keys().any(|id| store.audit_open(id).is_some());
         if steps == 0 && !is_open {
             for (id, outcome) in &planned {
-                store.remember(id, outcome.memory.clone(), false).map_err(AppError::new)?;
+                store.remember(id, outcome.memory.clone(), false).await.map_err(AppError::new)?;
             }
             let approvals = approvals(&planned);
-            let kept = store.save().map_err(AppError::new).and(keep_statuses(&planned, &approvals));
+            let kept = store.save().await.map_err(AppError::new).and(keep_statuses(&planned, &approvals));
             report(&planned, &approvals, common.format, true)?;
             kept?;
             return Ok(Exit::of(planned.values()));

@@ -127,16 +127,17 @@ pub struct Record {
 pub const REBUILT: &str = "index rebuilt";
 
 /// Keeps accepted documents across restarts: the newest and its predecessors.
+#[async_trait]
 pub trait Archive: Send + Sync {
     /// The newest document that can still be read, and the records of all that are kept, newest first.
-    fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError>;
+    async fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError>;
     /// The additions of a source that lags, if they are kept.
-    fn additions(&self) -> Result<Option<Document>, ArchiveError>;
+    async fn additions(&self) -> Result<Option<Document>, ArchiveError>;
     /// Keeps the answer of a source that lags, or forgets it.
-    fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError>;
+    async fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError>;
     /// Makes a document the newest. Where it cannot be stored, what was stored stays readable, and at best it is
     /// remembered that a newer one is missing.
-    fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError>;
+    async fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError>;
 }
 
 /// Why documents cannot be kept or read back.

@@ -88,9 +88,9 @@ pub struct Judge<'a> {
 impl State {
     /// Starts from what the archive kept, so that a start without internet has a document.
     /// A stored document of another cloud is left where it is, and judges nothing: the feed was changed.
-    pub fn restore(archive: Option<&dyn Archive>, cloud: Cloud) -> Self {
+    pub async fn restore(archive: Option<&dyn Archive>, cloud: Cloud) -> Self {
         let Some(archive) = archive else { return Self::default() };
-        let mut state = match archive.load() {
+        let mut state = match archive.load().await {
             Ok((current, stored)) => {
                 let is_newest = current.as_ref().map(|current| &current.record) == stored.first();
                 let no_removals = (!is_newest).then(|| {
@@ -105,7 +105,7 @@ impl State {
                 Self { report, no_removals: Some(error.to_string()), memory_is_lost: true, ..Self::default() }
             }
         };
-        match archive.additions() {
+        match archive.additions().await {
             Ok(Some(additions)) if additions.cloud == cloud => state.add(additions),
             Ok(_) => {}
             Err(error) => {
@@ -149,9 +149,9 @@ impl State {
                     message: "the server says that nothing changed".to_owned(),
                 },
                 Ok(Fetched::Document(candidate)) if source.only_adds() => {
-                    self.consider_additions(source.name(), *candidate, archive, judge)
+                    self.consider_additions(source.name(), *candidate, archive, judge).await
                 }
-                Ok(Fetched::Document(candidate)) => self.consider(source.name(), *candidate, archive, judge),
+                Ok(Fetched::Document(candidate)) => self.consider(source.name(), *candidate, archive, judge).await,
             };
             // A source that only adds does not make asking the others needless.
             let ends = line.result.is_good() && !source.only_adds();
@@ -163,7 +163,7 @@ impl State {
         self
     }
 
-    fn consider(
+    async fn consider(
         &mut self,
         source: &'static str,
         candidate: Candidate,
@@ -205,7 +205,7 @@ impl State {
         let line = |result, message| Line { source, result, message };
         match verdict.clone() {
             Verdict::Unchanged => {
-                self.store_again(archive, &candidate, &record);
+                self.store_again(archive, &candidate, &record).await;
                 line(LineResult::Unchanged, format!("change number {number} is in force already"))
             }
             Verdict::Held(reason) if !judge.approved.contains(&record.digest) => {
@@ -219,7 +219,7 @@ impl State {
                 format!("change number {number} is rejected: {rejection}"),
             ),
             Verdict::Accepted | Verdict::Held(_) => {
-                self.store(archive, &record, &candidate.text);
+                self.store(archive, &record, &candidate.text).await;
                 let how = if verdict == Verdict::Accepted { "" } else { ", approved" };
                 let message =
                     format!("change number {number} of {file_date} is accepted ({}{how})", candidate.strategy);
@@ -228,14 +228,14 @@ impl State {
                     self.no_removals = None;
                 }
                 self.lost_newest = false;
-                self.forget_additions(archive);
+                self.forget_additions(archive).await;
                 line(LineResult::Accepted, message)
             }
         }
     }
 
     /// A source that lags: what it has more is added to what is in force, what it lacks is told.
-    fn consider_additions(
+    async fn consider_additions(
         &mut self,
         source: &'static str,
         candidate: Candidate,
@@ -251,7 +251,7 @@ impl State {
         let before = self.in_force().map(|document| document.digest);
         self.add(candidate.document);
         if let Some(archive) = archive
-            && let Err(error) = archive.store_additions(Some(&candidate.text))
+            && let Err(error) = archive.store_additions(Some(&candidate.text)).await
         {
             self.report.not_stored = Some(error.to_string());
         }
@@ -266,10 +266,10 @@ impl State {
         Line { source, result: if same { LineResult::Unchanged } else { LineResult::Accepted }, message }
     }
 
-    fn forget_additions(&mut self, archive: Option<&dyn Archive>) {
+    async fn forget_additions(&mut self, archive: Option<&dyn Archive>) {
         self.combined = None;
         if let Some(archive) = archive
-            && let Err(error) = archive.store_additions(None)
+            && let Err(error) = archive.store_additions(None).await
         {
             self.report.not_stored = Some(error.to_string());
         }
@@ -283,7 +283,7 @@ impl State {
 
     /// A document that could not be stored when it was accepted, or whose record was lost with the index, is stored when
     /// it comes again.
-    fn store_again(&mut self, archive: Option<&dyn Archive>, candidate: &Candidate, record: &Record) {
+    async fn store_again(&mut self, archive: Option<&dyn Archive>, candidate: &Candidate, record: &Record) {
         let Some(current) = &mut self.current else { return };
         let is_stored = self.stored.iter().any(|stored| stored.digest == current.record.digest);
         if current.record.source == REBUILT {
@@ -291,13 +291,13 @@ impl State {
         } else if is_stored {
             return;
         }
-        self.store(archive, record, &candidate.text);
+        self.store(archive, record, &candidate.text).await;
     }
 
     /// A full disk must not keep new addresses from the network: the document counts, and the failure is said.
-    fn store(&mut self, archive: Option<&dyn Archive>, record: &Record, text: &[u8]) {
+    async fn store(&mut self, archive: Option<&dyn Archive>, record: &Record, text: &[u8]) {
         let Some(archive) = archive else { return };
-        match archive.store(record, text) {
+        match archive.store(record, text).await {
             Ok(stored) => self.stored = stored,
             Err(error) => self.report.not_stored = Some(error.to_string()),
         }

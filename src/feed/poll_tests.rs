@@ -70,8 +70,9 @@ struct Memory {
     additions: Mutex<Option<Vec<u8>>>,
 }
 
+#[async_trait::async_trait]
 impl Archive for Memory {
-    fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError> {
+    async fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError> {
         let stored = self.stored.lock().unwrap();
         let current = stored.first().map(|(record, text)| Accepted {
             document: Arc::new(Document::parse(text).unwrap()),
@@ -80,16 +81,16 @@ impl Archive for Memory {
         Ok((current, stored.iter().map(|(record, _)| record.clone()).collect()))
     }
 
-    fn additions(&self) -> Result<Option<Document>, ArchiveError> {
+    async fn additions(&self) -> Result<Option<Document>, ArchiveError> {
         Ok(self.additions.lock().unwrap().as_ref().map(|text| Document::parse_discovery(text).unwrap()))
     }
 
-    fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError> {
+    async fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError> {
         *self.additions.lock().unwrap() = text.map(<[u8]>::to_vec);
         Ok(())
     }
 
-    fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
+    async fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
         let mut stored = self.stored.lock().unwrap();
         stored.insert(0, (record.clone(), text.to_vec()));
         Ok(stored.iter().map(|(record, _)| record.clone()).collect())
@@ -102,6 +103,10 @@ fn poll(state: State, sources: Vec<Scripted>, archive: &Memory) -> State {
     let sources: Vec<Box<dyn Source>> = sources.into_iter().map(|s| Box::new(s) as Box<dyn Source>).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(state.poll(&sources, Some(archive), judge))
+}
+
+fn restored(archive: Option<&dyn Archive>, cloud: Cloud) -> State {
+    futures::executor::block_on(State::restore(archive, cloud))
 }
 
 fn global(state: &State) -> Vec<String> {
@@ -148,7 +153,7 @@ fn the_discovery_api_adds_takes_nothing_away_and_names_its_lag() {
     assert_eq!(state.in_force().unwrap().change_number, 5, "its own numbering is not the file's");
 
     // A restart keeps its additions; the file that comes back unchanged does not take them away.
-    let state = State::restore(Some(&archive), Cloud::Public);
+    let state = restored(Some(&archive), Cloud::Public);
     assert_eq!(global(&state).len(), 3);
     let state = poll(state, vec![file(5, &rows(EAST))], &archive);
     assert_eq!(global(&state).len(), 3);
@@ -172,8 +177,8 @@ fn the_discovery_api_alone_is_enough_and_removes_nothing() {
 fn a_stored_document_of_another_cloud_judges_nothing() {
     let archive = Memory::default();
     let _ = poll(State::default(), vec![file(5, &rows(EAST))], &archive);
-    assert!(State::restore(Some(&archive), Cloud::China).current.is_none());
-    assert!(State::restore(Some(&archive), Cloud::Public).current.is_some());
+    assert!(restored(Some(&archive), Cloud::China).current.is_none());
+    assert!(restored(Some(&archive), Cloud::Public).current.is_some());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
+use futures::future::{Fuse, FusedFuture as _, LocalBoxFuture};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -28,10 +28,8 @@ use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
 use crate::store::{Store, StoreError, World};
 
-/// How often it is looked for approvals.
-const LOOK_AT_APPROVALS: Duration = Duration::from_secs(1);
-/// What is remembered reaches the disk after this, unless a removal needs it there sooner.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for approvals, and what is remembered is brought to where it is kept.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A target that waits for a person is looked at again after this.
 const BLOCKED_AGAIN: SignedDuration = SignedDuration::from_secs(600);
 
@@ -67,7 +65,6 @@ struct Memory {
     unreadable_approvals: Vec<StoreError>,
     /// What was said about approvals.
     words: Vec<Word>,
-    saved_at: Option<std::time::Instant>,
     /// The last outcome of each target whose input is still the one that it worked on: any other says nothing.
     outcomes: BTreeMap<ResourceId, Outcome>,
     queue: Queue<ResourceId>,
@@ -82,7 +79,9 @@ impl<S: Store + 'static> Controller<S> {
         let mut workers = Workers::new();
         worlds.mark_changed();
         self.documents.mark_changed();
-        let mut look = tokio::time::interval(LOOK_AT_APPROVALS);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        // Beside the workers, which a slow disk or API server must not stop.
+        let mut saving = Fuse::terminated();
         while fence.holds() {
             let due = memory.queue.next_due().filter(|_| workers.len() < WORKERS);
             tokio::select! {
@@ -102,15 +101,21 @@ impl<S: Store + 'static> Controller<S> {
                 Some(ended) = workers.next() => self.ended(&mut memory, ended),
                 _ = look.tick() => {
                     self.look_at_approvals(&mut memory);
-                    self.save(&mut memory, false);
+                    if saving.is_terminated() {
+                        saving = save(self.store.clone()).boxed_local().fuse();
+                    }
                 }
+                () = &mut saving => {}
                 () = fence.fallen() => break,
             }
         }
         while let Some(ended) = workers.next().await {
             self.ended(&mut memory, ended);
         }
-        self.save(&mut memory, true);
+        if !saving.is_terminated() {
+            saving.await;
+        }
+        save(self.store.clone()).await;
     }
 
     /// A new world or new documents: queue the targets for which something changed.
@@ -185,17 +190,6 @@ impl<S: Store + 'static> Controller<S> {
         say_about_approvals(memory);
     }
 
-    /// Brings what is remembered to the disk, but not at every change.
-    fn save(&self, memory: &mut Memory, at_once: bool) {
-        if !at_once && memory.saved_at.is_some_and(|at| at.elapsed() < SAVE_EVERY) {
-            return;
-        }
-        if let Err(error) = self.store.save() {
-            tracing::error!(%error, "what is to be remembered cannot be written");
-        }
-        memory.saved_at = Some(std::time::Instant::now());
-    }
-
     fn start(&self, memory: &mut Memory, id: &ResourceId, fence: Fence) -> Option<Worker> {
         let input = memory.inputs.get(id).cloned()?;
         let (arm, store, halt) = (self.arm.clone(), self.store.clone(), Halt::default());
@@ -246,7 +240,6 @@ impl<S: Store + 'static> Controller<S> {
             }
         }
         self.write_statuses(memory, &networks);
-        self.save(memory, false);
     }
 
     fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {
@@ -267,6 +260,13 @@ impl<S: Store + 'static> Controller<S> {
                 Err(error) => tracing::error!(network = %key, %error, "the status cannot be written"),
             }
         }
+    }
+}
+
+/// Brings what is remembered to where it is kept.
+async fn save<S: Store>(store: Arc<S>) {
+    if let Err(error) = store.save().await {
+        tracing::error!(%error, "what is to be remembered cannot be written");
     }
 }
 

@@ -36,7 +36,7 @@ pub async fn apply(
         (id.clone(), apply_one(input, bench, progress, steps).await)
     });
     let outcomes = futures::stream::iter(work).buffer_unordered(WORKERS).collect().await;
-    if let Err(error) = bench.store.save() {
+    if let Err(error) = bench.store.save().await {
         tracing::error!(%error, "what is to be remembered cannot be written");
     }
     outcomes

@@ -115,7 +115,7 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
         Err(error) => {
             if matches!(intention, Intention::Apply { .. }) && remembered.lost_at.is_some() {
                 // Whatever was lost is lost until the target was looked at.
-                remember(store, input, &remembered, false);
+                remember(store, input, &remembered, false).await;
             }
             return stopped_at_once(input, remembered, error);
         }
@@ -129,9 +129,9 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     let Intention::Apply { progress, shown } = intention else {
         return outcome(plan, Vec::new(), End::Planned, memory);
     };
-    find_open_write(input, &gathered.observed, store);
+    find_open_write(input, &gathered.observed, store).await;
     // Whoever is forgotten in a crash after a write would be nobody whose entries have to stay.
-    remember(store, input, &memory, memory != remembered && !plan.steps.is_empty());
+    remember(store, input, &memory, memory != remembered && !plan.steps.is_empty()).await;
     if plan.blocked.is_some() || plan.steps.is_empty() {
         return outcome(plan, Vec::new(), End::Planned, memory);
     }
@@ -146,7 +146,7 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     progress.started(&input.id, plan.steps.len());
     let mut applied = Vec::new();
     let taken = take_steps(&plan, input, bench, basis, progress, &mut applied, &mut memory).await;
-    remember(store, input, &memory, false);
+    remember(store, input, &memory, false).await;
     if let Err(stop) = taken {
         let is_taken = |step: &Step| applied.iter().any(|applied: &Applied| applied.step == *step);
         let steps = plan.steps.iter().filter(|step| !is_taken(step)).cloned().collect();
@@ -156,8 +156,8 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
 }
 
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.
-fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
-    if let Err(error) = store.remember(&input.id, memory.clone(), for_good) {
+async fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
+    if let Err(error) = store.remember(&input.id, memory.clone(), for_good).await {
         tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
     }
 }
@@ -229,7 +229,7 @@ async fn take_steps(
             if bench.halt.is_pulled() {
                 return Err(Stop::Halted);
             }
-            spend(step, input, bench, memory)?;
+            spend(step, input, bench, memory).await?;
         }
         if bench.halt.is_pulled() && step.is_default_route() {
             return Err(Stop::Halted);
@@ -265,9 +265,9 @@ async fn take_steps(
 }
 
 /// Counts a removal before it is sent: what a crash keeps from being counted would be allowed twice.
-fn spend(step: &Step, input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
+async fn spend(step: &Step, input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
     memory.count_removal(step, bench.now());
-    bench.store.remember(&input.id, memory.clone(), true).map_err(|error| {
+    bench.store.remember(&input.id, memory.clone(), true).await.map_err(|error| {
         memory.uncount_removal(step);
         Stop::Forgetful(error)
     })
@@ -334,7 +334,7 @@ async fn read_back(
     match gather(input, bench).await {
         Ok(gathered) => {
             let (plan, after) = decided(input, &gathered, basis);
-            remember(bench.store, input, &after, false);
+            remember(bench.store, input, &after, false).await;
             let was_sent = |step: &&Step| applied.iter().any(|applied| applied.step.line() == step.line());
             let end = match (plan.steps.iter().find(was_sent), plan.steps.first()) {
                 (Some(step), _) => Stop::NotInEffect(step.entry.clone()).into(),

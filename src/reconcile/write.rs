@@ -20,7 +20,7 @@ pub(super) async fn write(
     let Bench { arm, store, fence, .. } = bench;
     let number = uuid::Uuid::new_v4().to_string();
     let line = AuditLine::begin(input, plan, step, bench.now().to_string(), number);
-    if let Err(error) = store.audit_begin(&input.id, &line) {
+    if let Err(error) = store.audit_begin(&input.id, &line).await {
         if step.action == Action::Remove {
             return Err(Stop::Forgetful(error));
         }
@@ -46,31 +46,31 @@ pub(super) async fn write(
         // It is not known how it ended: the next look at the target will tell.
         Err(_) => {
             let open = AuditLine { correlation_id: operation_id.clone(), ..line };
-            if let Err(error) = store.audit_begin(&input.id, &open) {
+            if let Err(error) = store.audit_begin(&input.id, &open).await {
                 tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
             }
             None
         }
     };
     if let Some(line) = line {
-        close(store, input, &line);
+        close(store, input, &line).await;
     }
     ended.map(|()| operation_id).map_err(Stop::from)
 }
 
 /// Writes the line of a write whose end is known.
-fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
+async fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
     if line.result != "Succeeded" {
         let AuditLine { target, entry, result, code, correlation_id, .. } = line;
         tracing::warn!(target_id = target, entry, result, code, correlation_id, "a write ended otherwise");
     }
-    if let Err(error) = store.audit_end(&input.id, line) {
+    if let Err(error) = store.audit_end(&input.id, line).await {
         tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
     }
 }
 
 /// A write whose answer was never seen: what stands in the target tells how it ended.
-pub(super) fn find_open_write(input: &TargetInput, observed: &Observed, store: &dyn Store) {
+pub(super) async fn find_open_write(input: &TargetInput, observed: &Observed, store: &dyn Store) {
     let Some(line) = store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
     let entry = observed.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(&line.entry));
     let stands = match (&line.after, entry) {
@@ -81,7 +81,7 @@ pub(super) fn find_open_write(input: &TargetInput, observed: &Observed, store: &
         (None, None) => true,
         _ => false,
     };
-    close(store, input, &line.ended(if stands { "Found" } else { "NotFound" }, None, None));
+    close(store, input, &line.ended(if stands { "Found" } else { "NotFound" }, None, None)).await;
 }
 
 /// The line for whoever reads the log.

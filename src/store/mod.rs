@@ -8,6 +8,8 @@ pub mod files;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use async_trait::async_trait;
+
 use self::audit::AuditLine;
 use crate::api::read::{Feed, Network};
 use crate::api::status::AmlNetworkStatus;
@@ -50,6 +52,7 @@ impl std::fmt::Display for Undecodable {
 }
 
 /// What the controller needs from the place where its objects live.
+#[async_trait]
 pub trait Store: Send + Sync {
     /// The objects now. The receiver wakes when they change.
     fn world(&self) -> tokio::sync::watch::Receiver<std::sync::Arc<World>>;
@@ -58,15 +61,15 @@ pub trait Store: Send + Sync {
     /// All targets of which something is remembered.
     fn memories(&self) -> BTreeMap<ResourceId, TargetMemory>;
     /// Remembers. With `for_good` it has reached the disk when this returns; otherwise it may be lost in a crash.
-    fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError>;
+    async fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError>;
     /// Brings to the disk what was remembered.
-    fn save(&self) -> Result<(), StoreError>;
+    async fn save(&self) -> Result<(), StoreError>;
     /// The approvals that were given, and those that cannot be read.
     fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>);
     /// Notes a write that is about to be sent.
-    fn audit_begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError>;
+    async fn audit_begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError>;
     /// Writes the line of a write that has ended.
-    fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError>;
+    async fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError>;
     /// A write to the target of which it was never seen how it ended.
     fn audit_open(&self, target: &ResourceId) -> Option<AuditLine>;
     /// The status that was written last, also before a restart.

@@ -7,6 +7,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use super::replace;
 use crate::domain::service_tags::Document;
 use crate::feed::{Accepted, Archive, ArchiveError, REBUILT, Record, decode};
@@ -135,8 +137,9 @@ fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
+#[async_trait]
 impl Archive for FileArchive {
-    fn additions(&self) -> Result<Option<Document>, ArchiveError> {
+    async fn additions(&self) -> Result<Option<Document>, ArchiveError> {
         match std::fs::read(self.folder.join(ADDITIONS)) {
             Ok(bytes) => {
                 let text = decode::text(bytes).map_err(|error| self.error(format!("{ADDITIONS}: {error}")))?;
@@ -148,7 +151,7 @@ impl Archive for FileArchive {
         }
     }
 
-    fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError> {
+    async fn store_additions(&self, text: Option<&[u8]>) -> Result<(), ArchiveError> {
         let path = self.folder.join(ADDITIONS);
         let Some(text) = text else {
             return match std::fs::remove_file(&path) {
@@ -161,7 +164,7 @@ impl Archive for FileArchive {
         replace(&path, &bytes).map_err(|error| self.error(error))
     }
 
-    fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError> {
+    async fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError> {
         let records = self.index()?;
         for record in &records {
             match self.read(record) {
@@ -172,7 +175,7 @@ impl Archive for FileArchive {
         Ok((None, records))
     }
 
-    fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
+    async fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
         std::fs::create_dir_all(&self.folder).map_err(|error| self.error(error))?;
         let older = self.index()?;
         let bytes = gzip(text).map_err(|error| self.error(error))?;

@@ -1,3 +1,5 @@
+use futures::executor::block_on;
+
 use super::*;
 use crate::domain::service_tags::Document;
 use crate::domain::testing;
@@ -29,11 +31,11 @@ fn archive() -> (tempfile::TempDir, FileArchive) {
 }
 
 fn store(archive: &FileArchive, text: &str) -> Vec<u64> {
-    archive.store(&record(text), text.as_bytes()).unwrap().iter().map(|record| record.change_number).collect()
+    block_on(archive.store(&record(text), text.as_bytes())).unwrap().iter().map(|record| record.change_number).collect()
 }
 
 fn newest(archive: &FileArchive) -> Option<u64> {
-    archive.load().unwrap().0.map(|accepted| accepted.document.change_number)
+    block_on(archive.load()).unwrap().0.map(|accepted| accepted.document.change_number)
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn the_newest_and_two_predecessors_are_kept() {
     for number in 1..=5 {
         store(&archive, &text(number, &format!("20.0.{number}.0/24")));
     }
-    assert_eq!(archive.load().unwrap().1.iter().map(|r| r.change_number).collect::<Vec<_>>(), [5, 4, 3]);
+    assert_eq!(block_on(archive.load()).unwrap().1.iter().map(|r| r.change_number).collect::<Vec<_>>(), [5, 4, 3]);
     assert_eq!(newest(&archive), Some(5));
     assert_eq!(std::fs::read_dir(&archive.folder).unwrap().count(), 4);
 }
@@ -96,8 +98,8 @@ fn where_index_and_documents_are_lost_nothing_is_stored_over_them() {
     store(&archive, &first);
     std::fs::write(archive.folder.join(INDEX), b"[{").unwrap();
     std::fs::remove_file(archive.folder.join(file_name(&record(&first)))).unwrap();
-    assert!(archive.load().unwrap_err().to_string().contains("moved away"));
+    assert!(block_on(archive.load()).unwrap_err().to_string().contains("moved away"));
     let other = text(2, "20.0.2.0/24");
-    assert!(archive.store(&record(&other), other.as_bytes()).is_err());
-    assert!(archive.load().is_err(), "the next start says it too");
+    assert!(block_on(archive.store(&record(&other), other.as_bytes())).is_err());
+    assert!(block_on(archive.load()).is_err(), "the next start says it too");
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -147,6 +148,7 @@ pub struct FileStore {
     pub state: Option<Arc<State>>,
 }
 
+#[async_trait]
 impl Store for FileStore {
     fn world(&self) -> watch::Receiver<Arc<World>> {
         self.world.clone()
@@ -160,12 +162,12 @@ impl Store for FileStore {
         self.state.as_ref().map(|state| state.memories()).unwrap_or_default()
     }
 
-    fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError> {
+    async fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError> {
         let Some(state) = &self.state else { return Ok(()) };
         state.clocks.remember(target, memory, for_good)
     }
 
-    fn save(&self) -> Result<(), StoreError> {
+    async fn save(&self) -> Result<(), StoreError> {
         self.state.as_ref().map_or(Ok(()), |state| state.clocks.write())
     }
 
@@ -173,11 +175,11 @@ impl Store for FileStore {
         self.state.as_ref().map(|state| state.approvals()).unwrap_or_default()
     }
 
-    fn audit_begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
+    async fn audit_begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
         self.state.as_ref().map_or(Ok(()), |state| state.journal.begin(target, line))
     }
 
-    fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
+    async fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
         self.state.as_ref().map_or(Ok(()), |state| state.journal.end(target, line))
     }
 
