@@ -9,6 +9,7 @@ pub mod azure;
 pub mod commands;
 pub mod domain;
 pub mod feed;
+pub mod http;
 pub mod reconcile;
 pub mod store;
 pub mod telemetry;

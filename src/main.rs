@@ -1,6 +1,7 @@
 //! Arguments. Everything else is in the library.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use amlnet::api::convert;
 use amlnet::app::{AppError, AzureOptions};
 use amlnet::commands::approve::Approve;
+use amlnet::commands::cluster::ClusterOptions;
 use amlnet::commands::output::VersionOutput;
 use amlnet::commands::plan::Inputs;
 use amlnet::commands::run::Folders;
@@ -15,6 +17,7 @@ use amlnet::commands::{self, Common, Exit, Format};
 use amlnet::domain::approval::Subject;
 use amlnet::domain::intent::{Installation, ObjectKey};
 use amlnet::domain::service_tags::Cloud;
+use amlnet::store::kubernetes::lease::Times;
 use amlnet::telemetry;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -46,19 +49,21 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The controller on a folder of YAML files.
+    /// The controller: in Kubernetes, or with --dir on a folder of YAML files.
     Run {
         #[command(flatten)]
         common: CommonArgs,
-        /// The folder with AmlNetwork and ServiceTagFeed objects, one or more a file (*.yaml).
-        #[arg(long, env = "AMLNET_DIR")]
-        dir: PathBuf,
-        /// The folder for documents and statuses.
-        #[arg(long, env = "AMLNET_STATE")]
-        state: PathBuf,
-        /// Do everything once and say what is left, as `apply` does.
-        #[arg(long, env = "AMLNET_ONCE")]
+        /// Instead of Kubernetes: the folder with AmlNetwork and ServiceTagFeed objects, one or more a file (*.yaml).
+        #[arg(long, requires = "state", env = "AMLNET_DIR")]
+        dir: Option<PathBuf>,
+        /// With --dir: the folder for documents and statuses.
+        #[arg(long, requires = "dir", env = "AMLNET_STATE")]
+        state: Option<PathBuf>,
+        /// With --dir: do everything once and say what is left, as `apply` does.
+        #[arg(long, requires = "dir", env = "AMLNET_ONCE")]
         once: bool,
+        #[command(flatten)]
+        cluster: Box<ClusterArgs>,
         /// How often every target is read although nothing changed: a number and s, m, h or d.
         #[arg(long, default_value = "10m", value_parser = resync, env = "AMLNET_RESYNC")]
         resync: Duration,
@@ -143,6 +148,61 @@ struct InputArgs {
     /// The folder for documents and statuses. Without it nothing is ever removed.
     #[arg(long, env = "AMLNET_STATE")]
     state: Option<PathBuf>,
+}
+
+/// What counts in Kubernetes only.
+#[derive(Args)]
+#[command(next_help_heading = "In Kubernetes")]
+struct ClusterArgs {
+    /// The controller's own namespace, with its feeds, its lease and what it remembers. The service account's, or the
+    /// kubeconfig's, where nothing is said.
+    #[arg(long, conflicts_with = "dir", env = "AMLNET_NAMESPACE")]
+    namespace: Option<String>,
+    /// Further namespaces whose AmlNetworks count; '*' is all of them.
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        value_delimiter = ',',
+        conflicts_with = "dir",
+        env = "AMLNET_WATCH_NAMESPACES"
+    )]
+    watch_namespaces: Vec<String>,
+    /// The Lease that makes one replica the leader [default: amlnet-<installation id>].
+    #[arg(long, conflicts_with = "dir", env = "AMLNET_LEASE_NAME")]
+    lease_name: Option<String>,
+    /// How long a leader that says nothing is waited for.
+    #[arg(long, default_value = "15s", value_parser = resync, env = "AMLNET_LEASE_DURATION")]
+    lease_duration: Duration,
+    /// After so long without a renewal the leader gives up.
+    #[arg(long, default_value = "10s", value_parser = resync, env = "AMLNET_LEASE_RENEW_DEADLINE")]
+    lease_renew_deadline: Duration,
+    /// How often the lease is renewed, or looked at.
+    #[arg(long, default_value = "2s", value_parser = resync, env = "AMLNET_LEASE_RETRY_PERIOD")]
+    lease_retry_period: Duration,
+    /// This replica's name among the others, such as the pod's [default: the host's with something unique].
+    #[arg(long, conflicts_with = "dir", env = "AMLNET_IDENTITY")]
+    identity: Option<String>,
+    /// Where /healthz and /readyz are served.
+    #[arg(long, default_value = "0.0.0.0:8080", env = "AMLNET_HTTP_LISTEN")]
+    http_listen: SocketAddr,
+}
+
+impl ClusterArgs {
+    fn options(self, resync: Duration) -> ClusterOptions {
+        ClusterOptions {
+            namespace: self.namespace,
+            watch_namespaces: self.watch_namespaces.into_iter().collect(),
+            lease_name: self.lease_name,
+            times: Times {
+                lease: self.lease_duration,
+                renew: self.lease_renew_deadline,
+                retry: self.lease_retry_period,
+            },
+            identity: self.identity,
+            http_listen: self.http_listen,
+            resync,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -235,11 +295,15 @@ fn main() -> ExitCode {
 fn execute(cli: Cli) -> Result<Exit, AppError> {
     let format = cli.output;
     match cli.command {
-        Command::Run { common, dir, state, once, resync } => {
+        Command::Run { common, dir, state, once, cluster, resync } => {
             if common.now.is_some() && !once {
                 return Err(AppError("--now stands still, so it needs --once".to_owned()));
             }
-            let (common, folders) = (common.common(format), Folders { dir, state });
+            let common = common.common(format);
+            let (Some(dir), Some(state)) = (dir, state) else {
+                return commands::cluster::run(&common, &cluster.options(resync));
+            };
+            let folders = Folders { dir, state };
             if once {
                 commands::run::run_once(&common, &folders)
             } else {

@@ -26,8 +26,9 @@ pub enum Object {
     Feed(Feed),
 }
 
-/// Whatever a document of a file may be.
-enum Any {
+/// Whatever a document of a file, or an object of a cluster, may be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Any {
     Object(Object),
     Approval(Approved),
 }
@@ -111,7 +112,8 @@ fn read_all(text: &str) -> Result<Vec<Result<Any, ObjectError>>, String> {
     Ok(documents.into_iter().filter(|value| !value.is_null()).map(|value| object(&value)).collect())
 }
 
-fn object(value: &Value) -> Result<Any, ObjectError> {
+/// Reads one object. What a newer amlnet wrote and this one does not know is an error too.
+pub fn object(value: &Value) -> Result<Any, ObjectError> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let nameless = |path: &str, what: String| ObjectError { key: None, problems: vec![FieldError::new(path, what)] };

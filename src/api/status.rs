@@ -39,6 +39,9 @@ pub struct AmlNetworkStatus {
     /// What became of the approvals for this Network. At most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<ApprovalStatus>,
+    /// The last value of the annotation amlnet.dev/reconcile-at for which all targets were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
@@ -161,6 +164,7 @@ impl From<&project::NetworkStatus> for AmlNetworkStatus {
                     message: word.message.clone(),
                 })
                 .collect(),
+            last_handled_reconcile_at: status.handled.clone(),
         }
     }
 }

@@ -9,26 +9,58 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use crate::api::feed::ServiceTagFeedStatus;
 use crate::api::read::Feed;
 use crate::azure::arm::Arm;
-use crate::domain::approval::Subject;
+use crate::domain::approval::{Approval, Subject};
 use crate::domain::region::Regions;
 use crate::domain::service_tags::Document;
 use crate::feed::poll::{Judge, State as FeedState};
 use crate::feed::{Archive, Source, status};
 use crate::reconcile::index::Documents;
 use crate::store::files::state::State;
-use crate::store::{Held, World};
+use crate::store::kubernetes::ClusterStore;
+use crate::store::{Held, Store as _, StoreError, World};
 
 /// How often local files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After a poll without a good answer the next comes sooner, at first after this, doubled up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 
+/// Where documents and the statuses of feeds are kept.
+#[derive(Debug, Clone)]
+pub enum Shelf {
+    Files(Arc<State>),
+    Cluster(Arc<ClusterStore>),
+}
+
+impl Shelf {
+    fn archive(&self, feed: &str) -> Box<dyn Archive> {
+        match self {
+            Self::Files(state) => Box::new(state.archive(feed)),
+            Self::Cluster(store) => Box::new(store.archive(feed)),
+        }
+    }
+
+    fn approvals(&self) -> Vec<Approval> {
+        match self {
+            Self::Files(state) => state.approvals().0,
+            Self::Cluster(store) => store.approvals().0,
+        }
+    }
+
+    fn write_status(&self, feed: &str, status: &ServiceTagFeedStatus) -> Result<(), StoreError> {
+        match self {
+            Self::Files(state) => state.write_feed_status(feed, status),
+            Self::Cluster(store) => store.write_feed_status(feed, status),
+        }
+    }
+}
+
 /// What the feeds work with.
 #[derive(Debug, Clone)]
 pub struct Feeds {
-    pub state: Option<Arc<State>>,
+    pub shelf: Shelf,
     pub regions: Arc<Regions>,
     pub ca_file: Option<PathBuf>,
     pub arm: Arc<Arm>,
@@ -78,11 +110,11 @@ impl Feeds {
 
     async fn one(self, name: String, held: Held<Feed>, ask: Arc<Notify>) {
         let intent = &held.object.intent;
-        let archive = self.state.as_ref().map(|state| state.archive(&name));
-        let archive = archive.as_ref().map(|archive| archive as &dyn Archive);
+        let archive = self.shelf.archive(&name);
+        let archive = Some(&*archive);
         let mut state = FeedState::restore(archive, intent.cloud).await;
         if let Some(current) = &state.current {
-            tracing::info!(feed = name, change_number = current.record.change_number, "taken from the state folder");
+            tracing::info!(feed = name, change_number = current.record.change_number, "taken from what is stored");
         }
         self.publish(&name, &state);
         let sources = loop {
@@ -122,8 +154,7 @@ impl Feeds {
 
     /// The documents that somebody has approved for a feed.
     fn approved(&self, name: &str) -> BTreeSet<String> {
-        let approvals = self.state.as_ref().map(|state| state.approvals().0).unwrap_or_default();
-        super::approved_documents(&approvals, name, Timestamp::now())
+        super::approved_documents(&self.shelf.approvals(), name, Timestamp::now())
     }
 
     /// Returns when somebody has approved another document.
@@ -138,9 +169,10 @@ impl Feeds {
 
     /// Says which approvals of documents change nothing.
     fn say_about_approvals(&self, name: &str, state: &FeedState) {
-        let approvals = self.state.as_ref().map(|state| state.approvals().0).unwrap_or_default();
-        for approval in approvals.iter().filter(|approval| approval.subject == Subject::Feed(name.to_owned())) {
-            let word = super::word_about_document(approval, state, Timestamp::now());
+        for approval in
+            self.shelf.approvals().into_iter().filter(|approval| approval.subject == Subject::Feed(name.to_owned()))
+        {
+            let word = super::word_about_document(&approval, state, Timestamp::now());
             if word.state.is_idle() {
                 let (approval, state, message) = (&word.approval.id, word.state.name(), &word.message);
                 tracing::info!(feed = name, approval, state, message, "an approval of a document changes nothing now");
@@ -164,9 +196,7 @@ impl Feeds {
                 "the documents cannot be stored; a restart without internet would lack them"
             );
         }
-        if let Some(folder) = &self.state
-            && let Err(error) = folder.write_feed_status(name, &status::of(state, invalid))
-        {
+        if let Err(error) = self.shelf.write_status(name, &status::of(state, invalid)) {
             tracing::error!(feed = name, %error, "the status cannot be written");
         }
     }

@@ -149,7 +149,7 @@ impl Arm {
         let region = self.region(write.target());
         let request = Request::new(&write.target().subscription, &region, kind);
         self.persist(request, fence, tries, async || {
-            if !fence.holds() {
+            if !fence.asked().await {
                 return Err(ArmError::Stopped);
             }
             let (method, path, raw) = match write {

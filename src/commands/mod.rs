@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod approve;
+pub mod cluster;
 pub mod output;
 pub mod plan;
 pub mod run;

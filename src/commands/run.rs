@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::plan::{Approvals, report};
 use super::{Common, Exit, block_on};
-use crate::app::feeds::Feeds;
+use crate::app::feeds::{Feeds, Shelf};
 use crate::app::{self, AppError, Kept};
 use crate::azure::fence::Fence;
 use crate::domain::plan::Step;
@@ -42,7 +42,7 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
         tracing::info!(installation = %setting.installation, version = env!("CARGO_PKG_VERSION"), "amlnet starts");
         let folder = tokio::spawn(folder::watch(folders.dir.clone(), world_sender));
         let feeds = Feeds {
-            state: Some(state.clone()),
+            shelf: Shelf::Files(state.clone()),
             regions,
             ca_file: common.azure.ca_file.clone(),
             arm: arm.clone(),

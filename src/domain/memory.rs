@@ -228,6 +228,7 @@ impl TargetMemory {
         for (key, departure) in &input.departed {
             memory.depart(key, *departure);
         }
+        memory.retain_what_was_to_go(&input.retained);
         for contribution in &input.contributions {
             memory.take_in(contribution, now);
         }
@@ -288,6 +289,16 @@ impl TargetMemory {
                 let known = self.unexplained.entry(address).or_insert(since);
                 *known = since.max(*known);
             }
+        }
+    }
+
+    /// Who is not deleted with its entries any more leaves them behind.
+    fn retain_what_was_to_go(&mut self, retained: &BTreeSet<ObjectKey>) {
+        let (stay, go) = std::mem::take(&mut self.deleting).into_iter().partition(|(_, key)| retained.contains(key));
+        self.deleting = go;
+        let stay: BTreeMap<Address, ObjectKey> = stay;
+        for (address, key) in stay {
+            self.orphaned.entry(address).or_default().insert(key);
         }
     }
 

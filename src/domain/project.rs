@@ -84,6 +84,8 @@ pub struct NetworkStatus {
     pub orphaned: Vec<Orphaned>,
     /// What became of the approvals for it.
     pub approvals: Vec<Word>,
+    /// The last value of `amlnet.dev/reconcile-at` with which all its targets were looked at.
+    pub handled: Option<String>,
 }
 
 /// A target that a Network left with entries in it.
@@ -126,6 +128,8 @@ pub enum Subject {
     Valid(Vec<(ResourceId, Contribution, Option<Outcome>)>),
     /// Why its latest text cannot be used.
     Invalid(String),
+    /// It is being deleted: where entries of its own still stand, with the last outcome there.
+    Leaving(Vec<(ResourceId, Option<Outcome>)>),
 }
 
 /// What a Network's status should say.
@@ -139,11 +143,13 @@ pub fn project(
 ) -> NetworkStatus {
     let targets: &[_] = match subject {
         Subject::Valid(targets) => targets,
-        Subject::Invalid(_) => &[],
+        Subject::Invalid(_) | Subject::Leaving(_) => &[],
     };
     let wishes = targets.iter().find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
-    let statuses: Vec<TargetStatus> =
-        targets.iter().map(|(id, _, outcome)| target(id, outcome.as_ref(), network)).collect();
+    let statuses: Vec<TargetStatus> = match subject {
+        Subject::Leaving(left) => left.iter().map(|(id, outcome)| target(id, outcome.as_ref(), network)).collect(),
+        _ => targets.iter().map(|(id, _, outcome)| target(id, outcome.as_ref(), network)).collect(),
+    };
     // It moves only when all targets have seen this generation; until then the old one stays.
     let has_seen = |outcome: &Outcome| outcome.seen.get(network) == Some(&generation);
     let seen_by_all = targets.iter().all(|(_, _, outcome)| outcome.as_ref().is_some_and(has_seen));
@@ -173,8 +179,12 @@ pub fn project(
         retiring_not_listed,
         orphaned: Vec::new(),
         approvals: Vec::new(),
+        handled: old.and_then(|old| old.handled.clone()),
     }
 }
+
+/// What ends the waiting where Azure cannot be reached, or the table is somebody else's now.
+const WAY_OUT: &str = "to leave them where they are, set deletionPolicy: Retain";
 
 type Verdict = (ConditionType, bool, String, String);
 
@@ -182,6 +192,18 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
     let worst = |state: &str| targets.iter().find(|target| target.state == state);
     let (ready, reconciling, stalled, blocked, reason, message) = match subject {
         Subject::Invalid(why) => (false, false, true, true, "InvalidSpec", why.clone()),
+        Subject::Leaving(_) => {
+            let is_stuck = |target: &&TargetStatus| ["Blocked", "Failed", "NeedsPerson"].contains(&target.state);
+            let stuck = targets.iter().find(is_stuck);
+            let message = match (stuck, targets.first()) {
+                (Some(target), _) => {
+                    format!("{} still has entries of its own: {}; {WAY_OUT}", target.id, target.message)
+                }
+                (None, Some(target)) => format!("{} still has entries of its own, which are removed", target.id),
+                (None, None) => "nothing of it is left".to_owned(),
+            };
+            (false, stuck.is_none(), false, stuck.is_some(), "Deleting", message)
+        }
         Subject::Valid(_) if targets.is_empty() => {
             (true, false, false, false, "NoTarget", "no target is named".to_owned())
         }

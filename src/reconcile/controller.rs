@@ -59,8 +59,10 @@ struct Memory {
     world: Arc<World>,
     documents: Arc<Documents>,
     inputs: BTreeMap<ResourceId, TargetInput>,
-    /// What is running, and how it is told to stop after its step.
-    halts: BTreeMap<ResourceId, Halt>,
+    /// What is running, for whom, and how it is told to stop after its step.
+    running: BTreeMap<ResourceId, (Halt, BTreeSet<ObjectKey>)>,
+    /// The values of `amlnet.dev/reconcile-at` that are being handled, and the targets not looked at since.
+    asked: BTreeMap<ObjectKey, (String, BTreeSet<ResourceId>)>,
     approvals: Vec<Approval>,
     unreadable_approvals: Vec<StoreError>,
     /// What was said about approvals.
@@ -138,12 +140,12 @@ impl<S: Store + 'static> Controller<S> {
                 None => {
                     memory.queue.remove(id);
                     memory.outcomes.remove(id);
-                    if let Some(halt) = memory.halts.get(id) {
+                    if let Some((halt, _)) = memory.running.get(id) {
                         halt.pull();
                     }
                 }
                 Some(new) if new != old => {
-                    if let Some(halt) = memory.halts.get(id) {
+                    if let Some((halt, _)) = memory.running.get(id) {
                         halt.pull();
                     }
                     memory.outcomes.remove(id);
@@ -152,10 +154,14 @@ impl<S: Store + 'static> Controller<S> {
             }
         }
         memory.inputs = inputs;
+        self.note_who_asked(memory);
+        self.let_go(memory);
         self.write_statuses(memory, &status::networks(&memory.world));
-        memory
-            .statuses
-            .retain(|key, _| memory.world.networks.contains_key(key) || !memory.world.undecodable.is_empty());
+        memory.statuses.retain(|key, _| {
+            memory.world.networks.contains_key(key)
+                || !memory.world.undecodable.is_empty()
+                || memory.world.leaving.contains_key(key)
+        });
     }
 
     /// An approval that came or went concerns the targets of its Network.
@@ -193,7 +199,8 @@ impl<S: Store + 'static> Controller<S> {
     fn start(&self, memory: &mut Memory, id: &ResourceId, fence: Fence) -> Option<Worker> {
         let input = memory.inputs.get(id).cloned()?;
         let (arm, store, halt) = (self.arm.clone(), self.store.clone(), Halt::default());
-        memory.halts.insert(id.clone(), halt.clone());
+        let contributors = input.contributions.iter().map(|contribution| contribution.network.clone()).collect();
+        memory.running.insert(id.clone(), (halt.clone(), contributors));
         let work = async move {
             let bench = Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, clock: Clock(None) };
             let intention = Intention::Apply { progress: &Logged, shown: None };
@@ -206,7 +213,7 @@ impl<S: Store + 'static> Controller<S> {
     fn ended(&self, memory: &mut Memory, (input, outcome): (TargetInput, Outcome)) {
         let id = input.id.clone();
         let now = Timestamp::now();
-        memory.halts.remove(&id);
+        memory.running.remove(&id);
         log(&id, &outcome, memory.outcomes.get(&id));
         let done = match &outcome.end {
             End::Planned | End::Applied => Done::Finished,
@@ -224,8 +231,12 @@ impl<S: Store + 'static> Controller<S> {
         if done == Done::Finished {
             memory.queue.schedule(id.clone(), next_resync(&id, self.resync, now));
         }
-        let networks: Vec<ObjectKey> =
+        let mut networks: Vec<ObjectKey> =
             memory.inputs[&id].contributions.iter().map(|contribution| contribution.network.clone()).collect();
+        networks.extend(memory.world.leaving.keys().cloned());
+        for (_, open) in memory.asked.values_mut() {
+            open.remove(&id);
+        }
         if memory.inputs[&id] == input {
             let before = memory.outcomes.insert(id, outcome.clone());
             say_about_approvals(memory);
@@ -239,17 +250,54 @@ impl<S: Store + 'static> Controller<S> {
                 self.take_in(memory, world, None);
             }
         }
+        self.let_go(memory);
         self.write_statuses(memory, &networks);
     }
 
+    /// Takes in which values of `amlnet.dev/reconcile-at` were not handled before.
+    fn note_who_asked(&self, memory: &mut Memory) {
+        let Memory { world, inputs, asked, .. } = memory;
+        asked.retain(|key, _| world.networks.contains_key(key));
+        for (key, held) in &world.networks {
+            let Some(value) = &held.object.reconcile_at else { continue };
+            if asked.get(key).is_some_and(|(known, _)| known == value) {
+                continue;
+            }
+            let named = held.object.intent.route_tables.iter().map(|table| table.id.clone());
+            asked.insert(key.clone(), (value.clone(), named.filter(|id| inputs.contains_key(id)).collect()));
+        }
+    }
+
+    /// Lets go of Networks that are leaving and of which nothing is left.
+    fn let_go(&self, memory: &Memory) {
+        if memory.world.leaving.is_empty() {
+            return;
+        }
+        let memories = self.store.memories();
+        let names = |target: &TargetMemory, key: &ObjectKey| {
+            target.contributors.contains_key(key) || target.deleting.values().any(|owner| owner == key)
+        };
+        for key in memory.world.leaving.keys() {
+            let works_for_it = memory.running.values().any(|(_, networks)| networks.contains(key));
+            if !works_for_it && !memories.values().any(|target| names(target, key)) {
+                self.store.release(key);
+            }
+        }
+    }
+
     fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {
-        let Memory { world, documents, outcomes, statuses, words, .. } = memory;
+        let Memory { world, documents, outcomes, statuses, words, asked, .. } = memory;
         for key in networks {
             let written = || self.store.read_status(key).map(|written| status::restore(&self.setting, &written));
             let old = statuses.get(key).cloned().or_else(written);
             let now = Timestamp::now();
             let seen = status::Seen { world, documents, outcomes, words };
-            let new = status::of_network(key, seen, &self.setting, old.as_ref(), now);
+            let mut new = status::of_network(key, seen, &self.setting, old.as_ref(), now);
+            if let (Some(new), Some((value, open))) = (&mut new, asked.get(key))
+                && open.is_empty()
+            {
+                new.handled = Some(value.clone());
+            }
             let Some(new) = new.filter(|new| Some(new) != statuses.get(key)) else {
                 continue;
             };

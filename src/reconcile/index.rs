@@ -64,6 +64,8 @@ pub enum Absent {
     Deleted,
     /// Only some Networks were given.
     NotGiven,
+    /// It went without asking for anything: who wants its entries removed has a finalizer, and is seen to leave.
+    Retained,
 }
 
 /// What is remembered, by target.
@@ -115,6 +117,10 @@ fn add_those_who_left(input: &mut TargetInput, memory: &TargetMemory, world: &Wo
         let former = Former { mode: intent.mode, suspended: intent.suspended, removal: intent.removal };
         input.former.insert(held.object.key.clone(), former);
     }
+    if setting.absent == Absent::Retained {
+        let still_deletes = |key: &&ObjectKey| world.leaving.get(*key).is_some_and(|leaving| leaving.deletes);
+        input.retained = memory.deleting.values().filter(|key| !still_deletes(key)).cloned().collect();
+    }
     // An object that cannot be read may be the one that seems to be gone.
     if !world.undecodable.is_empty() {
         return;
@@ -124,6 +130,11 @@ fn add_those_who_left(input: &mut TargetInput, memory: &TargetMemory, world: &Wo
             // Its last good text counts until the new one can be read.
             Some(held) if held.broken.is_some() => None,
             Some(_) => Some(Departure::TakenOut),
+            None if world.leaving.contains_key(key) => {
+                Some(if world.leaving[key].deletes { Departure::Deleted } else { Departure::TakenOut })
+            }
+            None if world.unusable(key).is_some() => None,
+            None if setting.absent == Absent::Retained => Some(Departure::TakenOut),
             // Nothing found never means delete: an empty folder is rather one that was not mounted.
             None if setting.absent == Absent::Deleted && !(world.networks.is_empty() && world.feeds.is_empty()) => {
                 Some(Departure::Deleted)
@@ -133,7 +144,10 @@ fn add_those_who_left(input: &mut TargetInput, memory: &TargetMemory, world: &Wo
         if let Some(departure) = departure {
             input.departed.insert(key.clone(), departure);
         } else {
-            let why = format!("the AmlNetwork {key} is not among what was given, and what it needs is kept");
+            let why = world.unusable(key).map_or_else(
+                || format!("the AmlNetwork {key} is not among what was given, and what it needs is kept"),
+                |why| format!("{why}, and what it needs is kept"),
+            );
             input.removals_frozen.get_or_insert(why);
         }
     }
@@ -142,7 +156,7 @@ fn add_those_who_left(input: &mut TargetInput, memory: &TargetMemory, world: &Wo
 /// Whether a target that nobody names is looked at: somebody left entries there. Where only some Networks were given,
 /// theirs count.
 fn is_left_to(memory: &TargetMemory, world: &World, setting: &Setting) -> bool {
-    let everybody = setting.absent == Absent::Deleted;
+    let everybody = setting.absent != Absent::NotGiven;
     let has_leftovers = memory.unexplained.len() + memory.released.len() > 0 || !memory.owners().is_empty();
     let is_given = memory.owners().into_iter().any(|key| world.networks.contains_key(key));
     if everybody { has_leftovers || !memory.contributors.is_empty() } else { is_given }

@@ -52,6 +52,15 @@ pub fn of_network(
             };
             (held.object.generation, subject)
         }
+        None if world.leaving.contains_key(key) => {
+            let names = |outcome: &Outcome| {
+                outcome.memory.contributors.contains_key(key)
+                    || outcome.memory.deleting.values().any(|owner| owner == key)
+            };
+            let left = outcomes.iter().filter(|(_, outcome)| names(outcome));
+            let left = left.map(|(id, outcome)| (id.clone(), Some(outcome.clone()))).collect();
+            (world.leaving[key].generation, Subject::Leaving(left))
+        }
         None => {
             let broken = world.undecodable.iter().find(|object| object.network.as_ref() == Some(key))?;
             (0, Subject::Invalid(broken.to_string()))
@@ -67,6 +76,7 @@ pub fn of_network(
 /// The Networks of a world, also those that cannot be read.
 pub fn networks(world: &World) -> Vec<ObjectKey> {
     let mut keys: Vec<ObjectKey> = world.networks.keys().cloned().collect();
+    keys.extend(world.leaving.keys().cloned());
     keys.extend(world.undecodable.iter().filter_map(|object| object.network.clone()));
     keys.sort();
     keys.dedup();
@@ -97,6 +107,7 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
         retiring_not_listed: 0,
         orphaned: Vec::new(),
         approvals: Vec::new(),
+        handled: written.last_handled_reconcile_at.clone(),
     }
 }
 

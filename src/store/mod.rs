@@ -4,8 +4,9 @@
 
 pub mod audit;
 pub mod files;
+pub mod kubernetes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -26,6 +27,30 @@ pub struct World {
     pub feeds: BTreeMap<String, Held<Feed>>,
     /// Objects that cannot be read now. While there is one, nothing is removed anywhere: it might be a contributor.
     pub undecodable: Vec<Undecodable>,
+    /// Networks that are being deleted and wait for what their deletionPolicy asks for. They are none of `networks`.
+    pub leaving: BTreeMap<ObjectKey, Leaving>,
+    /// Networks that another installation handles, and which.
+    pub foreign: BTreeMap<ObjectKey, String>,
+    /// Networks that no installation handles yet: nothing is done for them before they are claimed.
+    pub unclaimed: BTreeSet<ObjectKey>,
+}
+
+/// A Network that is being deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    pub generation: i64,
+    /// Whether its entries are to be removed, by its spec as it is now.
+    pub deletes: bool,
+}
+
+impl World {
+    /// Why nothing can be said about a Network that is neither among `networks` nor leaving, though its object exists.
+    pub fn unusable(&self, key: &ObjectKey) -> Option<String> {
+        if let Some(other) = self.foreign.get(key) {
+            return Some(format!("installation {other} handles the AmlNetwork {key}"));
+        }
+        self.unclaimed.contains(key).then(|| format!("the AmlNetwork {key} is not claimed yet"))
+    }
 }
 
 /// An object as it was last readable.
@@ -78,6 +103,8 @@ pub trait Store: Send + Sync {
     fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError>;
     /// Takes away the statuses of Networks that are neither in `world` nor remembered by any target.
     fn forget_statuses(&self, world: &World);
+    /// Lets go of a Network that is leaving: nothing of it is left to do.
+    fn release(&self, network: &ObjectKey);
 }
 
 /// Why something could not be read or written.

@@ -29,6 +29,8 @@ pub struct TargetInput {
     pub no_memory: Option<String>,
     /// Networks that no longer name the target and are remembered to have named it.
     pub departed: BTreeMap<ObjectKey, Departure>,
+    /// Networks whose entries were to be removed with them, and are no longer: somebody changed the policy meanwhile.
+    pub retained: BTreeSet<ObjectKey>,
     /// Networks that took the target out of their spec before: what they left is theirs to give up.
     pub former: BTreeMap<ObjectKey, Former>,
     /// Why nothing at all is written, if so.
@@ -45,6 +47,7 @@ impl TargetInput {
             removals_frozen: None,
             no_memory: None,
             departed: BTreeMap::new(),
+            retained: BTreeSet::new(),
             former: BTreeMap::new(),
             read_only: None,
         }

@@ -265,6 +265,7 @@ impl<'a> History<'a> {
             networks: self.nets.values().map(held).collect(),
             feeds: BTreeMap::new(),
             undecodable: broken.collect(),
+            ..World::default()
         };
         let document = |(cloud, edition): (&Cloud, &Arc<Edition>)| {
             let is_down = self.down.contains(cloud);

@@ -1,0 +1,221 @@
+//! `amlnet run` in Kubernetes: every replica watches and serves; the one with the lease works.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::{Common, Exit, block_on};
+use crate::app::feeds::{Feeds, Shelf};
+use crate::app::{self, AppError};
+use crate::azure::arm::Arm;
+use crate::azure::fence::Fence;
+use crate::domain::region::Regions;
+use crate::http::{self, Readiness};
+use crate::reconcile::controller::Controller;
+use crate::reconcile::index::{Absent, Documents, Setting};
+use crate::store::Store as _;
+use crate::store::kubernetes::ClusterStore;
+use crate::store::kubernetes::connect::{Connection, connect};
+use crate::store::kubernetes::lease::{Candidate, Times};
+use crate::store::kubernetes::schema::{self, SchemaError};
+use crate::store::kubernetes::watch::{Namespaces, Progress};
+
+/// What could not be done yet is tried again after this.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// What only the Kubernetes mode needs.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    /// The controller's own; that of the service account or the kubeconfig where nothing is said.
+    pub namespace: Option<String>,
+    /// Further namespaces whose Networks count; `*` is all of them.
+    pub watch_namespaces: BTreeSet<String>,
+    pub lease_name: Option<String>,
+    pub times: Times,
+    /// This replica's name among the others.
+    pub identity: Option<String>,
+    pub http_listen: SocketAddr,
+    pub resync: Duration,
+}
+
+impl ClusterOptions {
+    fn namespaces(&self, own: &str) -> Namespaces {
+        if self.watch_namespaces.contains("*") {
+            return Namespaces::All;
+        }
+        let mut names = self.watch_namespaces.clone();
+        names.insert(own.to_owned());
+        Namespaces::These(names)
+    }
+}
+
+pub fn run(common: &Common, options: &ClusterOptions) -> Result<Exit, AppError> {
+    block_on(replica(common, options))
+}
+
+async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppError> {
+    crate::azure::cloud::install_tls_provider();
+    let times = options.times.check().map_err(AppError)?;
+    let connection = connect(None, times).await.map_err(AppError::new)?;
+    let namespace = options.namespace.clone().unwrap_or_else(|| connection.namespace.clone());
+    let identity = options.identity.clone().unwrap_or_else(unique_name);
+    let namespaces = options.namespaces(&namespace);
+    let regions = app::regions(common.regions.as_deref())?;
+    let arm = Arc::new(app::arm(&common.azure)?);
+    let (switch, fence) = Fence::new();
+    app::stop_on_signal(switch).map_err(AppError::new)?;
+    tracing::info!(
+        installation = %common.installation, namespace, namespaces = ?namespaces, identity,
+        version = env!("CARGO_PKG_VERSION"), "amlnet starts"
+    );
+    let listener = TcpListener::bind(options.http_listen)
+        .await
+        .map_err(|error| AppError(format!("--http-listen {}: {error}", options.http_listen)))?;
+    let address = listener.local_addr().map_err(AppError::new)?;
+    tracing::info!(%address, "serves /healthz and /readyz");
+    let (readiness, ready) = watch::channel(Readiness::Err("starting".to_owned()));
+    let store =
+        Arc::new(ClusterStore::new(&connection.client, &namespace, namespaces, &common.installation, &identity));
+    let name = options.lease_name.clone().unwrap_or_else(|| format!("amlnet-{}", common.installation));
+    let candidate = Candidate { client: connection.leasing.clone(), namespace, name, identity, times };
+    let watching = { (store.clone(), connection.watching.clone()) };
+    let mut watching = tokio::spawn(async move { watching.0.watch(watching.1).await });
+    let mut serving = tokio::spawn(http::serve(listener, ready));
+    let leader = Leader {
+        store,
+        connection,
+        arm,
+        regions: regions.clone(),
+        setting: app::setting(common.installation.clone(), regions, true, Absent::Retained, common.read_only),
+        common: common.clone(),
+        resync: options.resync,
+        is_leading: AtomicBool::new(false),
+    };
+    let work = async {
+        leader.become_ready(&readiness).await;
+        // The lease is asked for by whoever could do the work.
+        match candidate.lead(leader.lead(&candidate, fence.clone())).await {
+            Some(result) => result,
+            None => Err(AppError("the lease is lost, and another replica may lead; this one starts anew".to_owned())),
+        }
+    };
+    let stopped = async {
+        fence.fallen().await;
+        if leader.is_leading.load(Ordering::SeqCst) {
+            // The leader ends by itself.
+            std::future::pending::<()>().await;
+        }
+    };
+    let result = tokio::select! {
+        result = work => result,
+        () = stopped => Ok(()),
+        ended = &mut watching => Err(AppError(format!("the cluster is no longer watched: {ended:?}"))),
+        ended = &mut serving => Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}"))),
+    };
+    candidate.release().await;
+    tracing::info!("stopped");
+    result.map(|()| Exit::Done)
+}
+
+/// What the one with the lease works with.
+struct Leader {
+    store: Arc<ClusterStore>,
+    connection: Connection,
+    arm: Arc<Arm>,
+    regions: Arc<Regions>,
+    setting: Setting,
+    common: Common,
+    resync: Duration,
+    is_leading: AtomicBool,
+}
+
+impl Leader {
+    /// Returns when the CRDs are there and everything was listed. Says what it waits for.
+    async fn become_ready(&self, readiness: &watch::Sender<Readiness>) {
+        let mut said = None;
+        let mut say = |why: String| {
+            if said.as_ref() != Some(&why) {
+                tracing::error!(why, "not ready");
+            }
+            let _ = readiness.send_replace(Err(why.clone()));
+            said = Some(why);
+        };
+        while let Err(error) = schema::check(&self.connection.client).await {
+            if let SchemaError::Unknown(_) = error
+                && *self.store.progress().borrow() == Progress::Complete
+            {
+                tracing::warn!(%error, "what could be listed is used");
+                break;
+            }
+            say(error.to_string());
+            tokio::time::sleep(AGAIN).await;
+        }
+        let mut progress = self.store.progress();
+        loop {
+            let waits_for = match &*progress.borrow_and_update() {
+                Progress::Complete => break,
+                Progress::Listing(open) => {
+                    let failed = open.iter().find_map(|(what, why)| Some(format!("{what}: {}", why.as_ref()?)));
+                    failed.map_or_else(|| Err("the objects are being listed".to_owned()), Ok)
+                }
+            };
+            match waits_for {
+                Ok(failed) => say(failed),
+                Err(passing) => drop(readiness.send_replace(Err(passing))),
+            }
+            if progress.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        let _ = readiness.send_replace(Ok(()));
+        tracing::info!("ready");
+    }
+
+    /// Works until the fence falls. Whoever drops it stops everything that it does.
+    async fn lead(&self, candidate: &Candidate, fence: Fence) -> Result<(), AppError> {
+        let word = Arc::new(candidate.word());
+        self.is_leading.store(true, Ordering::SeqCst);
+        let fence = fence.with_word(Arc::new(move || {
+            let word = word.clone();
+            Box::pin(async move { word.is_leader().await })
+        }));
+        tracing::info!(identity = candidate.identity, "leads");
+        while let Err(error) = self.store.take_over(Timestamp::now()).await {
+            tracing::error!(%error, "what is remembered cannot be read; nothing is done before it can");
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                () = fence.fallen() => return Ok(()),
+            }
+        }
+        let documents_sender = watch::Sender::new(Arc::new(Documents::default()));
+        let documents = documents_sender.subscribe();
+        let feeds = Feeds {
+            shelf: Shelf::Cluster(self.store.clone()),
+            regions: self.regions.clone(),
+            ca_file: self.common.azure.ca_file.clone(),
+            arm: self.arm.clone(),
+            documents: documents_sender,
+        };
+        let (store, arm, setting) = (self.store.clone(), self.arm.clone(), self.setting.clone());
+        let controller = Controller { store, documents, arm, setting, resync: self.resync };
+        tokio::select! {
+            () = controller.run(fence) => {}
+            () = feeds.run(self.store.world()) => {}
+            () = self.store.lead() => {}
+        }
+        self.store.flush().await;
+        Ok(())
+    }
+}
+
+/// A name that no other replica has.
+fn unique_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}", host.trim(), uuid::Uuid::new_v4())
+}

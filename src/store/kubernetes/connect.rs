@@ -1,0 +1,58 @@
+//! How the API server is reached: in a pod by its service account, elsewhere by a kubeconfig.
+//!
+//! Three clients: one whose answers have a limit of time, one for watches, which are quiet for long, and one for the
+//! lease, whose answers are of use for a short time only.
+
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use super::explain;
+use super::lease::Times;
+use crate::store::StoreError;
+
+/// Longer than any answer takes that is still of use to a leader.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// A connection to a cluster; no request was sent yet.
+#[derive(Clone)]
+pub struct Connection {
+    pub client: Client,
+    /// For watches and nothing else.
+    pub watching: Client,
+    /// The namespace of the service account, or of the kubeconfig's context.
+    pub namespace: String,
+    pub leasing: Client,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// Connects. `context` is one of the kubeconfig's.
+pub async fn connect(context: Option<&str>, times: Times) -> Result<Connection, StoreError> {
+    let refuse = |what: String| StoreError { place: "Kubernetes".to_owned(), what };
+    let mut config = match context {
+        Some(context) => {
+            let file = Kubeconfig::read().map_err(|error| refuse(error.to_string()))?;
+            let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+            Config::from_custom_kubeconfig(file, &options).await.map_err(|error| refuse(error.to_string()))?
+        }
+        None => Config::infer().await.map_err(|error| {
+            refuse(format!("{error}; in a pod a service account is needed, elsewhere a kubeconfig (KUBECONFIG)"))
+        })?,
+    };
+    config.connect_timeout = Some(ANSWER_WITHIN);
+    let namespace = config.default_namespace.clone();
+    let watching = Client::try_from(config.clone()).map_err(|error| refuse(explain(&error)))?;
+    config.read_timeout = Some(ANSWER_WITHIN);
+    config.write_timeout = Some(ANSWER_WITHIN);
+    let client = Client::try_from(config.clone()).map_err(|error| refuse(explain(&error)))?;
+    let within = times.answer_within();
+    (config.connect_timeout, config.read_timeout, config.write_timeout) = (Some(within), Some(within), Some(within));
+    let leasing = Client::try_from(config).map_err(|error| refuse(explain(&error)))?;
+    Ok(Connection { client, watching, namespace, leasing })
+}

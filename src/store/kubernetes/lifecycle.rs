@@ -1,0 +1,174 @@
+//! Claims Networks for this installation, and keeps or drops the finalizer that their deletionPolicy asks for.
+//!
+//! A Network is claimed before anything is done for it, so that two installations never work for the same one. Must not
+//! decide when a Network may go: whoever calls `release` did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use kube::Client;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::DynamicObject;
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+
+use super::events::{Events, Told};
+use super::objects::{FINALIZER, Kind, Seen};
+use super::watch::{Shared, api};
+use crate::domain::intent::ObjectKey;
+use crate::store::World;
+
+/// So many objects are written at the same time.
+const AT_ONCE: usize = 16;
+/// What failed is tried again after this.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// What is to be done with one Network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    Claim,
+    Keep,
+    LetGo,
+}
+
+/// The beginning and the end of Networks.
+pub struct Lifecycle {
+    client: Client,
+    objects: Shared,
+    installation: String,
+    /// Networks of which nothing is left.
+    released: Mutex<BTreeSet<ObjectKey>>,
+    wake: Notify,
+    events: Arc<Events>,
+}
+
+impl std::fmt::Debug for Lifecycle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lifecycle").field("installation", &self.installation).finish_non_exhaustive()
+    }
+}
+
+impl Lifecycle {
+    pub fn new(client: Client, objects: Shared, installation: &str, events: Arc<Events>) -> Self {
+        Self {
+            client,
+            objects,
+            installation: installation.to_owned(),
+            released: Mutex::default(),
+            wake: Notify::new(),
+            events,
+        }
+    }
+
+    /// Nothing of this Network is left to do.
+    pub fn release(&self, key: &ObjectKey) {
+        let is_new = self.released.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        if is_new {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Works until it is dropped.
+    pub async fn run(&self, mut worlds: watch::Receiver<Arc<World>>) {
+        let mut foreign: BTreeMap<ObjectKey, String> = BTreeMap::new();
+        loop {
+            let world = worlds.borrow_and_update().clone();
+            self.say_what_is_foreign(&world, &mut foreign).await;
+            let due = self.due();
+            let is_done = due.is_empty();
+            let changes = futures::stream::iter(due).map(async |(key, seen, change)| {
+                self.change(&key, &seen, change).await;
+            });
+            changes.buffer_unordered(AT_ONCE).collect::<()>().await;
+            tokio::select! {
+                changed = worlds.changed() => if changed.is_err() { return },
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(AGAIN), if !is_done => {}
+            }
+        }
+    }
+
+    fn due(&self) -> Vec<(ObjectKey, Seen, Change)> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        released.retain(|key| objects.get(Kind::Network, key).is_some_and(|seen| seen.is_leaving));
+        let change = |key: &ObjectKey, seen: &Seen| {
+            if seen.installation().is_empty() && !seen.is_leaving {
+                Some(Change::Claim)
+            } else if seen.installation() != self.installation {
+                None
+            } else if seen.is_leaving {
+                (seen.is_kept() && released.contains(key)).then_some(Change::LetGo)
+            } else {
+                match (seen.wants_deletion(), seen.is_kept()) {
+                    (true, false) => Some(Change::Keep),
+                    (false, true) => Some(Change::LetGo),
+                    _ => None,
+                }
+            }
+        };
+        objects.networks().filter_map(|(key, seen)| Some((key.clone(), seen.clone(), change(key, seen)?))).collect()
+    }
+
+    async fn change(&self, key: &ObjectKey, seen: &Seen, change: Change) {
+        let api = api(self.client.clone(), Kind::Network, Some(&key.namespace));
+        let metadata = json!({"uid": seen.uid, "resourceVersion": seen.resource_version});
+        let mut finalizers = seen.finalizers.clone();
+        let result = match change {
+            Change::Claim => {
+                let mut status = if seen.status.is_object() { seen.status.clone() } else { json!({}) };
+                status["installation"] = json!(self.installation);
+                let object = json!({"metadata": {
+                    "name": key.name, "namespace": key.namespace,
+                    "uid": seen.uid, "resourceVersion": seen.resource_version,
+                }, "status": status});
+                let Ok(mut object) = serde_json::from_value::<DynamicObject>(object) else { return };
+                object.types = Some(super::watch::types(Kind::Network));
+                api.replace_status(&key.name, &PostParams::default(), &object).await
+            }
+            Change::Keep | Change::LetGo => {
+                finalizers.retain(|finalizer| finalizer != FINALIZER);
+                if change == Change::Keep {
+                    finalizers.push(FINALIZER.to_owned());
+                }
+                let mut patch = json!({"metadata": metadata});
+                patch["metadata"]["finalizers"] = json!(finalizers);
+                api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await
+            }
+        };
+        match result {
+            Ok(object) => {
+                tracing::info!(network = %key, change = ?change, "written");
+                // The watch tells it again; until then nothing is tried twice.
+                self.objects.lock().unwrap_or_else(PoisonError::into_inner).apply(Kind::Network, &object);
+            }
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+            Err(error) => {
+                let why = super::explain(&error);
+                tracing::error!(network = %key, change = ?change, why, "the object cannot be written; tried again");
+            }
+        }
+    }
+
+    async fn say_what_is_foreign(&self, world: &World, said: &mut BTreeMap<ObjectKey, String>) {
+        for (key, other) in &world.foreign {
+            if said.get(key) == Some(other) {
+                continue;
+            }
+            let uid = {
+                let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+                objects.get(Kind::Network, key).map(|seen| seen.uid.clone()).unwrap_or_default()
+            };
+            let note = format!(
+                "installation {other} handles this object, so installation {} leaves it alone; to hand it over, stop the \
+                 other one and clear status.installation",
+                self.installation
+            );
+            tracing::warn!(network = %key, note, "left alone");
+            self.events.publish(Kind::Network, key, &uid, Told::new(false, "OtherInstallation", &note)).await;
+        }
+        said.clone_from(&world.foreign);
+    }
+}

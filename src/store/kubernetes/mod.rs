@@ -1,0 +1,225 @@
+//! The store of a cluster: objects by watches, statuses into the objects, memory and documents in ConfigMaps.
+//!
+//! One file a job; `ClusterStore` puts them together. Must not plan, and must not talk to Azure.
+
+pub mod archive;
+pub mod connect;
+pub mod events;
+pub mod labels;
+pub mod lease;
+pub mod lifecycle;
+pub mod memory;
+pub mod objects;
+pub mod schema;
+pub mod status;
+pub mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use kube::Client;
+use serde::Serialize;
+use tokio::sync::watch::{Receiver, Sender};
+use tokio::time::Instant;
+
+use self::archive::ClusterArchive;
+use self::events::Events;
+use self::lifecycle::Lifecycle;
+use self::memory::Memories;
+use self::objects::{Kind, Objects};
+use self::status::Statuses;
+use self::watch::{Namespaces, Progress, Shared};
+use super::audit::AuditLine;
+use super::{Store, StoreError, World};
+use crate::api::status::AmlNetworkStatus;
+use crate::domain::approval::Approval;
+use crate::domain::intent::{Installation, ObjectKey};
+use crate::domain::memory::TargetMemory;
+use crate::domain::resource_id::ResourceId;
+
+/// Statuses that are still to be written when the leader stops get so long.
+const FLUSH_FOR: Duration = Duration::from_secs(1);
+
+/// The objects of a cluster, and what amlnet keeps there.
+pub struct ClusterStore {
+    client: Client,
+    namespace: String,
+    namespaces: Namespaces,
+    installation: String,
+    objects: Shared,
+    worlds: Sender<Arc<World>>,
+    progress: Sender<Progress>,
+    memories: Memories,
+    statuses: Statuses,
+    lifecycle: Lifecycle,
+}
+
+impl std::fmt::Debug for ClusterStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterStore").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl ClusterStore {
+    /// `identity` is this process among the replicas.
+    pub fn new(client: &Client, namespace: &str, namespaces: Namespaces, of: &Installation, identity: &str) -> Self {
+        let installation = of.as_str();
+        let objects: Shared = Arc::new(Mutex::new(Objects::new(installation, namespace)));
+        let events = Arc::new(Events::new(client.clone(), identity));
+        Self {
+            client: client.clone(),
+            namespace: namespace.to_owned(),
+            namespaces,
+            installation: installation.to_owned(),
+            worlds: Sender::new(Arc::default()),
+            progress: Sender::new(Progress::Listing(BTreeMap::new())),
+            memories: Memories::new(client.clone(), namespace, installation),
+            statuses: Statuses::new(client.clone(), objects.clone(), events.clone()),
+            lifecycle: Lifecycle::new(client.clone(), objects.clone(), installation, events),
+            objects,
+        }
+    }
+
+    /// How far the first lists are.
+    pub fn progress(&self) -> Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Watches, on every replica. Never ends. `client` is one without a limit for how long an answer may take.
+    pub async fn watch(&self, client: Client) {
+        watch::watch(client, &self.namespace, &self.namespaces, &self.objects, &self.worlds, &self.progress).await;
+    }
+
+    /// Reads what is remembered; on becoming the leader.
+    pub async fn take_over(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.statuses.clear();
+        let mut expected = BTreeSet::new();
+        let approvals = {
+            let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            for (_, seen) in objects.networks().filter(|(_, seen)| seen.installation() == self.installation) {
+                let targets = seen.status["targets"].as_array().into_iter().flatten();
+                // Of what was never looked at nothing is remembered.
+                let looked_at = targets.filter(|target| target["capacity"].as_u64().unwrap_or_default() > 0);
+                expected.extend(looked_at.filter_map(|target| target["id"].as_str()?.parse::<ResourceId>().ok()));
+            }
+            objects.approvals().0
+        };
+        self.memories.load(&expected, &approvals, now).await
+    }
+
+    /// What only the leader does beside reconciling. Never ends.
+    pub async fn lead(&self) {
+        tokio::join!(self.statuses.run(false), self.lifecycle.run(self.worlds.subscribe()));
+    }
+
+    /// Writes what can still be written before the lease goes to somebody else.
+    pub async fn flush(&self) {
+        if tokio::time::timeout(FLUSH_FOR, self.statuses.run(true)).await.is_err() {
+            tracing::warn!("not every status could be written before the end; the next leader writes them");
+        }
+    }
+
+    /// Where the documents of a feed are kept.
+    pub fn archive(&self, feed: &str) -> ClusterArchive {
+        ClusterArchive::new(self.client.clone(), &self.namespace, &self.installation, feed)
+    }
+
+    /// Writes the status of a feed if it differs.
+    pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<(), StoreError> {
+        let key = ObjectKey { namespace: self.namespace.clone(), name: feed.to_owned() };
+        self.set(Kind::Feed, key, status)
+    }
+
+    fn set<T: Serialize>(&self, kind: Kind, key: ObjectKey, status: &T) -> Result<(), StoreError> {
+        let place = format!("{} {key}", kind.name());
+        let status = serde_json::to_value(status).map_err(|error| StoreError { place, what: error.to_string() })?;
+        self.statuses.set((kind, key), status);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for ClusterStore {
+    fn world(&self) -> Receiver<Arc<World>> {
+        self.worlds.subscribe()
+    }
+
+    fn memory(&self, target: &ResourceId) -> TargetMemory {
+        self.memories.memory(target)
+    }
+
+    fn memories(&self) -> BTreeMap<ResourceId, TargetMemory> {
+        self.memories.memories()
+    }
+
+    async fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError> {
+        self.memories.remember(target, memory, for_good).await
+    }
+
+    async fn save(&self) -> Result<(), StoreError> {
+        self.memories.save().await
+    }
+
+    fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>) {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).approvals()
+    }
+
+    async fn audit_begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
+        self.memories.begin(target, line.clone()).await
+    }
+
+    /// To standard output, where whoever collects the logs finds it.
+    async fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
+        use std::io::Write as _;
+        let refuse = |error: &dyn ToString| StoreError { place: "standard output".to_owned(), what: error.to_string() };
+        let text = serde_json::to_string(line).map_err(|error| refuse(&error))?;
+        writeln!(std::io::stdout().lock(), "{text}").map_err(|error| refuse(&error))?;
+        self.memories.end(target);
+        Ok(())
+    }
+
+    fn audit_open(&self, target: &ResourceId) -> Option<AuditLine> {
+        self.memories.open(target)
+    }
+
+    fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::from_value(objects.get(Kind::Network, network)?.status.clone()).ok()
+    }
+
+    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {
+        self.set(Kind::Network, network.clone(), status)
+    }
+
+    /// They go with their objects.
+    fn forget_statuses(&self, _: &World) {}
+
+    fn release(&self, network: &ObjectKey) {
+        self.lifecycle.release(network);
+    }
+}
+
+/// A refusal of the API server in a user's words: what it was, and what to do where that is known.
+pub fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            format!("{}; the Role of the service account lacks it, see deploy/rbac", status.message)
+        }
+        kube::Error::Api(status) if status.code == 401 => {
+            format!("the API server does not know who is asking ({}); is the token mounted?", status.message)
+        }
+        kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        other => other.to_string(),
+    }
+}
+
+/// Sleeps until then, or for ever.
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
