@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod approve;
+pub mod crd;
 pub mod output;
 pub mod plan;
 pub mod run;
