@@ -25,7 +25,7 @@ use crate::domain::service_tags::{Cloud, Document};
 use crate::feed::download::{Download, Start};
 use crate::feed::file::{self, File};
 use crate::feed::poll::{Judge, State as FeedState};
-use crate::feed::{Archive, Source, page};
+use crate::feed::{Archive, Fetched, Source, SourceError, Validators, page};
 use crate::reconcile::index::{Absent, Documents, Setting};
 use crate::store::World;
 use crate::store::files::folder;
@@ -129,6 +129,10 @@ pub fn sources(
                 sources.push(Box::new(File(folder.join(path))));
                 continue;
             }
+            SourceIntent::ConfigMap { .. } => {
+                sources.push(Box::new(OnlyInKubernetes));
+                continue;
+            }
             SourceIntent::Discovery { subscription, location } => {
                 let (arm, subscription, location) = (arm.clone(), subscription.clone(), location.clone());
                 sources.push(Box::new(Discovery { arm, subscription, location }));
@@ -143,6 +147,21 @@ pub fn sources(
         sources.push(Box::new(download));
     }
     Ok(sources)
+}
+
+/// Stands for a `configMap` source where there is no Kubernetes: the other sources of the feed still count.
+struct OnlyInKubernetes;
+
+#[async_trait::async_trait]
+impl Source for OnlyInKubernetes {
+    fn name(&self) -> &'static str {
+        "configMap"
+    }
+
+    async fn fetch(&self, _: Option<&Validators>) -> Result<Fetched, SourceError> {
+        let what = "a configMap source works only in Kubernetes; write file: {path: …}".to_owned();
+        Err(SourceError::Unreachable { place: "configMap".to_owned(), what })
+    }
 }
 
 /// Where the documents of a one-time command are kept.

@@ -112,6 +112,12 @@ enum Command {
     /// Service Tags documents.
     #[command(subcommand)]
     Tags(Tags),
+    /// Prints the custom resource definitions, for `kubectl apply -f -`.
+    Crd {
+        /// Instead: the reference of all fields, as Markdown.
+        #[arg(long, hide = true)]
+        markdown: bool,
+    },
     /// Prints a completion script.
     Completions { shell: Shell },
     /// Prints version and commit.
@@ -326,6 +332,8 @@ fn execute(cli: Cli) -> Result<Exit, AppError> {
         Command::Tags(Tags::Check { file, regions }) => commands::tags::check(&file, regions.as_deref(), format),
         Command::Tags(Tags::Show { file, tags }) => commands::tags::show(&file, &tags, format),
         Command::Tags(Tags::Diff { old, new }) => commands::tags::diff(&old, &new, format, commands::colour()),
+        Command::Crd { markdown: true } => commands::crd::markdown(),
+        Command::Crd { markdown: false } => commands::crd::crd(format),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "amlnet", &mut script);

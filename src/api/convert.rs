@@ -1,4 +1,7 @@
-//! From the API types to `domain`: the rules about form that a schema cannot say.
+//! From the API types to `domain`.
+//!
+//! The schema and `rules` say what a person may write, and an object from Kubernetes has been through them. What is
+//! checked here again is what `domain` relies on: a CRD in the cluster may be older than this program.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,6 +11,7 @@ use super::approval::PlanApprovalSpec;
 use super::feed::{FeedCloud, ServiceTagFeedSpec};
 use super::network::{self as api, AmlNetworkSpec};
 use super::read::Approved;
+use super::rules;
 use crate::domain::approval::Subject;
 use crate::domain::intent::{
     Addressing, Approval, Budget, DeletionPolicy, Growth, Intent, Mode, NextHop, ObjectKey, Removal, RouteTableIntent,
@@ -60,6 +64,9 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
         Some(routes) => (services(routes)?, route_tables(routes)?),
         None => (Vec::new(), Vec::new()),
     };
+    if spec.ip_families.iter().collect::<BTreeSet<_>>().len() < spec.ip_families.len() {
+        return Err(FieldError::new("spec.ipFamilies", "a family stands twice; write it once"));
+    }
     let families: BTreeSet<Family> = spec
         .ip_families
         .iter()
@@ -191,7 +198,10 @@ fn appliance_address(text: &str, path: &str) -> Result<IpAddr, FieldError> {
     let unusable = address.is_loopback()
         || address.is_multicast()
         || address.is_unspecified()
-        || matches!(address, IpAddr::V4(v4) if v4.is_link_local() || v4.is_broadcast());
+        || match address {
+            IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
+        };
     if unusable {
         return Err(FieldError::new(
             path,
@@ -206,7 +216,7 @@ pub fn approval(key: &ObjectKey, spec: &PlanApprovalSpec) -> Result<Approved, Fi
     let subject = match (&spec.network, &spec.feed) {
         (Some(name), None) => Subject::Network(ObjectKey { namespace: key.namespace.clone(), name: name.clone() }),
         (None, Some(name)) => Subject::Feed(name.clone()),
-        _ => return Err(FieldError::new("spec", "write exactly one of network and feed")),
+        _ => return Err(FieldError::new("spec", rules::NETWORK_OR_FEED_SAYS)),
     };
     let expires_at = spec.expires_at.as_ref().map(|text| {
         text.parse().map_err(|_| {
@@ -245,6 +255,12 @@ pub enum SourceIntent {
     File {
         path: String,
     },
+    /// A key of a ConfigMap; no namespace means the feed's own.
+    ConfigMap {
+        namespace: Option<String>,
+        name: String,
+        key: String,
+    },
     /// The Service Tag Discovery API.
     Discovery {
         subscription: String,
@@ -264,14 +280,19 @@ pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
     let mut sources = Vec::new();
     for (index, source) in spec.sources.iter().enumerate() {
         let path = format!("spec.sources[{index}]");
-        sources.push(match (&source.download, &source.discovery, &source.file) {
-            (Some(download), None, None) => download_source(download, &path)?,
-            (None, Some(discovery), None) => SourceIntent::Discovery {
+        sources.push(match (&source.download, &source.discovery, &source.config_map, &source.file) {
+            (Some(download), None, None, None) => download_source(download, &path)?,
+            (None, Some(discovery), None, None) => SourceIntent::Discovery {
                 subscription: discovery.subscription_id.clone(),
                 location: discovery.location.clone(),
             },
-            (None, None, Some(file)) => SourceIntent::File { path: file.path.clone() },
-            _ => return Err(FieldError::new(path, "write exactly one of download, discovery and file")),
+            (None, None, Some(config_map), None) => SourceIntent::ConfigMap {
+                namespace: config_map.namespace.clone(),
+                name: config_map.name.clone(),
+                key: config_map.key.clone(),
+            },
+            (None, None, None, Some(file)) => SourceIntent::File { path: file.path.clone() },
+            _ => return Err(FieldError::new(path, rules::ONE_SOURCE_SAYS)),
         });
     }
     let cloud = match spec.cloud {

@@ -5,9 +5,13 @@
 
 pub mod approval;
 pub mod convert;
+pub mod crd;
 pub mod feed;
 pub mod network;
 pub mod read;
+pub mod reference;
+pub mod rules;
+mod schema;
 pub mod status;
 
 /// The group and version of all our objects.

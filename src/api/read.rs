@@ -4,7 +4,6 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use kube::CustomResourceExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -12,6 +11,7 @@ use super::approval::PlanApproval;
 use super::convert::{self, FeedIntent, FieldError};
 use super::feed::ServiceTagFeed;
 use super::network::AmlNetwork;
+use super::schema::Schema;
 use super::{API_VERSION, DEFAULT_NAMESPACE, RECONCILE_AT};
 use crate::domain::approval::Subject;
 use crate::domain::intent::{Intent, ObjectKey};
@@ -103,7 +103,8 @@ fn misplaced(what: &str) -> ObjectError {
 }
 
 fn read_all(text: &str) -> Result<Vec<Result<Any, ObjectError>>, String> {
-    let options = serde_yaml::options! { strict_booleans: true };
+    // As kubectl reads YAML: an unquoted `no` or `on` is no text there, and a text in its place is a mistake here too.
+    let options = serde_yaml::options! { strict_booleans: false, legacy_octal_numbers: true };
     let documents: Vec<Value> =
         serde_yaml::from_multiple_with_options(text, options).map_err(|error| error.to_string())?;
     if documents.len() > MAX_OBJECTS {
@@ -158,138 +159,22 @@ pub fn object(value: &Value) -> Result<Any, ObjectError> {
 
 /// RFC 1123 subdomain: what Kubernetes takes for a name.
 fn is_dns_name(text: &str) -> bool {
-    let edge = |c: Option<u8>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    (1..=253).contains(&text.len())
-        && edge(text.bytes().next())
-        && edge(text.bytes().last())
-        && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.')
-        && !text.contains("..")
+    let alphanumeric = |c: Option<u8>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let is_label = |label: &str| {
+        alphanumeric(label.bytes().next())
+            && alphanumeric(label.bytes().last())
+            && label.bytes().all(|c| alphanumeric(Some(c)) || c == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
 }
 
-static NETWORK_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(&AmlNetwork::crd()));
-static APPROVAL_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(&PlanApproval::crd()));
-static FEED_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(&ServiceTagFeed::crd()));
-
-struct Schema {
-    text: Value,
-    validator: jsonschema::Validator,
-}
-
-type Crd = k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-
-impl Schema {
-    /// The schema of a CRD, made strict: the API server refuses unknown fields by its own means, a file is checked here.
-    fn of(crd: &Crd) -> Self {
-        let schema = crd.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
-        let mut text = serde_json::to_value(schema).expect("a schema is JSON");
-        // Metadata belongs to Kubernetes; apiVersion and kind were looked at before.
-        text["properties"]["metadata"] = serde_json::json!({"type": "object"});
-        text["properties"]["apiVersion"] = serde_json::json!({"type": "string"});
-        text["properties"]["kind"] = serde_json::json!({"type": "string"});
-        make_strict(&mut text);
-        let validator = jsonschema::validator_for(&text).expect("a test compiles the schemas");
-        Self { text, validator }
-    }
-}
-
-fn make_strict(schema: &mut Value) {
-    let Some(object) = schema.as_object_mut() else { return };
-    if object.get("nullable") == Some(&Value::Bool(true)) {
-        // OpenAPI's nullable is not JSON Schema's: `key:` with nothing after it means "not given" in Kubernetes too.
-        if let Some(kind) = object.get("type").cloned() {
-            object.insert("type".into(), serde_json::json!([kind, "null"]));
-        }
-        if let Some(Value::Array(options)) = object.get_mut("enum") {
-            options.push(Value::Null);
-        }
-    }
-    if object.contains_key("properties") && !object.contains_key("additionalProperties") {
-        object.insert("additionalProperties".into(), Value::Bool(false));
-    }
-    if let Some(Value::Object(properties)) = object.get_mut("properties") {
-        properties.values_mut().for_each(make_strict);
-    }
-    if let Some(items) = object.get_mut("items") {
-        make_strict(items);
-    }
-}
+static NETWORK_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of("AmlNetwork"));
+static APPROVAL_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of("PlanApproval"));
+static FEED_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of("ServiceTagFeed"));
 
 fn decode<T: DeserializeOwned>(value: &Value, schema: &Schema) -> Result<T, Vec<FieldError>> {
-    let problems: Vec<FieldError> =
-        schema.validator.iter_errors(value).map(|error| explain(&error, &schema.text)).collect();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    serde_json::from_value(value.clone()).map_err(|error| vec![FieldError::new("spec", error.to_string())])
-}
-
-/// A schema error in a user's words: the field, what was wrong, what to write instead.
-fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldError {
-    use jsonschema::error::ValidationErrorKind as Kind;
-    let path = dotted(&error.instance_path().to_string());
-    // `/properties/spec/…/pattern`: the node that was violated is its parent.
-    let location = error.schema_path().to_string();
-    let node = location.rsplit_once('/').and_then(|(node, _)| schema.pointer(node));
-    let meaning =
-        node.and_then(|node| node["description"].as_str()).map(|text| format!("; {text}")).unwrap_or_default();
-    let what = match error.kind() {
-        Kind::AdditionalProperties { unexpected } => {
-            let known: Vec<&str> = node
-                .and_then(|node| node["properties"].as_object())
-                .map(|properties| properties.keys().map(String::as_str).collect())
-                .unwrap_or_default();
-            let nearest = |name: &str| {
-                let near = known.iter().map(|k| (strsim::jaro_winkler(k, name), *k)).max_by(|a, b| a.0.total_cmp(&b.0));
-                near.filter(|(score, _)| *score > 0.8).map(|(_, k)| format!(" (did you mean {k}?)")).unwrap_or_default()
-            };
-            let names: Vec<String> = unexpected.iter().map(|name| format!("{name}{}", nearest(name))).collect();
-            format!("unknown field {}; known here: {}", names.join(", "), known.join(", "))
-        }
-        Kind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            let meaning = node.and_then(|node| node["properties"][name]["description"].as_str());
-            format!("{name} is missing{}", meaning.map(|text| format!("; {text}")).unwrap_or_default())
-        }
-        Kind::Enum { options } => {
-            let options: Vec<String> =
-                options.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-            format!("{} is not one of {}", error.instance(), options.join(", "))
-        }
-        Kind::Type { .. } => format!("{} is of the wrong type: {}{meaning}", shown(error.instance()), error.masked()),
-        Kind::Pattern { .. }
-        | Kind::MaxLength { .. }
-        | Kind::MinLength { .. }
-        | Kind::MinItems { .. }
-        | Kind::MaxItems { .. } => {
-            format!("{} cannot be used ({}){meaning}", shown(error.instance()), error.masked())
-        }
-        _ => format!("{error}{meaning}"),
-    };
-    FieldError::new(path, what)
-}
-
-/// An address may hold a password or a signature, so it is not repeated.
-fn shown(value: &Value) -> String {
-    if value.as_str().is_some_and(|text| text.contains("://")) {
-        return "the address".to_owned();
-    }
-    value.to_string().chars().take(80).collect()
-}
-
-/// `/spec/routes/routeTables/0/id` becomes `spec.routes.routeTables[0].id`.
-fn dotted(pointer: &str) -> String {
-    let mut path = String::new();
-    for part in pointer.split('/').filter(|part| !part.is_empty()) {
-        if part.bytes().all(|c| c.is_ascii_digit()) {
-            path.extend(["[", part, "]"]);
-        } else {
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path += part;
-        }
-    }
-    if path.is_empty() { "(object)".to_owned() } else { path }
+    let value = schema.check(value)?;
+    serde_json::from_value(value).map_err(|error| vec![FieldError::new("(object)", error.to_string())])
 }
 
 #[cfg(test)]

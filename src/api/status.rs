@@ -2,14 +2,17 @@
 //!
 //! Must not decide anything: `domain::project` did.
 
+#![allow(unreachable_pub, reason = "KubeSchema repeats each type inside a function")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::project;
 
 /// What was found and done, as of observedGeneration.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AmlNetworkStatus {
     /// The installation that handles this object.
@@ -18,19 +21,29 @@ pub struct AmlNetworkStatus {
     /// The generation that all targets have seen.
     #[serde(default)]
     pub observed_generation: i64,
+    /// Ready, Reconciling and Stalled as kstatus knows them, and Blocked: something waits for a person.
     #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// The value of the annotation amlnet.dev/reconcile-at that was obeyed last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_handled_reconcile_at: String,
     /// The secondary region and where it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paired_region: Option<PairedRegionStatus>,
     /// The document that the targets follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<DocumentStatus>,
+    /// How many steps are not done yet in all targets, held ones included.
+    #[serde(default)]
+    pub pending: usize,
+    /// How each target stands.
     #[serde(default)]
     pub targets: Vec<TargetStatus>,
     /// Prefixes that left the document and stay until their hold is over. At most 50; retiringNotListed counts the rest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retiring: Vec<Retiring>,
+    /// How many more are retiring than retiring lists.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retiring_not_listed: usize,
     /// Targets that this Network no longer names and where entries of its own still stand.
@@ -39,9 +52,6 @@ pub struct AmlNetworkStatus {
     /// What became of the approvals for this Network. At most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<ApprovalStatus>,
-    /// The last value of the annotation amlnet.dev/reconcile-at for which all targets were looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_handled_reconcile_at: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
@@ -52,6 +62,7 @@ fn is_zero(number: &usize) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Retiring {
+    /// In CIDR notation.
     pub prefix: String,
     /// When the document without it was accepted and seen.
     pub since: Time,
@@ -60,7 +71,9 @@ pub struct Retiring {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrphanedTarget {
+    /// Its ARM id.
     pub id: String,
+    /// How many of its own entries still stand there.
     pub entries: usize,
     /// Approve this, and they are removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,15 +83,18 @@ pub struct OrphanedTarget {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalStatus {
+    /// What was approved.
     pub hash: String,
     /// InForce, OthersMissing, Used, Expired, OtherPlan, Outgrown or NoSuchSubject.
     pub state: String,
+    /// What that means, and what to do.
     pub message: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PairedRegionStatus {
+    /// Its ARM name.
     pub name: String,
     /// Documentation or Spec.
     pub source: String,
@@ -87,8 +103,11 @@ pub struct PairedRegionStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DocumentStatus {
+    /// Public, AzureGovernment or China.
     pub cloud: String,
+    /// The number that Microsoft counts up.
     pub change_number: u64,
+    /// Over the sorted names, network features and prefixes.
     pub digest: String,
 }
 
@@ -96,21 +115,28 @@ pub struct DocumentStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetStatus {
+    /// Its ARM id.
     pub id: String,
     /// Pending, InSync, Changes, Held, Waiting, NeedsPerson, Blocked or Failed.
     pub state: String,
+    /// What that means here, and what to do.
     pub message: String,
     /// How many entries of the target are ours.
     pub entries: usize,
     /// How many entries the target can hold in all.
     pub capacity: usize,
+    /// How many entries are to be added.
     pub add: usize,
+    /// How many entries are to be removed.
     pub remove: usize,
+    /// How many steps are held, and for what the message says.
     pub held: usize,
-    /// At most 50; conflictsNotListed counts the rest.
+    /// Entries that are not ours and stand in the way. At most 50; conflictsNotListed counts the rest.
     pub conflicts: Vec<String>,
+    /// How many more conflicts there are than conflicts lists.
     #[serde(default)]
     pub conflicts_not_listed: usize,
+    /// What is in force but may not do what is meant.
     pub warnings: Vec<Warning>,
     /// Identifies what is pending, for an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,7 +146,9 @@ pub struct TargetStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
+    /// A constant.
     pub code: String,
+    /// What was found.
     pub message: String,
 }
 
@@ -139,6 +167,7 @@ impl From<&project::NetworkStatus> for AmlNetworkStatus {
                 change_number: document.change_number,
                 digest: document.digest.to_string(),
             }),
+            pending: status.targets.iter().map(|target| target.add + target.remove + target.held).sum(),
             targets: status.targets.iter().map(target).collect(),
             retiring: status
                 .retiring
@@ -164,7 +193,7 @@ impl From<&project::NetworkStatus> for AmlNetworkStatus {
                     message: word.message.clone(),
                 })
                 .collect(),
-            last_handled_reconcile_at: status.handled.clone(),
+            last_handled_reconcile_at: status.handled.clone().unwrap_or_default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod approve;
 pub mod cluster;
+pub mod crd;
 pub mod output;
 pub mod plan;
 pub mod run;

@@ -16,6 +16,12 @@ pub fn of(state: &State, invalid: Option<&str>) -> ServiceTagFeedStatus {
         }),
         not_stored: state.report.not_stored.clone(),
         invalid: invalid.map(str::to_owned),
+        previous: state
+            .current
+            .as_ref()
+            .and_then(|current| state.stored.iter().find(|record| record.digest != current.record.digest))
+            .map(document),
+        ..ServiceTagFeedStatus::default()
     }
 }
 

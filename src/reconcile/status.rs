@@ -107,7 +107,7 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
         retiring_not_listed: 0,
         orphaned: Vec::new(),
         approvals: Vec::new(),
-        handled: written.last_handled_reconcile_at.clone(),
+        handled: Some(written.last_handled_reconcile_at.clone()).filter(|value| !value.is_empty()),
     }
 }
 

@@ -1,0 +1,64 @@
+//! The CRDs as they are installed: what the derives make, with the version by which a controller tells whether the
+//! cluster's CRD is older or newer than itself.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
+use kube::CustomResourceExt as _;
+
+use super::approval::PlanApproval;
+use super::feed::ServiceTagFeed;
+use super::network::AmlNetwork;
+
+/// The annotation with the version.
+pub const VERSION_ANNOTATION: &str = "amlnet.dev/crd-version";
+/// One more with each change of a schema, of rules or of columns.
+pub const VERSION: u32 = 1;
+
+/// All CRDs, in the order in which a reader meets them.
+pub fn all() -> [CustomResourceDefinition; 3] {
+    [ServiceTagFeed::crd(), AmlNetwork::crd(), PlanApproval::crd()].map(complete)
+}
+
+/// The CRD of a kind.
+pub fn of_kind(kind: &str) -> Option<CustomResourceDefinition> {
+    all().into_iter().find(|crd| crd.spec.names.kind == kind)
+}
+
+fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let annotations = crd.metadata.annotations.get_or_insert_with(BTreeMap::new);
+    annotations.insert(VERSION_ANNOTATION.to_owned(), VERSION.to_string());
+    for version in &mut crd.spec.versions {
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            tidy(schema);
+        }
+    }
+    crd
+}
+
+/// Kubernetes knows no unsigned numbers and warns of their formats; `minimum` says what they mean. And a description is
+/// no source text: `kubectl explain` breaks its lines by itself.
+fn tidy(schema: &mut JSONSchemaProps) {
+    if schema.format.as_deref().is_some_and(|format| format.starts_with("uint")) {
+        schema.format = None;
+    }
+    if let Some(description) = &mut schema.description {
+        *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    schema.properties.iter_mut().flatten().for_each(|(_, property)| tidy(property));
+    match &mut schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => tidy(items),
+        Some(JSONSchemaPropsOrArray::Schemas(list)) => list.iter_mut().for_each(tidy),
+        None => {}
+    }
+}
+
+/// One document of YAML, to be followed by others.
+///
+/// # Errors
+/// Where the CRD cannot be written as YAML.
+pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_yaml::ser::Error> {
+    Ok(format!("---\n{}", serde_yaml::to_string(crd)?))
+}

@@ -1,0 +1,228 @@
+//! The schema of a CRD, applied to an object of a file: what the API server checks, with the server's own verdict.
+//!
+//! Types, lengths and patterns are checked by a JSON Schema library, rules in CEL by kube's evaluation. Must not know
+//! what an object means: that is `convert`.
+
+use kube::core::cel::{CompiledSchema, Validator as Rules, compile_schema};
+use serde_json::{Map, Value, json};
+
+use super::convert::FieldError;
+use super::crd;
+
+pub(super) struct Schema {
+    text: Value,
+    validator: jsonschema::Validator,
+    rules: CompiledSchema,
+}
+
+impl Schema {
+    /// The schema of a kind of ours, made strict: the API server refuses unknown fields by its own means.
+    pub(super) fn of(kind: &str) -> Self {
+        let crd = crd::of_kind(kind).expect("the kind is one of ours");
+        let schema = crd.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
+        let mut text = serde_json::to_value(schema).expect("a schema is JSON");
+        let rules = compile_schema(&text);
+        text["properties"]["metadata"] = metadata();
+        // Looked at before.
+        text["properties"]["apiVersion"] = json!({"type": "string"});
+        text["properties"]["kind"] = json!({"type": "string"});
+        make_strict(&mut text);
+        let validator = jsonschema::validator_for(&text).expect("a test compiles the schemas");
+        Self { text, validator, rules }
+    }
+
+    /// The object as the API server would see it, or everything that is wrong with it.
+    pub(super) fn check(&self, value: &Value) -> Result<Value, Vec<FieldError>> {
+        let mut value = value.clone();
+        as_received(&mut value, &self.text);
+        let errors: Vec<_> = self.validator.iter_errors(&value).collect();
+        // A rule can be asked only about values of the right type. A pattern has a rule with a better sentence beside it.
+        let are_patterns = |error: &jsonschema::ValidationError<'_>| {
+            matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })
+        };
+        let mut problems = if errors.iter().all(are_patterns) { self.broken_rules(&value) } else { Vec::new() };
+        for problem in errors.iter().map(|error| explain(error, &self.text)) {
+            if problems.iter().all(|known| known.path != problem.path) {
+                problems.push(problem);
+            }
+        }
+        if problems.is_empty() { Ok(value) } else { Err(problems) }
+    }
+
+    fn broken_rules(&self, value: &Value) -> Vec<FieldError> {
+        let broken = Rules::new().validate_compiled(&self.rules, value, None);
+        let explain = |error: kube::core::cel::ValidationError| {
+            // A text is what the rule is about; of an object the rule names the field itself.
+            let text = at(value, &error.field_path).filter(|found| found.is_string());
+            let what = match text {
+                Some(text) => format!("{} cannot be used; {}", shown(text), error.message),
+                None => error.message,
+            };
+            let path = if error.field_path.is_empty() { "(object)".to_owned() } else { error.field_path };
+            FieldError::new(path, what)
+        };
+        broken.err().into_iter().flatten().map(explain).collect()
+    }
+}
+
+/// What may stand under `metadata`: what people write, and what `kubectl get -o yaml` prints.
+fn metadata() -> Value {
+    let quoted = "a value is a text; put numbers, true and false in quotes";
+    let key = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+    let mut fields: Map<String, Value> = [
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "deletionTimestamp",
+        "finalizers",
+        "generateName",
+        "generation",
+        "managedFields",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    ]
+    .into_iter()
+    .map(|field| (field.to_owned(), json!({})))
+    .collect();
+    fields.insert("name".into(), json!({"type": "string"}));
+    fields.insert("namespace".into(), json!({"type": "string"}));
+    fields.insert(
+        "annotations".into(),
+        json!({
+            "type": "object", "nullable": true, "propertyNames": {"pattern": key},
+            "additionalProperties": {"type": "string", "description": quoted},
+        }),
+    );
+    fields.insert(
+        "labels".into(),
+        json!({
+            "type": "object", "nullable": true, "propertyNames": {"pattern": key},
+            "additionalProperties": {
+                "type": "string", "description": quoted, "maxLength": 63,
+                "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+            },
+        }),
+    );
+    json!({"type": "object", "properties": fields})
+}
+
+fn make_strict(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if object.contains_key("properties") && !object.contains_key("additionalProperties") {
+        object.insert("additionalProperties".into(), Value::Bool(false));
+    }
+    if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        properties.values_mut().for_each(make_strict);
+    }
+    if let Some(items) = object.get_mut("items") {
+        make_strict(items);
+    }
+}
+
+/// What Kubernetes makes of an object before it looks at it: `key:` with nothing after it means "not given" where that
+/// is allowed, and 10.0 is the integer 10.
+fn as_received(value: &mut Value, schema: &Value) {
+    match value {
+        Value::Object(fields) => {
+            let Some(properties) = schema["properties"].as_object() else { return };
+            let may_be_left_out = |property: &Value| property["nullable"] == true || property.get("default").is_some();
+            fields.retain(|name, field| !field.is_null() || !properties.get(name).is_some_and(may_be_left_out));
+            for (name, field) in fields {
+                if let Some(property) = properties.get(name) {
+                    as_received(field, property);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| as_received(item, &schema["items"])),
+        Value::Number(number) if schema["type"] == "integer" && number.is_f64() => {
+            // The text of a whole number below 2^53 ends with `.0`.
+            let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15);
+            if let Some(whole) = whole.and_then(|n| format!("{n:.0}").parse::<i64>().ok()) {
+                *value = whole.into();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The value at `spec.routes.routeTables[0].id`.
+fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut found = value;
+    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
+        found = match part.strip_suffix(']') {
+            Some(index) => found.get(index.parse::<usize>().ok()?)?,
+            None => found.get(part)?,
+        };
+    }
+    Some(found)
+}
+
+/// A schema error in a user's words: the field, what was wrong, what to write instead.
+fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldError {
+    use jsonschema::error::ValidationErrorKind as Kind;
+    let path = dotted(&error.instance_path().to_string());
+    // `/properties/spec/…/pattern`: the node that was violated is its parent.
+    let location = error.schema_path().to_string();
+    let node = location.rsplit_once('/').and_then(|(node, _)| schema.pointer(node));
+    let meaning =
+        node.and_then(|node| node["description"].as_str()).map(|text| format!("; {text}")).unwrap_or_default();
+    let what = match error.kind() {
+        Kind::AdditionalProperties { unexpected } => {
+            let known: Vec<&str> = node
+                .and_then(|node| node["properties"].as_object())
+                .map(|properties| properties.keys().map(String::as_str).collect())
+                .unwrap_or_default();
+            let nearest = |name: &str| {
+                let near = known.iter().map(|k| (strsim::jaro_winkler(k, name), *k)).max_by(|a, b| a.0.total_cmp(&b.0));
+                near.filter(|(score, _)| *score > 0.8).map(|(_, k)| format!(" (did you mean {k}?)")).unwrap_or_default()
+            };
+            let names: Vec<String> = unexpected.iter().map(|name| format!("{name}{}", nearest(name))).collect();
+            format!("unknown field {}; known here: {}", names.join(", "), known.join(", "))
+        }
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            let meaning = node.and_then(|node| node["properties"][name]["description"].as_str());
+            format!("{name} is missing{}", meaning.map(|text| format!("; {text}")).unwrap_or_default())
+        }
+        Kind::Enum { options } => {
+            let options: Vec<String> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            format!("{} is not one of {}", error.instance(), options.join(", "))
+        }
+        Kind::Type { .. } => format!("{} is of the wrong type: {}{meaning}", shown(error.instance()), error.masked()),
+        Kind::Pattern { .. }
+        | Kind::MaxLength { .. }
+        | Kind::MinLength { .. }
+        | Kind::MinItems { .. }
+        | Kind::MaxItems { .. } => {
+            format!("{} cannot be used ({}){meaning}", shown(error.instance()), error.masked())
+        }
+        _ => format!("{error}{meaning}"),
+    };
+    FieldError::new(path, what)
+}
+
+/// An address may hold a password or a signature, so it is not repeated.
+fn shown(value: &Value) -> String {
+    if value.as_str().is_some_and(|text| text.contains("://")) {
+        return "the address".to_owned();
+    }
+    value.to_string().chars().take(80).collect()
+}
+
+/// `/spec/routes/routeTables/0/id` becomes `spec.routes.routeTables[0].id`.
+fn dotted(pointer: &str) -> String {
+    let mut path = String::new();
+    for part in pointer.split('/').filter(|part| !part.is_empty()) {
+        if part.bytes().all(|c| c.is_ascii_digit()) {
+            path.extend(["[", part, "]"]);
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path += part;
+        }
+    }
+    if path.is_empty() { "(object)".to_owned() } else { path }
+}
