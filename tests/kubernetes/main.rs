@@ -1,0 +1,11 @@
+//! The controller in Kubernetes: real processes against a real API server, and the simulator over real HTTP and TLS.
+
+#[path = "../shared/dice.rs"]
+#[allow(dead_code, reason = "shared with the tests of the file mode")]
+mod dice;
+#[path = "../live/harness/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
+mod harness;
+
+mod first;
+mod replica;
