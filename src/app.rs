@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::api::convert::{FeedIntent, SourceIntent};
+use crate::api::scopes;
 use crate::azure::arm::Arm;
 use crate::azure::cloud::{self, Endpoints};
 use crate::azure::credential::{CachingCredential, Login};
@@ -21,6 +22,7 @@ use crate::domain::accept;
 use crate::domain::approval::{self, Approval, Subject, Word};
 use crate::domain::intent::Installation;
 use crate::domain::region::Regions;
+use crate::domain::scope::Scopes;
 use crate::domain::service_tags::{Cloud, Document};
 use crate::feed::download::{Download, Start};
 use crate::feed::file::{self, File};
@@ -75,6 +77,18 @@ pub fn regions(path: Option<&Path>) -> Result<Arc<Regions>, AppError> {
     Ok(Arc::new(regions))
 }
 
+/// What Networks may name: a file's scopes, or anything.
+///
+/// Read once, at the start. A file that cannot be used is an error: to go on without it would allow everything.
+pub fn scopes(path: Option<&Path>) -> Result<Arc<Scopes>, AppError> {
+    let Some(path) = path else {
+        return Ok(Arc::new(Scopes::any()));
+    };
+    let refuse = |what: String| AppError(format!("--scopes {}: {what}", path.display()));
+    let text = folder::read_file(path).text.map_err(refuse)?;
+    scopes::parse(&text).map(Arc::new).map_err(|error| refuse(error.to_string()))
+}
+
 /// What stays the same for a run.
 pub fn setting(
     installation: Installation,
@@ -82,11 +96,12 @@ pub fn setting(
     has_state: bool,
     absent: Absent,
     read_only: bool,
+    scopes: Arc<Scopes>,
 ) -> Setting {
     let no_memory =
         (!has_state).then_some("without --state nothing is removed: there is no memory of what was needed before");
     let read_only = read_only.then_some("amlnet runs with --read-only");
-    Setting { installation, regions, no_memory, absent, read_only }
+    Setting { installation, regions, no_memory, absent, read_only, scopes }
 }
 
 /// The objects of some files (`-` is standard input). Any that cannot be read is an error: a person is waiting.

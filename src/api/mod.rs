@@ -8,6 +8,7 @@ pub mod convert;
 pub mod feed;
 pub mod network;
 pub mod read;
+pub mod scopes;
 pub mod status;
 
 /// The group and version of all our objects.

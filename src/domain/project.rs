@@ -14,6 +14,7 @@ use super::outcome::{End, Outcome};
 use super::plan::{Held, HeldReason, Plan, Standing, Step};
 use super::resolve::Note;
 use super::resource_id::ResourceId;
+use super::scope::OutOfScope;
 
 /// Lists in a status are cut at this many, with a count of the rest.
 pub const LIST_CAP: usize = 50;
@@ -126,6 +127,8 @@ pub enum Subject {
     Valid(Vec<(ResourceId, Contribution, Option<Outcome>)>),
     /// Why its latest text cannot be used.
     Invalid(String),
+    /// It names something outside its scope: no target was looked at for it.
+    OutOfScope(OutOfScope),
 }
 
 /// What a Network's status should say.
@@ -139,7 +142,7 @@ pub fn project(
 ) -> NetworkStatus {
     let targets: &[_] = match subject {
         Subject::Valid(targets) => targets,
-        Subject::Invalid(_) => &[],
+        Subject::Invalid(_) | Subject::OutOfScope(_) => &[],
     };
     let wishes = targets.iter().find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
     let statuses: Vec<TargetStatus> =
@@ -182,6 +185,7 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
     let worst = |state: &str| targets.iter().find(|target| target.state == state);
     let (ready, reconciling, stalled, blocked, reason, message) = match subject {
         Subject::Invalid(why) => (false, false, true, true, "InvalidSpec", why.clone()),
+        Subject::OutOfScope(why) => (false, false, true, true, "OutOfScope", why.to_string()),
         Subject::Valid(_) if targets.is_empty() => {
             (true, false, false, false, "NoTarget", "no target is named".to_owned())
         }

@@ -26,6 +26,7 @@ use crate::domain::plan::{Step, TargetInput};
 use crate::domain::project::NetworkStatus;
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::scope::OutOfScope;
 use crate::store::{Store, StoreError, World};
 
 /// How often it is looked for approvals.
@@ -72,6 +73,8 @@ struct Memory {
     outcomes: BTreeMap<ResourceId, Outcome>,
     queue: Queue<ResourceId>,
     statuses: BTreeMap<ObjectKey, NetworkStatus>,
+    /// Networks that are left alone because of what they name.
+    refused: BTreeMap<ObjectKey, OutOfScope>,
 }
 
 impl<S: Store + 'static> Controller<S> {
@@ -122,6 +125,11 @@ impl<S: Store + 'static> Controller<S> {
             memory.documents = documents;
         }
         self.store.forget_statuses(&memory.world);
+        let refused = index::out_of_scope(&memory.world, &self.setting);
+        for (network, why) in refused.iter().filter(|(network, why)| memory.refused.get(*network) != Some(*why)) {
+            tracing::warn!(%network, %why, "left alone: it names something outside its scope");
+        }
+        memory.refused = refused;
         let inputs = index::index(&memory.world, &memory.documents, &self.store.memories(), &self.setting);
         for (id, input) in &inputs {
             if memory.inputs.get(id) != Some(input) || input.contributions.iter().any(|c| asked.contains(&c.network)) {

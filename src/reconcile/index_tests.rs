@@ -30,6 +30,7 @@ fn setting() -> Setting {
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,
+        scopes: Arc::new(Scopes::any()),
     }
 }
 
