@@ -3,6 +3,7 @@
 //! Reads the environment and the clock so that nothing below has to. Must not decide anything about networks.
 
 pub mod feeds;
+pub mod scopes;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,6 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::api::convert::{FeedIntent, SourceIntent};
-use crate::api::scopes;
 use crate::azure::arm::Arm;
 use crate::azure::cloud::{self, Endpoints};
 use crate::azure::credential::{CachingCredential, Login};
@@ -75,18 +75,6 @@ pub fn regions(path: Option<&Path>) -> Result<Arc<Regions>, AppError> {
         std::fs::read_to_string(path).map_err(|error| AppError(format!("--regions {}: {error}", path.display())))?;
     let regions = Regions::parse(&text).map_err(|error| AppError(format!("--regions {}: {error}", path.display())))?;
     Ok(Arc::new(regions))
-}
-
-/// What Networks may name: a file's scopes, or anything.
-///
-/// Read once, at the start. A file that cannot be used is an error: to go on without it would allow everything.
-pub fn scopes(path: Option<&Path>) -> Result<Arc<Scopes>, AppError> {
-    let Some(path) = path else {
-        return Ok(Arc::new(Scopes::any()));
-    };
-    let refuse = |what: String| AppError(format!("--scopes {}: {what}", path.display()));
-    let text = folder::read_file(path).text.map_err(refuse)?;
-    scopes::parse(&text).map(Arc::new).map_err(|error| refuse(error.to_string()))
 }
 
 /// What stays the same for a run.

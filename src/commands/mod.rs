@@ -82,7 +82,7 @@ impl ScopeOptions {
         if self.allow_any_scope && self.file.is_some() {
             return Err(AppError("--scopes limits what --allow-any-scope allows; leave one of them out".to_owned()));
         }
-        app::scopes(self.file.as_deref())
+        app::scopes::read(self.file.as_deref())
     }
 }
 

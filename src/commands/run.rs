@@ -35,7 +35,9 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
         let scopes = common.scopes.read()?;
         let arm = Arc::new(app::arm(&common.azure)?);
         let installation = common.installation.clone();
-        let setting = app::setting(installation, regions.clone(), true, Absent::Deleted, common.read_only, scopes);
+        let setting =
+            app::setting(installation, regions.clone(), true, Absent::Deleted, common.read_only, scopes.clone());
+        let (scopes_sender, scopes) = watch::channel(scopes);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir)?));
@@ -50,12 +52,14 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
             documents: documents_sender,
         };
         let feeds = tokio::spawn(feeds.run(world.clone()));
+        let watched = tokio::spawn(app::scopes::watch(common.scopes.file.clone(), scopes_sender));
         let store = Arc::new(FileStore { world, state: Some(state) });
-        let controller = Controller { store, documents, arm, setting, resync };
+        let controller = Controller { store, documents, scopes, arm, setting, resync };
         tokio::select! {
             () = controller.run(fence) => {}
             ended = folder => return Err(AppError(format!("the folder is no longer watched: {ended:?}"))),
             ended = feeds => return Err(AppError(format!("the feeds are no longer polled: {ended:?}"))),
+            ended = watched => return Err(AppError(format!("the scopes are no longer watched: {ended:?}"))),
         }
         tracing::info!("stopped");
         Ok(Exit::Done)

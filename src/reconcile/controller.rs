@@ -26,7 +26,7 @@ use crate::domain::plan::{Step, TargetInput};
 use crate::domain::project::NetworkStatus;
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
-use crate::domain::scope::OutOfScope;
+use crate::domain::scope::{OutOfScope, Scopes};
 use crate::store::{Store, StoreError, World};
 
 /// How often it is looked for approvals.
@@ -40,6 +40,8 @@ const BLOCKED_AGAIN: SignedDuration = SignedDuration::from_secs(600);
 pub struct Controller<S> {
     pub store: Arc<S>,
     pub documents: watch::Receiver<Arc<Documents>>,
+    /// Take the place of those in `setting` when they change.
+    pub scopes: watch::Receiver<Arc<Scopes>>,
     pub arm: Arc<Arm>,
     pub setting: Setting,
     /// How often every target is read although nothing changed.
@@ -96,6 +98,10 @@ impl<S: Store + 'static> Controller<S> {
                 Ok(()) = self.documents.changed() => {
                     let documents = self.documents.borrow_and_update().clone();
                     self.take_in(&mut memory, worlds.borrow().clone(), Some(documents));
+                }
+                Ok(()) = self.scopes.changed() => {
+                    self.setting.scopes = self.scopes.borrow_and_update().clone();
+                    self.take_in(&mut memory, worlds.borrow().clone(), None);
                 }
                 () = sleep_until(due) => {
                     if let Some(id) = memory.queue.next(Timestamp::now()) {

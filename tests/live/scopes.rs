@@ -266,3 +266,36 @@ fn the_controller_says_it_leaves_it_alone_and_goes_on_when_the_network_is_inside
     assert_eq!((code, asked(&sim)), (0, asked_before), "{log}");
     assert_eq!(ours(&sim.history(TABLE)).len(), 7);
 }
+
+#[test]
+fn a_scopes_file_that_changes_counts_at_once_and_one_that_cannot_be_read_changes_nothing() {
+    let sim = Sim::with_routes(vec![]);
+    scopes(&sim, &[json!({"namespaces": ["other"]})]);
+    sim.usual(json!({}));
+    let controller = sim.controller(&WITH);
+    let reason = || sim.status("ml")["conditions"][0]["reason"].clone();
+    controller.wait_until("it is outside", || reason() == "OutOfScope");
+    assert_eq!(asked(&sim), 0);
+    scopes(&sim, &[json!({})]);
+    controller.wait_until("it is inside", || reason() == "InSync");
+    assert_eq!(ours(&sim.history(TABLE)).len(), 7);
+    // What nobody can read does not open anything, and closes nothing either.
+    std::fs::remove_file(sim.path("scopes.yaml")).unwrap();
+    let stays = "the last ones stay in force";
+    controller.wait_until("it is said", || controller.log().contains(stays));
+    sim.write("scopes.yaml", "scopes: []");
+    controller.wait_until("it is said again", || controller.log().contains("scopes: it is empty"));
+    sim.objects("second.yaml", &[network(json!({"metadata": {"name": "second", "namespace": "team"}}))]);
+    let second = || std::fs::read_to_string(sim.state().join("status/team.second.yaml")).unwrap_or_default();
+    controller.wait_until("the second is refused", || second().contains("OutOfScope"));
+    assert_eq!(reason(), "InSync");
+    scopes(&sim, &[json!({"resourceIds": [table_id("rt-other")]})]);
+    controller.wait_until("it is outside again", || reason() == "OutOfScope");
+    let asked_before = asked(&sim);
+    sim.publish(&Doc::week(2).regions(1..5, 0..3));
+    sim.ask_feed();
+    controller.wait_until("the next document", || sim.in_force("public") == 102);
+    let (code, _, log) = controller.terminate();
+    assert_eq!((code, asked(&sim)), (0, asked_before), "{log}");
+    assert_eq!(ours(&sim.history(TABLE)).len(), 7);
+}
