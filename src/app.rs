@@ -3,6 +3,7 @@
 //! Reads the environment and the clock so that nothing below has to. Must not decide anything about networks.
 
 pub mod feeds;
+pub mod scopes;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::domain::accept;
 use crate::domain::approval::{self, Approval, Subject, Word};
 use crate::domain::intent::Installation;
 use crate::domain::region::Regions;
+use crate::domain::scope::Scopes;
 use crate::domain::service_tags::{Cloud, Document};
 use crate::feed::download::{Download, Start};
 use crate::feed::file::{self, File};
@@ -82,11 +84,12 @@ pub fn setting(
     has_state: bool,
     absent: Absent,
     read_only: bool,
+    scopes: Arc<Scopes>,
 ) -> Setting {
     let no_memory =
         (!has_state).then_some("without --state nothing is removed: there is no memory of what was needed before");
     let read_only = read_only.then_some("amlnet runs with --read-only");
-    Setting { installation, regions, no_memory, absent, read_only }
+    Setting { installation, regions, no_memory, absent, read_only, scopes }
 }
 
 /// The objects of some files (`-` is standard input). Any that cannot be read is an error: a person is waiting.

@@ -13,7 +13,7 @@ use amlnet::commands::cluster::ClusterOptions;
 use amlnet::commands::output::VersionOutput;
 use amlnet::commands::plan::Inputs;
 use amlnet::commands::run::Folders;
-use amlnet::commands::{self, Common, Exit, Format};
+use amlnet::commands::{self, Common, Exit, Format, ScopeOptions};
 use amlnet::domain::approval::Subject;
 use amlnet::domain::intent::{Installation, ObjectKey};
 use amlnet::domain::service_tags::Cloud;
@@ -237,6 +237,8 @@ struct CommonArgs {
     /// Write nothing to Azure; plan and report only.
     #[arg(long, env = "AMLNET_READ_ONLY")]
     read_only: bool,
+    #[command(flatten)]
+    scopes: ScopeOptions,
 }
 
 fn resync(text: &str) -> Result<Duration, String> {
@@ -258,6 +260,7 @@ impl CommonArgs {
             format,
             now: self.now,
             read_only: self.read_only,
+            scopes: self.scopes,
         }
     }
 }

@@ -23,8 +23,10 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
     block_on(async {
         let open = |folder| State::open(folder, &common.installation, common.now()).map(Arc::new);
         let state = inputs.state.as_deref().map(open).transpose().map_err(AppError::new)?;
-        let Prepared { arm, world, documents, setting, targets } =
+        let Prepared { arm, world, documents, setting, targets, refused } =
             prepare(common, inputs, state.as_deref(), true).await?;
+        let exit =
+            |outcomes: &BTreeMap<ResourceId, Outcome>| Exit::of(outcomes.values()).or_needs_person(!refused.is_empty());
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let store = FileStore { world: watch::channel(Arc::default()).1, state };
@@ -45,9 +47,9 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
             }
             let approvals = approvals(&planned);
             let kept = store.save().await.map_err(AppError::new).and(keep_statuses(&planned, &approvals));
-            report(&planned, &approvals, common.format, true)?;
+            report(&planned, &approvals, &refused, common.format, true)?;
             kept?;
-            return Ok(Exit::of(planned.values()));
+            return Ok(exit(&planned));
         }
         if !yes && steps > 0 {
             if !std::io::stdin().is_terminal() {
@@ -60,7 +62,7 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
             let shown = text(&planned, false);
             write!(std::io::stderr(), "{shown}").map_err(AppError::new)?;
             if !asked(steps)? {
-                return Ok(Exit::of(planned.values()));
+                return Ok(exit(&planned));
             }
         }
         let bars = Bars::new();
@@ -69,9 +71,9 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
         bars.finish();
         let approvals = approvals(&outcomes);
         let kept = keep_statuses(&outcomes, &approvals);
-        report(&outcomes, &approvals, common.format, true)?;
+        report(&outcomes, &approvals, &refused, common.format, true)?;
         kept?;
-        Ok(Exit::of(outcomes.values()))
+        Ok(exit(&outcomes))
     })
 }
 

@@ -16,6 +16,7 @@ use crate::app::{self, AppError};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::region::Regions;
+use crate::domain::scope::Scopes;
 use crate::http::{self, Readiness};
 use crate::reconcile::controller::Controller;
 use crate::reconcile::index::{Absent, Documents, Setting};
@@ -67,6 +68,15 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
     let identity = options.identity.clone().unwrap_or_else(unique_name);
     let namespaces = options.namespaces(&namespace);
     let regions = app::regions(common.regions.as_deref())?;
+    let scopes = common.scopes.read()?;
+    let watches_others = namespaces != Namespaces::These(BTreeSet::from([namespace.clone()]));
+    if watches_others && scopes.is_any() && !common.scopes.allow_any_scope {
+        return Err(AppError(
+            "whoever may create an AmlNetwork in the namespaces that are watched directs this controller's Azure \
+             identity: say with --scopes FILE what each may name, or accept it with --allow-any-scope"
+                .to_owned(),
+        ));
+    }
     let arm = Arc::new(app::arm(&common.azure)?);
     let (switch, fence) = Fence::new();
     app::stop_on_signal(switch).map_err(AppError::new)?;
@@ -87,12 +97,23 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
     let watching = { (store.clone(), connection.watching.clone()) };
     let mut watching = tokio::spawn(async move { watching.0.watch(watching.1).await });
     let mut serving = tokio::spawn(http::serve(listener, ready));
+    let setting = app::setting(
+        common.installation.clone(),
+        regions.clone(),
+        true,
+        Absent::Retained,
+        common.read_only,
+        scopes.clone(),
+    );
+    let (scopes_sender, scopes) = watch::channel(scopes);
+    let mut looking = tokio::spawn(app::scopes::watch(common.scopes.file.clone(), scopes_sender));
     let leader = Leader {
         store,
         connection,
         arm,
-        regions: regions.clone(),
-        setting: app::setting(common.installation.clone(), regions, true, Absent::Retained, common.read_only),
+        regions,
+        setting,
+        scopes,
         common: common.clone(),
         resync: options.resync,
         is_leading: AtomicBool::new(false),
@@ -116,6 +137,7 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
         result = work => result,
         () = stopped => Ok(()),
         ended = &mut watching => Err(AppError(format!("the cluster is no longer watched: {ended:?}"))),
+        ended = &mut looking => Err(AppError(format!("the scopes are no longer watched: {ended:?}"))),
         ended = &mut serving => Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}"))),
     };
     candidate.release().await;
@@ -130,6 +152,7 @@ struct Leader {
     arm: Arc<Arm>,
     regions: Arc<Regions>,
     setting: Setting,
+    scopes: watch::Receiver<Arc<Scopes>>,
     common: Common,
     resync: Duration,
     is_leading: AtomicBool,
@@ -203,7 +226,9 @@ impl Leader {
             documents: documents_sender,
         };
         let (store, arm, setting) = (self.store.clone(), self.arm.clone(), self.setting.clone());
-        let controller = Controller { store, documents, arm, setting, resync: self.resync };
+        let mut scopes = self.scopes.clone();
+        scopes.mark_changed();
+        let controller = Controller { store, documents, scopes, arm, setting, resync: self.resync };
         tokio::select! {
             () = controller.run(fence) => {}
             () = feeds.run(self.store.world()) => {}

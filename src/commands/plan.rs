@@ -14,10 +14,12 @@ use crate::app::{self, AppError, Kept};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::approval::{self, Subject, Word};
+use crate::domain::intent::ObjectKey;
 use crate::domain::outcome::{self, End, Outcome};
 use crate::domain::plan::TargetInput;
 use crate::domain::render::{Printed, total};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::scope::OutOfScope;
 use crate::reconcile::index::{self, Absent, Documents, Setting};
 use crate::reconcile::once;
 use crate::reconcile::target::{Bench, Halt};
@@ -38,15 +40,16 @@ pub fn plan(common: &Common, inputs: &Inputs) -> Result<Exit, AppError> {
             .state
             .as_deref()
             .map(|folder| Arc::new(State::read_only(folder, &common.installation, common.now())));
-        let Prepared { arm, targets, world, documents, .. } = prepare(common, inputs, state.as_deref(), false).await?;
+        let Prepared { arm, targets, world, documents, refused, .. } =
+            prepare(common, inputs, state.as_deref(), false).await?;
         let (_switch, fence) = Fence::new();
         let store = FileStore { world: watch::channel(Arc::default()).1, state };
         let halt = Halt::default();
         let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, clock: common.clock() };
         let outcomes = once::plan(&targets, bench).await;
         let approvals = Approvals::new(&store, &world, &documents, &outcomes, common.now());
-        report(&outcomes, &approvals, common.format, false)?;
-        Ok(Exit::of(outcomes.values()))
+        report(&outcomes, &approvals, &refused, common.format, false)?;
+        Ok(Exit::of(outcomes.values()).or_needs_person(!refused.is_empty()))
     })
 }
 
@@ -57,7 +60,11 @@ pub(super) struct Prepared {
     pub(super) documents: Documents,
     pub(super) setting: Setting,
     pub(super) targets: BTreeMap<ResourceId, TargetInput>,
+    pub(super) refused: Refused,
 }
+
+/// Networks that are left alone because of what they name.
+pub(super) type Refused = BTreeMap<ObjectKey, OutOfScope>;
 
 /// The targets of the files, with the documents in force.
 pub(super) async fn prepare(
@@ -67,6 +74,7 @@ pub(super) async fn prepare(
     store: bool,
 ) -> Result<Prepared, AppError> {
     let regions = app::regions(common.regions.as_deref())?;
+    let scopes = common.scopes.read()?;
     let world = app::world_of_files(&inputs.files)?;
     if world.networks.is_empty() {
         return Err(AppError("the files hold no AmlNetwork; see config/samples for one".to_owned()));
@@ -82,22 +90,32 @@ pub(super) async fn prepare(
     };
     let memories = state.map(State::memories).unwrap_or_default();
     let (installation, has_state) = (common.installation.clone(), state.is_some());
-    let setting = app::setting(installation, regions, has_state, Absent::NotGiven, common.read_only);
+    let setting = app::setting(installation, regions, has_state, Absent::NotGiven, common.read_only, scopes);
     let targets = index::index(&world, &documents, &memories, &setting);
-    Ok(Prepared { arm, world, documents, setting, targets })
+    let refused = index::out_of_scope(&world, &setting);
+    Ok(Prepared { arm, world, documents, setting, targets, refused })
 }
 
 /// Prints what was planned, or what came of it.
 pub(super) fn report(
     outcomes: &BTreeMap<ResourceId, Outcome>,
     approvals: &Approvals,
+    refused: &Refused,
     format: Format,
     applied: bool,
 ) -> Result<(), AppError> {
     match format {
-        Format::Json => print_json(&PlanOutput::new(outcomes.values(), approvals, applied)),
-        Format::Text => print(&(text(outcomes, applied) + &approvals.text())),
+        Format::Json => print_json(&PlanOutput::new(outcomes.values(), approvals, refused, applied)),
+        Format::Text => print(&(text(outcomes, applied) + &left_alone(refused) + &approvals.text())),
     }
+}
+
+fn left_alone(refused: &Refused) -> String {
+    let mut text = String::new();
+    for (network, why) in refused {
+        let _ = writeln!(text, "AmlNetwork {network} is left alone, OutOfScope: {why}");
+    }
+    text
 }
 
 /// What is to be said about approvals.

@@ -14,6 +14,7 @@ use super::outcome::{End, Outcome};
 use super::plan::{Held, HeldReason, Plan, Standing, Step};
 use super::resolve::Note;
 use super::resource_id::ResourceId;
+use super::scope::OutOfScope;
 
 /// Lists in a status are cut at this many, with a count of the rest.
 pub const LIST_CAP: usize = 50;
@@ -130,6 +131,8 @@ pub enum Subject {
     Invalid(String),
     /// It is being deleted: where entries of its own still stand, with the last outcome there.
     Leaving(Vec<(ResourceId, Option<Outcome>)>),
+    /// It names something outside its scope: no target was looked at for it.
+    OutOfScope(OutOfScope),
 }
 
 /// What a Network's status should say.
@@ -143,7 +146,7 @@ pub fn project(
 ) -> NetworkStatus {
     let targets: &[_] = match subject {
         Subject::Valid(targets) => targets,
-        Subject::Invalid(_) | Subject::Leaving(_) => &[],
+        Subject::Invalid(_) | Subject::Leaving(_) | Subject::OutOfScope(_) => &[],
     };
     let wishes = targets.iter().find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
     let statuses: Vec<TargetStatus> = match subject {
@@ -204,6 +207,7 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
             };
             (false, stuck.is_none(), false, stuck.is_some(), "Deleting", message)
         }
+        Subject::OutOfScope(why) => (false, false, true, true, "OutOfScope", why.to_string()),
         Subject::Valid(_) if targets.is_empty() => {
             (true, false, false, false, "NoTarget", "no target is named".to_owned())
         }

@@ -36,9 +36,11 @@ pub fn of_network(
     let Seen { world, documents, outcomes, words } = seen;
     let (generation, subject) = match world.networks.get(key) {
         Some(held) => {
-            let subject = match &held.broken {
-                Some(why) => Subject::Invalid(why.clone()),
-                None => Subject::Valid(
+            let scope = setting.scopes.check(&key.namespace, &held.object.intent);
+            let subject = match (&held.broken, scope) {
+                (Some(why), _) => Subject::Invalid(why.clone()),
+                (None, Err(why)) => Subject::OutOfScope(why),
+                (None, Ok(())) => Subject::Valid(
                     held.object
                         .intent
                         .route_tables

@@ -10,4 +10,5 @@ mod imports;
 mod layering;
 mod properties;
 mod real_documents;
+mod scopes;
 mod support;

@@ -22,6 +22,7 @@ use amlnet::domain::intent::{Mode, ObjectKey};
 use amlnet::domain::memory::TargetMemory;
 use amlnet::domain::plan::{Action, HeldReason, Limits, Observed, ObservedEntry, Plan, Step, TargetInput};
 use amlnet::domain::region::Regions;
+use amlnet::domain::scope::Scopes;
 use amlnet::domain::service_tags::Cloud;
 use amlnet::reconcile::index::{Absent, Documents, Memories, Setting, index};
 use amlnet::store::{Held, Undecodable, World};
@@ -285,6 +286,7 @@ impl<'a> History<'a> {
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,
+            scopes: Arc::new(Scopes::any()),
         };
         index(&world, &documents, &self.live, &setting)
     }
