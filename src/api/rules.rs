@@ -81,9 +81,9 @@ pub const PAGE_OR_FILE_SAYS: &str =
 /// Only what every parser of URLs reads alike: printable ASCII, a host of letters and digits or an address, a port that
 /// exists. A host whose last label is a number is an IPv4 address.
 pub const URL: &str = "self.matches('^https://([A-Za-z0-9._~!$&()*+,;=:%-]+@)?([A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?\
-    |[[][0-9A-Fa-f:.]+[]])(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?\
+    |\\\\[[0-9A-Fa-f:.]+\\\\])(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?\
     ([/?#][A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?$') \
-    && (!self.matches('^https://([^/?#]*@)?[[]') || isIP(self.split('[')[1].split(']')[0])) \
+    && (!self.matches('^https://([^/?#]*@)?\\\\[') || isIP(self.split('[')[1].split(']')[0])) \
     && (!self.matches('^https://([^/?#]*@)?([^/?#@]*[.])?([0-9]+|0[xX][0-9a-fA-F]*)(:[0-9]*)?([/?#]|$)') \
     || self.matches('^https://([^/?#]*@)?((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])[.]){3}\
     (25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(:[0-9]*)?([/?#]|$)'))";
@@ -92,7 +92,7 @@ pub const URL_SAYS: &str =
 pub const SUBSCRIPTION: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
 pub const SUBSCRIPTION_SAYS: &str =
     "write the id of a subscription such as 00000000-0000-0000-0000-000000000000, not its name or path";
-pub const LOCATION: &str = "^[a-z0-9]{2,60}$";
+pub const LOCATION: &str = "^[a-z0-9]+$";
 pub const LOCATION_SAYS: &str = "write the ARM name of a region: lower-case letters and digits, such as eastus2";
 pub const CONFIG_MAP_KEY: &str = "^[A-Za-z0-9._-]+$";
 pub const CONFIG_MAP_KEY_SAYS: &str =
