@@ -11,7 +11,7 @@ use super::approval::PlanApproval;
 use super::convert::{self, FeedIntent, FieldError};
 use super::feed::ServiceTagFeed;
 use super::network::AmlNetwork;
-use super::schema::Schema;
+use super::schema::{Checked, Schema};
 use super::{API_VERSION, DEFAULT_NAMESPACE, RECONCILE_AT};
 use crate::domain::approval::Subject;
 use crate::domain::intent::{Intent, ObjectKey};
@@ -189,19 +189,23 @@ fn decode<T: DeserializeOwned, R>(
     schema: &Schema,
     convert: impl Fn(&T) -> Result<R, FieldError>,
 ) -> Result<R, Vec<FieldError>> {
-    let (value, mut problems) = schema.check(value);
+    let Checked { value, mut rules, others } = schema.check(value);
     let object = serde_json::from_value(value).map_err(|error| FieldError::new("(object)", error.to_string()));
     let converted = object.and_then(|object| convert(&object));
-    if problems.is_empty() {
+    if rules.is_empty() && others.is_empty() {
         return converted.map_err(|error| vec![error]);
     }
-    // An id can be wrong in many ways, and `convert` names the part that is.
-    if let Some(error) = converted.err().filter(|error| error.path.ends_with("].id"))
-        && let Some(problem) = problems.iter_mut().find(|problem| problem.path == error.path)
-    {
-        *problem = error;
+    // A rule speaks of a list or an object; `convert` names the very part and its value.
+    if let Err(error) = converted {
+        let speaks_of_it = |problem: &&mut FieldError| {
+            error.path.strip_prefix(&problem.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        if let Some(problem) = rules.iter_mut().filter(speaks_of_it).max_by_key(|problem| problem.path.len()) {
+            *problem = error;
+        }
     }
-    Err(problems)
+    rules.extend(others);
+    Err(rules)
 }
 
 #[cfg(test)]

@@ -15,6 +15,16 @@ pub(super) struct Schema {
     rules: CompiledSchema,
 }
 
+/// What came out of a check.
+pub(super) struct Checked {
+    /// The object as the API server would see it.
+    pub(super) value: Value,
+    /// The rules that it breaks.
+    pub(super) rules: Vec<FieldError>,
+    /// Whatever else is wrong with it.
+    pub(super) others: Vec<FieldError>,
+}
+
 impl Schema {
     /// The schema of a kind of ours, made strict: the API server refuses unknown fields by its own means.
     pub(super) fn of(kind: &str) -> Self {
@@ -31,8 +41,7 @@ impl Schema {
         Self { text, validator, rules }
     }
 
-    /// The object as the API server would see it, and everything that is wrong with it.
-    pub(super) fn check(&self, value: &Value) -> (Value, Vec<FieldError>) {
+    pub(super) fn check(&self, value: &Value) -> Checked {
         let mut value = value.clone();
         as_received(&mut value, &self.text);
         let errors: Vec<_> = self.validator.iter_errors(&value).collect();
@@ -40,12 +49,11 @@ impl Schema {
         let are_patterns = |error: &jsonschema::ValidationError<'_>| {
             matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })
         };
-        let mut problems = if errors.iter().all(are_patterns) { self.broken_rules(&value) } else { Vec::new() };
+        let rules = if errors.iter().all(are_patterns) { self.broken_rules(&value) } else { Vec::new() };
         let mut others: Vec<FieldError> = errors.iter().map(|error| explain(error, &self.text)).collect();
+        others.retain(|other| rules.iter().all(|known| known.path != other.path));
         drop(errors);
-        others.retain(|other| problems.iter().all(|known| known.path != other.path));
-        problems.extend(others);
-        (value, problems)
+        Checked { value, rules, others }
     }
 
     fn broken_rules(&self, value: &Value) -> Vec<FieldError> {

@@ -103,10 +103,7 @@ fn the_api_server_and_the_reader_of_files_give_the_same_verdicts() {
     let mut wrong = Vec::new();
     for object in &all {
         let server = &found[&object.name];
-        let offline = match read::read_any(&object.yaml) {
-            Ok(()) => None,
-            Err(error) => Some(error),
-        };
+        let offline = read::read_any(&object.yaml).err();
         if server.accepted != object.is_good() || offline.is_none() != object.is_good() {
             let offline = offline.as_deref().unwrap_or("accepted");
             wrong.push(format!("{}\n  API server: {}\n  file: {offline}", object.name, server.text));
