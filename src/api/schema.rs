@@ -15,6 +15,16 @@ pub(super) struct Schema {
     rules: CompiledSchema,
 }
 
+/// What came out of a check.
+pub(super) struct Checked {
+    /// The object as the API server would see it.
+    pub(super) value: Value,
+    /// The rules that it breaks.
+    pub(super) rules: Vec<FieldError>,
+    /// Whatever else is wrong with it.
+    pub(super) others: Vec<FieldError>,
+}
+
 impl Schema {
     /// The schema of a kind of ours, made strict: the API server refuses unknown fields by its own means.
     pub(super) fn of(kind: &str) -> Self {
@@ -31,8 +41,7 @@ impl Schema {
         Self { text, validator, rules }
     }
 
-    /// The object as the API server would see it, or everything that is wrong with it.
-    pub(super) fn check(&self, value: &Value) -> Result<Value, Vec<FieldError>> {
+    pub(super) fn check(&self, value: &Value) -> Checked {
         let mut value = value.clone();
         as_received(&mut value, &self.text);
         let errors: Vec<_> = self.validator.iter_errors(&value).collect();
@@ -40,13 +49,11 @@ impl Schema {
         let are_patterns = |error: &jsonschema::ValidationError<'_>| {
             matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })
         };
-        let mut problems = if errors.iter().all(are_patterns) { self.broken_rules(&value) } else { Vec::new() };
-        for problem in errors.iter().map(|error| explain(error, &self.text)) {
-            if problems.iter().all(|known| known.path != problem.path) {
-                problems.push(problem);
-            }
-        }
-        if problems.is_empty() { Ok(value) } else { Err(problems) }
+        let rules = if errors.iter().all(are_patterns) { self.broken_rules(&value) } else { Vec::new() };
+        let mut others: Vec<FieldError> = errors.iter().map(|error| explain(error, &self.text)).collect();
+        others.retain(|other| rules.iter().all(|known| known.path != other.path));
+        drop(errors);
+        Checked { value, rules, others }
     }
 
     fn broken_rules(&self, value: &Value) -> Vec<FieldError> {
@@ -86,7 +93,7 @@ fn metadata() -> Value {
     .map(|field| (field.to_owned(), json!({})))
     .collect();
     fields.insert("name".into(), json!({"type": "string"}));
-    fields.insert("namespace".into(), json!({"type": "string"}));
+    fields.insert("namespace".into(), json!({"type": "string", "nullable": true}));
     fields.insert(
         "annotations".into(),
         json!({
@@ -198,9 +205,20 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldErro
         | Kind::MaxItems { .. } => {
             format!("{} cannot be used ({}){meaning}", shown(error.instance()), error.masked())
         }
+        Kind::Minimum { limit } => {
+            format!("{} is too small; write at least {}{meaning}", error.instance(), whole(limit))
+        }
+        Kind::Maximum { limit } => {
+            format!("{} is too large; write at most {}{meaning}", error.instance(), whole(limit))
+        }
         _ => format!("{error}{meaning}"),
     };
     FieldError::new(path, what)
+}
+
+/// Schemas of Kubernetes write all bounds as 1.0.
+fn whole(limit: &Value) -> String {
+    limit.as_f64().map_or_else(|| limit.to_string(), |limit| limit.to_string())
 }
 
 /// An address may hold a password or a signature, so it is not repeated.
@@ -208,7 +226,7 @@ fn shown(value: &Value) -> String {
     if value.as_str().is_some_and(|text| text.contains("://")) {
         return "the address".to_owned();
     }
-    value.to_string().chars().take(80).collect()
+    value.to_string().chars().take(200).collect()
 }
 
 /// `/spec/routes/routeTables/0/id` becomes `spec.routes.routeTables[0].id`.

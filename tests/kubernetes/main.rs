@@ -1,11 +1,17 @@
 //! The controller in Kubernetes: real processes against a real API server, and the simulator over real HTTP and TLS.
+//! Each test has a namespace of its own, or a cluster.
 
+// A test that cannot go on fails where it stands, with the line.
+#![allow(clippy::unwrap_used)]
+
+mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
 mod dice;
+mod first;
 #[path = "../live/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
 mod harness;
-
-mod first;
+#[path = "../objects/mod.rs"]
+mod objects;
 mod replica;
