@@ -13,6 +13,7 @@ pub(super) struct Schema {
     text: Value,
     validator: jsonschema::Validator,
     rules: CompiledSchema,
+    evaluation: Rules,
 }
 
 /// What came out of a check.
@@ -38,7 +39,7 @@ impl Schema {
         text["properties"]["kind"] = json!({"type": "string"});
         make_strict(&mut text);
         let validator = jsonschema::validator_for(&text).expect("a test compiles the schemas");
-        Self { text, validator, rules }
+        Self { text, validator, rules, evaluation: Rules::new() }
     }
 
     pub(super) fn check(&self, value: &Value) -> Checked {
@@ -57,7 +58,7 @@ impl Schema {
     }
 
     fn broken_rules(&self, value: &Value) -> Vec<FieldError> {
-        let broken = Rules::new().validate_compiled(&self.rules, value, None);
+        let broken = self.evaluation.validate_compiled(&self.rules, value, None);
         let explain = |error: kube::core::cel::ValidationError| {
             // A text is what the rule is about; of an object the rule names the field itself.
             let text = at(value, &error.field_path).filter(|found| found.is_string());
@@ -116,6 +117,10 @@ fn metadata() -> Value {
 
 fn make_strict(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
+    // JSON Schema's name for it. The keys of a map are compared by a rule.
+    if object.get("x-kubernetes-list-type").is_some_and(|kind| kind == "set") {
+        object.insert("uniqueItems".into(), Value::Bool(true));
+    }
     if object.contains_key("properties") && !object.contains_key("additionalProperties") {
         object.insert("additionalProperties".into(), Value::Bool(false));
     }
@@ -205,6 +210,7 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldErro
         | Kind::MaxItems { .. } => {
             format!("{} cannot be used ({}){meaning}", shown(error.instance()), error.masked())
         }
+        Kind::UniqueItems => format!("an item stands twice; write it once{meaning}"),
         Kind::Minimum { limit } => {
             format!("{} is too small; write at least {}{meaning}", error.instance(), whole(limit))
         }
@@ -244,3 +250,7 @@ fn dotted(pointer: &str) -> String {
     }
     if path.is_empty() { "(object)".to_owned() } else { path }
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;
