@@ -103,7 +103,8 @@ fn arguments(program: &Program, to: &Path) -> Result<Vec<String>, Error> {
             let why = "its go.mod has no line `require k8s.io/kubernetes vX.Y.Z`".to_owned();
             return Err(Error::Build { program: program.name, source_folder: sources(program.module), why });
         };
-        for (name, value) in [("gitVersion", format!("v{version}").as_str()), ("gitMajor", major), ("gitMinor", minor)] {
+        for (name, value) in [("gitVersion", format!("v{version}").as_str()), ("gitMajor", major), ("gitMinor", minor)]
+        {
             link = format!("{link} -X k8s.io/component-base/version.{name}={value}");
         }
     }
