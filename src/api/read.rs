@@ -55,6 +55,7 @@ pub struct Network {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feed {
     pub key: ObjectKey,
+    pub generation: i64,
     pub reconcile_at: Option<String>,
     pub intent: FeedIntent,
 }
@@ -160,7 +161,7 @@ pub fn object(value: &Value) -> Result<Any, ObjectError> {
         "ServiceTagFeed" => {
             let intent = decode(value, &FEED_SCHEMA, |feed: &ServiceTagFeed| convert::feed(&feed.spec));
             let intent = intent.map_err(refuse)?;
-            Ok(Any::Object(Object::Feed(Feed { key, reconcile_at, intent })))
+            Ok(Any::Object(Object::Feed(Feed { key, generation, reconcile_at, intent })))
         }
         "PlanApproval" => {
             let approved =

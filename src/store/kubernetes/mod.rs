@@ -11,6 +11,7 @@ pub mod lifecycle;
 pub mod memory;
 pub mod objects;
 pub mod schema;
+pub mod source;
 pub mod status;
 pub mod watch;
 
@@ -30,10 +31,12 @@ use self::events::Events;
 use self::lifecycle::Lifecycle;
 use self::memory::Memories;
 use self::objects::{Kind, Objects};
+use self::source::ConfigMapDocument;
 use self::status::Statuses;
 use self::watch::{Namespaces, Progress, Shared};
 use super::audit::AuditLine;
 use super::{Store, StoreError, World};
+use crate::api::feed::ServiceTagFeedStatus;
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::Approval;
 use crate::domain::intent::{Installation, ObjectKey};
@@ -125,6 +128,18 @@ impl ClusterStore {
     /// Where the documents of a feed are kept.
     pub fn archive(&self, feed: &str) -> ClusterArchive {
         ClusterArchive::new(self.client.clone(), &self.namespace, &self.installation, feed)
+    }
+
+    /// A document in a ConfigMap; no namespace means the controller's own.
+    pub fn config_map(&self, namespace: Option<&str>, name: &str, key: &str) -> ConfigMapDocument {
+        ConfigMapDocument::new(self.client.clone(), namespace.unwrap_or(&self.namespace), name, key)
+    }
+
+    /// The status of a feed as it stands.
+    pub fn feed_status(&self, feed: &str) -> Option<ServiceTagFeedStatus> {
+        let key = ObjectKey { namespace: self.namespace.clone(), name: feed.to_owned() };
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::from_value(objects.get(Kind::Feed, &key)?.status.clone()).ok()
     }
 
     /// Writes the status of a feed if it differs.

@@ -287,11 +287,12 @@ fn add_feed(world: &mut World, key: &ObjectKey, seen: &Seen) {
     }
     let place = format!("{} {key}", Kind::Feed.name());
     if let Err(why) = &seen.content {
-        world.undecodable.push(Undecodable { place: place.clone(), network: None, message: why.clone() });
+        world.undecodable.push(Undecodable { place, network: None, message: why.clone() });
     }
     if let Some(Any::Object(Object::Feed(feed))) = seen.usable() {
         let broken = seen.content.as_ref().err().cloned();
-        let held = Held { object: feed.clone(), origin: PathBuf::from(place), broken };
+        // What a file source names without a root is looked for at the root.
+        let held = Held { object: feed.clone(), origin: PathBuf::from("/").join(&key.name), broken };
         world.feeds.insert(key.name.clone(), held);
     }
 }
