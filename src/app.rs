@@ -2,6 +2,7 @@
 //!
 //! Reads the environment and the clock so that nothing below has to. Must not decide anything about networks.
 
+pub mod cluster;
 pub mod feeds;
 pub mod scopes;
 

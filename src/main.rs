@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use amlnet::api::convert;
+use amlnet::app::cluster::Selection;
 use amlnet::app::{AppError, AzureOptions};
 use amlnet::commands::approve::Approve;
 use amlnet::commands::cluster::ClusterOptions;
@@ -146,7 +147,7 @@ enum Tags {
 #[derive(Args)]
 struct InputArgs {
     /// A file with AmlNetwork and ServiceTagFeed objects; `-` is standard input. May be repeated.
-    #[arg(short, required = true, value_name = "FILE", num_args = 1..)]
+    #[arg(short, required_unless_present = "cluster", value_name = "FILE", num_args = 1..)]
     files: Vec<PathBuf>,
     /// A Service Tags file instead of the feed.
     #[arg(long, value_name = "FILE", env = "AMLNET_TAGS")]
@@ -154,6 +155,18 @@ struct InputArgs {
     /// The folder for documents and statuses. Without it nothing is ever removed.
     #[arg(long, env = "AMLNET_STATE")]
     state: Option<PathBuf>,
+    /// Instead of files: the objects, and what the controller remembers, of the cluster that KUBECONFIG names.
+    #[arg(long, conflicts_with_all = ["files", "state"])]
+    cluster: bool,
+    /// With --cluster: the namespace of the AmlNetworks; the kubeconfig's where nothing is said.
+    #[arg(short, long, requires = "cluster")]
+    namespace: Option<String>,
+    /// With --cluster: the namespace of the controller; that of the AmlNetworks where nothing is said.
+    #[arg(long, requires = "cluster", value_name = "NAMESPACE")]
+    controller_namespace: Option<String>,
+    /// With --cluster: the AmlNetworks; all of the namespace where none is named.
+    #[arg(requires = "cluster", value_name = "NAME")]
+    names: Vec<String>,
 }
 
 /// What counts in Kubernetes only.
@@ -267,7 +280,9 @@ impl CommonArgs {
 
 impl From<InputArgs> for Inputs {
     fn from(args: InputArgs) -> Self {
-        Self { files: args.files, tags: args.tags, state: args.state }
+        let InputArgs { files, tags, state, cluster, namespace, controller_namespace, names } = args;
+        let cluster = cluster.then_some(Selection { namespace, controller_namespace, names });
+        Self { files, tags, state, cluster }
     }
 }
 

@@ -202,12 +202,8 @@ impl Leader {
 
     /// Works until the fence falls. Whoever drops it stops everything that it does.
     async fn lead(&self, candidate: &Candidate, fence: Fence) -> Result<(), AppError> {
-        let word = Arc::new(candidate.word());
+        let fence = app::cluster::guarded(candidate, fence);
         self.is_leading.store(true, Ordering::SeqCst);
-        let fence = fence.with_word(Arc::new(move || {
-            let word = word.clone();
-            Box::pin(async move { word.is_leader().await })
-        }));
         tracing::info!(identity = candidate.identity, "leads");
         while let Err(error) = self.store.take_over(Timestamp::now()).await {
             tracing::error!(%error, "what is remembered cannot be read; nothing is done before it can");

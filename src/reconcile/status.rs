@@ -114,7 +114,7 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
 }
 
 /// Writes the status of every Network of a world. For one-time commands.
-pub fn write_all(store: &impl Store, seen: Seen<'_>, setting: &Setting, now: Timestamp) -> Result<(), StoreError> {
+pub fn write_all(store: &dyn Store, seen: Seen<'_>, setting: &Setting, now: Timestamp) -> Result<(), StoreError> {
     for key in networks(seen.world) {
         let old = store.read_status(&key).map(|written| restore(setting, &written));
         if let Some(new) = of_network(&key, seen, setting, old.as_ref(), now) {

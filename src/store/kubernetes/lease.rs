@@ -11,6 +11,8 @@ use k8s_controller::LeaderElection;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
 
+use crate::store::StoreError;
+
 /// The times of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
@@ -68,6 +70,20 @@ impl Candidate {
     /// Waits for the lease, then works as long as it is held. `None`: it was lost, and the work was dropped.
     pub async fn lead<F: Future>(&self, work: F) -> Option<F::Output> {
         self.election().with_lease(work).await
+    }
+
+    /// Who leads now, if somebody does, by the clock of this machine.
+    pub async fn holder(&self) -> Result<Option<String>, StoreError> {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = api.get_opt(&self.name).await.map_err(|error| StoreError {
+            place: format!("the lease {}/{}", self.namespace, self.name),
+            what: super::explain(&error),
+        })?;
+        let spec = found.and_then(|lease| lease.spec).unwrap_or_default();
+        let lasts = jiff::SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or_default().into());
+        let ends = spec.renew_time.and_then(|renewed| renewed.0.checked_add(lasts).ok());
+        let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
+        Ok(holder.filter(|_| ends.is_some_and(|ends| ends > jiff::Timestamp::now())))
     }
 
     /// Gives the lease up if it is held, so that another replica need not wait for its end.

@@ -96,6 +96,42 @@ impl ClusterStore {
         watch::watch(client, &self.namespace, &self.namespaces, &self.objects, &self.worlds, &self.progress).await;
     }
 
+    /// Lists everything once, for a command that a person waits for. True if all namespaces could be listed; otherwise
+    /// those that are watched were. Networks that no installation handles yet are taken for this one's.
+    pub async fn list(&self) -> Result<bool, StoreError> {
+        let mut is_whole = true;
+        for kind in Kind::ALL {
+            let own = [Some(self.namespace.clone())];
+            let lists = if kind == Kind::Feed { None } else { watch::list(&self.client, kind, None).await.transpose() };
+            let found = match lists {
+                Some(Ok(found)) => vec![(None, found)],
+                refused => {
+                    is_whole &= refused.is_none();
+                    let some = match &self.namespaces {
+                        Namespaces::These(names) if kind != Kind::Feed => names.iter().cloned().map(Some).collect(),
+                        _ => own.to_vec(),
+                    };
+                    let mut found = Vec::new();
+                    for namespace in some {
+                        let list = watch::list(&self.client, kind, namespace.as_deref()).await?;
+                        found.push((namespace, list.unwrap_or_default()));
+                    }
+                    found
+                }
+            };
+            let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            for (namespace, mut list) in found {
+                for object in list.iter_mut().filter(|_| kind == Kind::Network) {
+                    objects::claim(object, &self.installation);
+                }
+                objects.replace(kind, namespace.as_deref(), &list);
+            }
+        }
+        let world = self.objects.lock().unwrap_or_else(PoisonError::into_inner).world();
+        self.worlds.send_replace(Arc::new(world));
+        Ok(is_whole)
+    }
+
     /// Reads what is remembered; on becoming the leader.
     pub async fn take_over(&self, now: Timestamp) -> Result<(), StoreError> {
         self.statuses.clear();

@@ -297,6 +297,14 @@ fn add_feed(world: &mut World, key: &ObjectKey, seen: &Seen) {
     }
 }
 
+/// Takes a Network that no installation handles yet for this one's.
+pub fn claim(object: &mut DynamicObject, installation: &str) {
+    let status = &mut object.data["status"];
+    if status["installation"].as_str().unwrap_or_default().is_empty() {
+        status["installation"] = installation.into();
+    }
+}
+
 /// Where an object stands.
 pub fn key(object: &DynamicObject) -> ObjectKey {
     ObjectKey {
