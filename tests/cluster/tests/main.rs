@@ -1,5 +1,8 @@
 //! The cluster crate from outside: what a test may rely on when it uses it.
 
+#![allow(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
+#![allow(clippy::print_stderr, reason = "figures of the start, for who asks with --nocapture")]
+
 mod access;
 mod binaries;
 mod ends;

@@ -84,7 +84,8 @@ fn key(go: &str) -> Result<String, Error> {
             hash.update(format!("{module}/{file} {}\n{text}", text.len()));
         }
     }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    let hash: u64 = hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    Ok(format!("{hash:016x}"))
 }
 
 fn read(path: &Path) -> Result<String, Error> {
