@@ -49,7 +49,10 @@ pub struct OutOfScopeOutput {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApproveOutput {
-    pub file: String,
+    /// `namespace/name` of the PlanApproval.
+    pub object: String,
+    /// Where it was written, if into a state folder.
+    pub file: Option<String>,
     pub subject: String,
     pub hash: String,
     pub approved_by: Option<String>,

@@ -2,6 +2,7 @@
 //!
 //! One file a job; `ClusterStore` puts them together. Must not plan, and must not talk to Azure.
 
+pub mod approve;
 pub mod archive;
 pub mod connect;
 pub mod events;
