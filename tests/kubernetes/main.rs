@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod approvals;
+mod commands;
 
 mod crds;
 #[path = "../shared/dice.rs"]
