@@ -68,6 +68,7 @@ pub struct TargetStatus {
     pub pending_hash: Option<String>,
     /// What the person is needed for, where one is: the reason of the condition.
     pub needs: Option<&'static str>,
+    pub is_looked_at: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,18 @@ pub struct NetworkStatus {
     pub approvals: Vec<Word>,
     /// The last value of `amlnet.dev/reconcile-at` with which all its targets were looked at.
     pub handled: Option<String>,
+}
+
+impl NetworkStatus {
+    /// The generation of the spec that it speaks of.
+    pub fn generation(&self) -> Option<i64> {
+        self.conditions.first().map(|condition| condition.observed_generation)
+    }
+
+    /// Whether all its targets were looked at.
+    pub fn is_complete(&self) -> bool {
+        self.targets.iter().all(|target| target.is_looked_at)
+    }
 }
 
 /// A target that a Network left with entries in it.
@@ -265,6 +278,7 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
             warnings: Vec::new(),
             pending_hash: None,
             needs: None,
+            is_looked_at: false,
         };
     };
     let plan = &outcome.plan;
@@ -285,6 +299,7 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
         warnings: plan.warnings.iter().take(LIST_CAP).cloned().collect(),
         pending_hash: (!plan.held.is_empty() || !plan.steps.is_empty()).then(|| plan.hash().to_string()),
         needs: needs(plan),
+        is_looked_at: true,
     }
 }
 
