@@ -210,7 +210,7 @@ impl Leader {
 
     /// Works until the fence falls. Whoever drops it stops everything that it does.
     async fn lead(&self, candidate: &Candidate, fence: Fence) -> Result<(), AppError> {
-        let fence = app::cluster::guarded(candidate, fence);
+        let fence = app::cluster::guarded(candidate, &self.store, fence);
         self.is_leading.store(true, Ordering::SeqCst);
         tracing::info!(identity = candidate.identity, "leads");
         while let Err(error) = self.store.take_over(Timestamp::now()).await {
