@@ -30,6 +30,9 @@ use crate::store::kubernetes::watch::{Namespaces, Progress};
 /// What could not be done yet is tried again after this.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// Stored documents are waited for so long before targets are looked at.
+const DOCUMENTS_WITHIN: Duration = Duration::from_secs(5);
+
 /// What only the Kubernetes mode needs.
 #[derive(Debug, Clone)]
 pub struct ClusterOptions {
@@ -200,9 +203,14 @@ impl Leader {
         tracing::info!("ready");
     }
 
+    /// Whether it was looked what is stored for each feed.
+    fn knows_all(&self, documents: &Documents) -> bool {
+        self.store.world().borrow().feeds.keys().all(|feed| documents.by_feed.contains_key(feed))
+    }
+
     /// Works until the fence falls. Whoever drops it stops everything that it does.
     async fn lead(&self, candidate: &Candidate, fence: Fence) -> Result<(), AppError> {
-        let fence = app::cluster::guarded(candidate, fence);
+        let fence = app::cluster::guarded(candidate, &self.store, fence);
         self.is_leading.store(true, Ordering::SeqCst);
         tracing::info!(identity = candidate.identity, "leads");
         while let Err(error) = self.store.take_over(Timestamp::now()).await {
@@ -214,6 +222,7 @@ impl Leader {
         }
         let documents_sender = watch::Sender::new(Arc::new(Documents::default()));
         let documents = documents_sender.subscribe();
+        let mut known = documents_sender.subscribe();
         let feeds = Feeds {
             shelf: Shelf::Cluster(self.store.clone()),
             regions: self.regions.clone(),
@@ -225,8 +234,13 @@ impl Leader {
         let mut scopes = self.scopes.clone();
         scopes.mark_changed();
         let controller = Controller { store, documents, scopes, arm, setting, resync: self.resync };
+        let work = async {
+            // A target that is looked at before its document was read would seem to be without one.
+            let _ = tokio::time::timeout(DOCUMENTS_WITHIN, known.wait_for(|documents| self.knows_all(documents))).await;
+            controller.run(fence).await;
+        };
         tokio::select! {
-            () = controller.run(fence) => {}
+            () = work => {}
             () = feeds.run(self.store.world()) => {}
             () = self.store.lead() => {}
         }

@@ -319,6 +319,11 @@ impl<S: Store + 'static> Controller<S> {
             let Some(new) = new.filter(|new| Some(new) != statuses.get(key)) else {
                 continue;
             };
+            // After a start what stands there is as true as before, until the targets were looked at.
+            let says_the_same = |old: &NetworkStatus| Some(old.observed_generation) == new.generation();
+            if !statuses.contains_key(key) && !new.is_complete() && old.as_ref().is_some_and(says_the_same) {
+                continue;
+            }
             match self.store.write_status(key, &(&new).into()) {
                 Ok(()) => {
                     statuses.insert(key.clone(), new);
