@@ -18,7 +18,7 @@ use super::events::{Events, Told};
 use super::objects::{FINALIZER, Kind, Seen};
 use super::watch::{Shared, api};
 use crate::domain::intent::ObjectKey;
-use crate::store::World;
+use crate::store::{StoreError, World};
 
 /// So many objects are written at the same time.
 const AT_ONCE: usize = 16;
@@ -112,11 +112,49 @@ impl Lifecycle {
         objects.networks().filter_map(|(key, seen)| Some((key.clone(), seen.clone(), change(key, seen)?))).collect()
     }
 
+    /// Claims a Network if `is_unclaimed`, and puts its finalizer where its deletionPolicy asks for one, before a command
+    /// does anything for it. An error where somebody changed it meanwhile.
+    pub async fn begin(&self, key: &ObjectKey, is_unclaimed: bool) -> Result<(), StoreError> {
+        let seen = || {
+            let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            objects.get(Kind::Network, key).cloned()
+        };
+        let send = async |seen: &Seen, change| {
+            self.send(key, seen, change).await.map_err(|error| {
+                let what = match &error {
+                    kube::Error::Api(status) if [404, 409].contains(&status.code) => {
+                        "it was changed in the meantime, so nothing was done; do it again".to_owned()
+                    }
+                    _ => super::explain(&error),
+                };
+                StoreError { place: format!("{} {key}", Kind::Network.name()), what }
+            })
+        };
+        if let Some(seen) = seen().filter(|_| is_unclaimed) {
+            send(&seen, Change::Claim).await?;
+        }
+        if let Some(seen) = seen().filter(|seen| seen.wants_deletion() && !seen.is_kept()) {
+            send(&seen, Change::Keep).await?;
+        }
+        Ok(())
+    }
+
     async fn change(&self, key: &ObjectKey, seen: &Seen, change: Change) {
+        match self.send(key, seen, change).await {
+            Ok(()) => tracing::info!(network = %key, change = ?change, "written"),
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+            Err(error) => {
+                let why = super::explain(&error);
+                tracing::error!(network = %key, change = ?change, why, "the object cannot be written; tried again");
+            }
+        }
+    }
+
+    async fn send(&self, key: &ObjectKey, seen: &Seen, change: Change) -> Result<(), kube::Error> {
         let api = api(self.client.clone(), Kind::Network, Some(&key.namespace));
         let metadata = json!({"uid": seen.uid, "resourceVersion": seen.resource_version});
         let mut finalizers = seen.finalizers.clone();
-        let result = match change {
+        let written = match change {
             Change::Claim => {
                 let mut status = if seen.status.is_object() { seen.status.clone() } else { json!({}) };
                 status["installation"] = json!(self.installation);
@@ -124,9 +162,9 @@ impl Lifecycle {
                     "name": key.name, "namespace": key.namespace,
                     "uid": seen.uid, "resourceVersion": seen.resource_version,
                 }, "status": status});
-                let Ok(mut object) = serde_json::from_value::<DynamicObject>(object) else { return };
+                let mut object: DynamicObject = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
                 object.types = Some(super::watch::types(Kind::Network));
-                api.replace_status(&key.name, &PostParams::default(), &object).await
+                api.replace_status(&key.name, &PostParams::default(), &object).await?
             }
             Change::Keep | Change::LetGo => {
                 finalizers.retain(|finalizer| finalizer != FINALIZER);
@@ -135,21 +173,12 @@ impl Lifecycle {
                 }
                 let mut patch = json!({"metadata": metadata});
                 patch["metadata"]["finalizers"] = json!(finalizers);
-                api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await
+                api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await?
             }
         };
-        match result {
-            Ok(object) => {
-                tracing::info!(network = %key, change = ?change, "written");
-                // The watch tells it again; until then nothing is tried twice.
-                self.objects.lock().unwrap_or_else(PoisonError::into_inner).apply(Kind::Network, &object);
-            }
-            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
-            Err(error) => {
-                let why = super::explain(&error);
-                tracing::error!(network = %key, change = ?change, why, "the object cannot be written; tried again");
-            }
-        }
+        // The watch tells it again; until then nothing is tried twice.
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).apply(Kind::Network, &written);
+        Ok(())
     }
 
     async fn say_what_is_foreign(&self, world: &World, said: &mut BTreeMap<ObjectKey, String>) {
