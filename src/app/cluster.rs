@@ -60,7 +60,8 @@ pub async fn open(selection: &Selection, installation: &Installation, now: Times
     let own = selection.controller_namespace.clone().unwrap_or_else(|| namespace.clone());
     let identity = format!("amlnet-apply-{}", uuid::Uuid::new_v4());
     let namespaces = Namespaces::These(BTreeSet::from([namespace.clone(), own.clone()]));
-    let store = Arc::new(ClusterStore::new(&connection.client, &own, namespaces, installation, &identity));
+    let store = ClusterStore::new(&connection.client, &own, namespaces, installation, &identity);
+    let store = Arc::new(store.of_command());
     let listed = store.list().await.map_err(AppError::new)?;
     store.take_over(now).await.map_err(AppError::new)?;
     let world = World::clone(&store.world().borrow());

@@ -72,6 +72,8 @@ pub struct ClusterStore {
     memories: Memories,
     statuses: Statuses,
     lifecycle: Lifecycle,
+    /// A command's standard output is for its result.
+    is_command: bool,
 }
 
 impl std::fmt::Debug for ClusterStore {
@@ -97,7 +99,14 @@ impl ClusterStore {
             statuses: Statuses::new(client.clone(), objects.clone(), events.clone()),
             lifecycle: Lifecycle::new(client.clone(), objects.clone(), installation, events),
             objects,
+            is_command: false,
         }
+    }
+
+    /// The same for a command that a person waits for.
+    #[must_use]
+    pub fn of_command(self) -> Self {
+        Self { is_command: true, ..self }
     }
 
     /// How far the first lists are.
@@ -270,12 +279,17 @@ impl Store for ClusterStore {
         self.memories.begin(target, line.clone()).await
     }
 
-    /// To standard output, where whoever collects the logs finds it.
+    /// To standard output, where whoever collects the logs finds it; a command's go to standard error.
     async fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
         use std::io::Write as _;
-        let refuse = |error: &dyn ToString| StoreError { place: "standard output".to_owned(), what: error.to_string() };
+        let place = if self.is_command { "standard error" } else { "standard output" };
+        let refuse = |error: &dyn ToString| StoreError { place: place.to_owned(), what: error.to_string() };
         let text = serde_json::to_string(line).map_err(|error| refuse(&error))?;
-        writeln!(std::io::stdout().lock(), "{text}").map_err(|error| refuse(&error))?;
+        let written = match self.is_command {
+            true => writeln!(std::io::stderr().lock(), "{text}"),
+            false => writeln!(std::io::stdout().lock(), "{text}"),
+        };
+        written.map_err(|error| refuse(&error))?;
         self.memories.end(target);
         Ok(())
     }
