@@ -35,6 +35,8 @@ pub struct Selection {
     pub namespace: Option<String>,
     /// The controller's, with its feeds and what it remembers; theirs where nothing is said.
     pub controller_namespace: Option<String>,
+    /// The controller's, where it is not the one that follows from the installation.
+    pub lease_name: Option<String>,
     /// All of the namespace where none is named.
     pub names: Vec<String>,
 }
@@ -69,7 +71,7 @@ pub async fn open(selection: &Selection, installation: &Installation, now: Times
         tracing::warn!(network = %key, "installation {other} handles it, so it is left alone");
     }
     let chosen = chosen(&world, &namespace, &selection.names)?;
-    let name = format!("amlnet-{installation}");
+    let name = selection.lease_name.clone().unwrap_or_else(|| format!("amlnet-{installation}"));
     let candidate = Candidate { client: connection.leasing, namespace: own, name, identity, times: Times::DEFAULT };
     let absent = if listed.is_whole { Absent::Retained } else { Absent::NotGiven };
     Ok(Opened { store, world, absent, chosen, unclaimed: listed.unclaimed, candidate })

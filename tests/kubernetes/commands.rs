@@ -1,12 +1,15 @@
 //! `plan`, `apply` and `approve` on a cluster, beside a controller and without one.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use cluster::{ADMIN, Cluster};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{Controller, Doc, Ran, Sim, TABLE, assert_schema, east, feed, network, ours, table_id};
+use crate::harness::{
+    Controller, Doc, Ran, Sim, TABLE, assert_schema, east, feed, network, ours, table_id, wait_until,
+};
 use crate::manifests::{ALICE, QUICK, bind, guarded_kube, install_crds, manifest};
 use crate::replica::Kube;
 
@@ -233,6 +236,43 @@ fn apply_works_where_no_controller_leads_and_leaves_nothing_for_the_next() {
     assert_eq!(cost.writes(), 0);
     stop(controller);
     assert_eq!((kube.network("ml")["status"].clone(), stands(&kube, "cm")), stood, "nothing was left to do");
+}
+
+/// A person takes longer than the lease may go without a renewal, and the steps are taken all the same.
+#[test]
+fn the_lease_is_kept_while_a_person_thinks() {
+    let kube = guarded_kube(Sim::start());
+    kube.cluster.apply(&manifest("rbac/controller.yaml", &kube.namespace, ""));
+    let person = kube.cluster.service_account(&kube.namespace, "person");
+    bind(kube.cluster, &kube.namespace, "amlnet", &person);
+    kube.usual(json!({"spec": {"mode": "Observe"}}));
+    let controller = kube.replica("one", &[&QUICK[..], &["--lease-name", "another"]].concat());
+    wait_for(&kube, &controller, "ml", "ChangesHeld");
+    let arguments = ["--lease-name", "another"];
+    on_cluster(&kube, &person, "apply", &arguments).exits(1).says(&["one leads"]);
+    stop(controller);
+    kube.patch("amlnetworks", "ml", &json!({"spec": {"mode": "Sync"}}));
+    // util-linux gives it a terminal.
+    let text = format!("{} apply --cluster -n {}", env!("CARGO_BIN_EXE_amlnet"), kube.namespace);
+    let plain = command(&kube, &person, &[]);
+    let mut script = Command::new("script");
+    script.args(["-qefc", &text, "/dev/null"]).env_clear();
+    script.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut asks = script.spawn().unwrap();
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases/amlnet-prod", kube.namespace);
+    let lease = || kube.cluster.ask(ADMIN, "GET", &path, None).unwrap().json()["spec"].clone();
+    let time = |name: &str| lease()[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    wait_until("renewals beyond the deadline", || {
+        let held = time("acquireTime").zip(time("renewTime"));
+        held.is_some_and(|(acquired, renewed)| renewed.duration_since(acquired).as_secs() >= 12)
+    });
+    asks.stdin.take().unwrap().write_all(b"yes\n").unwrap();
+    let output = asks.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("Only yes is a yes"), "{said}");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(ours(&kube.sim.history(TABLE)).len(), 7);
 }
 
 #[test]
