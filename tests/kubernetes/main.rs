@@ -8,4 +8,6 @@ mod dice;
 mod harness;
 
 mod first;
+mod life;
 mod replica;
+mod see;
