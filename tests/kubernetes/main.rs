@@ -9,5 +9,7 @@ mod harness;
 
 mod first;
 mod life;
+mod memory;
 mod replica;
 mod see;
+mod status;
