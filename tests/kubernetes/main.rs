@@ -7,9 +7,13 @@ mod dice;
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
 mod harness;
 
+mod documents;
+mod faults;
 mod first;
+mod injector;
 mod life;
 mod memory;
 mod replica;
 mod see;
 mod status;
+mod world;

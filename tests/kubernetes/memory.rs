@@ -181,7 +181,10 @@ fn only_the_right_approval_releases_what_waits() {
 
     let wrong = format!("sha256:{}", "0".repeat(64));
     kube.apply(&approval("wrong", &wrong, json!({})));
-    kube.apply(&approval("expired", &needed, json!({"spec": {"expiresAt": "2020-01-01T00:00:00Z"}})));
+    // Those that are over for long are not worth a word.
+    let minute_ago = (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(1)).to_string();
+    kube.apply(&approval("expired", &needed, json!({"spec": {"expiresAt": minute_ago}})));
+    kube.apply(&approval("long-expired", &needed, json!({"spec": {"expiresAt": "2020-01-01T00:00:00Z"}})));
     kube.apply_in(&other, &approval("elsewhere", &needed, json!({})));
     let states = || -> Vec<(String, String)> {
         let list = kube.network("ml")["status"]["approvals"].as_array().cloned().unwrap_or_default();

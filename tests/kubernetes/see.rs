@@ -156,3 +156,10 @@ impl Sim {
         Counts::of(&self.log(), TABLE).writes()
     }
 }
+
+/// Asks it to stop, and waits for the end.
+#[track_caller]
+pub(crate) fn stop(replica: Controller) {
+    let (code, _, log) = replica.terminate();
+    assert_eq!(code, 0, "{log}");
+}
