@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
 
 mod budgets;
+mod cluster;
 mod many_tables;
 mod removals;
 #[path = "../histories/replay/mod.rs"]
@@ -33,6 +34,7 @@ fn main() {
     budgets::measure();
     removals::measure();
     many_tables::measure(folder.path());
+    cluster::measure(&document);
 }
 
 /// The yardstick: serde_json into borrowed structs, and ipnet for every prefix.
