@@ -56,6 +56,9 @@ fn is_connected(to: SocketAddr) -> bool {
     fields.into_iter().any(|fields| fields[2].ends_with(&port) && fields[3] == "01")
 }
 
+/// Connecting has a limit of ten seconds, and the other one has to lead before that.
+const SHORTER: [&str; 6] = ["--lease-duration", "3s", "--lease-renew-deadline", "2s", "--lease-retry-period", "1s"];
+
 /// The lease was looked at, and the connection for the write is being made: that is all that the process knows when it
 /// goes on.
 #[test]
@@ -64,22 +67,22 @@ fn while_it_connects_for_its_next_write() {
     let sim = &pair.kube.sim;
     let proxy = Proxy::to(sim.arm().trim_start_matches("https://").parse().unwrap()).unwrap();
     sim.fault(json!({"match": {"method": "PUT", "pathContains": "/routes/"}, "effect": "dropBefore"}));
-    let mut command = pair.command(ONE, &pair.kube.cluster.kubeconfig(ADMIN), &SHORT);
+    let mut command = pair.command(ONE, &pair.kube.cluster.kubeconfig(ADMIN), &SHORTER);
     command.env("AMLNET_ARM_ENDPOINT", format!("https://{}", proxy.address()));
     let one = sim.background(command);
     one.wait_until("a write that has to be repeated", || pair.writes_of(ONE) == 1);
     proxy.refuse();
     proxy.hold();
-    let two = pair.replica(TWO, &SHORT);
+    let two = pair.replica(TWO, &SHORTER);
     one.wait_until("a new connection", || is_connected(proxy.address()));
     one.signal("STOP");
     proxy.heal();
     two.wait_until("that the second is ready", || ready(&two).0 == 200);
-    two.wait_until("that the second writes", || pair.writes_of(TWO) >= 3);
+    two.wait_until("that the second writes", || pair.writes_of(TWO) > 0);
     one.signal("CONT");
     let (code, log) = one.end();
     assert_eq!(code, 1, "{log}");
-    assert!(log.contains("this process was frozen"), "{log}");
     pair.converges(&two);
     pair.assert_wrote_in_turn(&[ONE, TWO]);
+    assert!(log.contains("this process was frozen"), "{log}");
 }
