@@ -12,6 +12,12 @@ mod first;
 #[path = "../live/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
 mod harness;
+mod leader;
+mod leader_clock;
+mod leader_cut;
+mod leader_ended;
+mod leader_frozen;
+mod leader_lease;
 #[path = "../objects/mod.rs"]
 mod objects;
 mod replica;
