@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use super::labels;
@@ -266,10 +266,8 @@ impl Memories {
 
     /// Nothing is left that anybody would have to know.
     async fn forget(&self, id: &ResourceId, kept: &Kept) -> Result<(), StoreError> {
-        if let Some(version) = &kept.resource_version {
-            let preconditions = Preconditions { resource_version: Some(version.clone()), uid: None };
-            let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            match self.api.delete(&self.name(id), &params).await {
+        if kept.resource_version.is_some() {
+            match self.api.delete(&self.name(id), &DeleteParams::default()).await {
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(error) => return Err(self.refused(&error)),
                 Ok(_) => {}

@@ -147,6 +147,7 @@ impl Controller {
         (code, started.elapsed(), self.log())
     }
 
+    #[allow(dead_code, reason = "for the tests in Kubernetes")]
     /// Sends it a signal by its name, such as STOP.
     #[track_caller]
     pub(crate) fn signal(&self, name: &str) {
@@ -154,6 +155,7 @@ impl Controller {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
+    #[allow(dead_code, reason = "for the tests in Kubernetes")]
     /// Waits until it has ended by itself, and returns the exit code and the log.
     #[track_caller]
     pub(crate) fn end(mut self) -> (i32, String) {
