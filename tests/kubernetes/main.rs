@@ -4,6 +4,9 @@
 // A test that cannot go on fails where it stands, with the line.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
+mod commands;
+
 mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
@@ -23,8 +26,10 @@ mod leader_frozen;
 mod leader_lease;
 mod life;
 mod memory;
+mod manifests;
 #[path = "../objects/mod.rs"]
 mod objects;
+mod rbac;
 mod replica;
 mod see;
 mod status;
