@@ -4,6 +4,8 @@
 // A test that cannot go on fails where it stands, with the line.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
+
 mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
@@ -12,6 +14,8 @@ mod first;
 #[path = "../live/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
 mod harness;
+mod manifests;
 #[path = "../objects/mod.rs"]
 mod objects;
+mod rbac;
 mod replica;

@@ -28,10 +28,9 @@ pub async fn create(client: &Client, namespace: &str, approval: &Value) -> Resul
     let api = api(client.clone(), Kind::Approval, Some(namespace));
     match api.create(&PostParams::default(), &object).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 403 => Err(refuse(format!(
-            "{}; who may approve is said by a Role of its own, see docs/kubernetes.md",
-            status.message
-        ))),
+        Err(kube::Error::Api(status)) if status.code == 403 => {
+            Err(refuse(format!("{}; the role amlnet-approver allows it, see deploy/rbac/people.yaml", status.message)))
+        }
         Err(error) => Err(refuse(explain(&error))),
     }
 }
