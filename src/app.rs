@@ -2,7 +2,9 @@
 //!
 //! Reads the environment and the clock so that nothing below has to. Must not decide anything about networks.
 
+pub mod cluster;
 pub mod feeds;
+pub mod scopes;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,15 +23,18 @@ use crate::domain::accept;
 use crate::domain::approval::{self, Approval, Subject, Word};
 use crate::domain::intent::Installation;
 use crate::domain::region::Regions;
+use crate::domain::scope::Scopes;
 use crate::domain::service_tags::{Cloud, Document};
 use crate::feed::download::{Download, Start};
 use crate::feed::file::{self, File};
 use crate::feed::poll::{Judge, State as FeedState};
+use crate::feed::status::{self, Asked};
 use crate::feed::{Archive, Fetched, Source, SourceError, Validators, page};
 use crate::reconcile::index::{Absent, Documents, Setting};
 use crate::store::World;
 use crate::store::files::folder;
 use crate::store::files::state::State;
+use crate::store::kubernetes::ClusterStore;
 
 /// What can go wrong before any target is looked at. `Display` is for the user.
 #[derive(Debug, thiserror::Error)]
@@ -82,11 +87,12 @@ pub fn setting(
     has_state: bool,
     absent: Absent,
     read_only: bool,
+    scopes: Arc<Scopes>,
 ) -> Setting {
     let no_memory =
         (!has_state).then_some("without --state nothing is removed: there is no memory of what was needed before");
     let read_only = read_only.then_some("amlnet runs with --read-only");
-    Setting { installation, regions, no_memory, absent, read_only }
+    Setting { installation, regions, no_memory, absent, read_only, scopes }
 }
 
 /// The objects of some files (`-` is standard input). Any that cannot be read is an error: a person is waiting.
@@ -118,6 +124,7 @@ pub fn sources(
     origin: &Path,
     ca_file: Option<&Path>,
     arm: &Arc<Arm>,
+    cluster: Option<&ClusterStore>,
 ) -> Result<Vec<Box<dyn Source>>, AppError> {
     let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let proxies: Vec<String> = variables.iter().filter_map(|name| std::env::var(name).ok()).collect();
@@ -129,8 +136,11 @@ pub fn sources(
                 sources.push(Box::new(File(folder.join(path))));
                 continue;
             }
-            SourceIntent::ConfigMap { .. } => {
-                sources.push(Box::new(OnlyInKubernetes));
+            SourceIntent::ConfigMap { namespace, name, key } => {
+                sources.push(match cluster {
+                    Some(store) => Box::new(store.config_map(namespace.as_deref(), name, key)),
+                    None => Box::new(OnlyInKubernetes),
+                });
                 continue;
             }
             SourceIntent::Discovery { subscription, location } => {
@@ -197,7 +207,7 @@ pub async fn poll_once(
         let sources = match instead {
             Some(path) if cloud_of_file == Some(cloud) => vec![Box::new(File(path.to_owned())) as Box<dyn Source>],
             Some(_) => Vec::new(),
-            None => sources(&held.object.intent, &held.origin, ca_file, arm)?,
+            None => sources(&held.object.intent, &held.origin, ca_file, arm, None)?,
         };
         let before = FeedState::restore(archive, cloud).await;
         let approvals = kept.state.map(|state| state.approvals().0).unwrap_or_default();
@@ -214,7 +224,12 @@ pub async fn poll_once(
             tracing::warn!(feed = name, source, message, "a source has no document to offer");
         }
         if let (Some(state), true) = (kept.state, kept.write) {
-            let status = crate::feed::status::of(&after, held.broken.as_deref());
+            let asked = Asked {
+                generation: held.object.generation,
+                reconcile_at: held.object.reconcile_at.clone(),
+                invalid: held.broken.clone(),
+            };
+            let status = status::of(&after, &asked, state.feed_status(name).as_ref(), now);
             if let Err(error) = state.write_feed_status(name, &status) {
                 // A full disk must not keep new addresses from the network.
                 tracing::error!(feed = name, %error, "the status cannot be written");

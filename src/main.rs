@@ -7,15 +7,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use amlnet::api::convert;
+use amlnet::app::cluster::Selection;
 use amlnet::app::{AppError, AzureOptions};
-use amlnet::commands::approve::Approve;
+use amlnet::commands::approve::{Approve, Named, Place};
 use amlnet::commands::cluster::ClusterOptions;
 use amlnet::commands::output::VersionOutput;
 use amlnet::commands::plan::Inputs;
 use amlnet::commands::run::Folders;
-use amlnet::commands::{self, Common, Exit, Format};
-use amlnet::domain::approval::Subject;
-use amlnet::domain::intent::{Installation, ObjectKey};
+use amlnet::commands::{self, Common, Exit, Format, ScopeOptions};
+use amlnet::domain::intent::Installation;
 use amlnet::domain::service_tags::Cloud;
 use amlnet::store::kubernetes::lease::Times;
 use amlnet::telemetry;
@@ -89,7 +89,7 @@ enum Command {
     Approve {
         /// The AmlNetwork, as namespace/name or name.
         #[arg(value_parser = commands::approve::network, required_unless_present = "feed")]
-        network: Option<ObjectKey>,
+        network: Option<Named>,
         /// Instead: the ServiceTagFeed whose held document is approved; the hash is its digest.
         #[arg(long, conflicts_with = "network")]
         feed: Option<String>,
@@ -99,12 +99,15 @@ enum Command {
         /// How long the approval stands: a number and s, m, h or d.
         #[arg(long, default_value = "7d", value_parser = convert::duration)]
         expires: Duration,
-        /// Who approves.
-        #[arg(long, env = "USER")]
+        /// Who approves. In a cluster: who asks, as the API server knows it; with --state: $USER.
+        #[arg(long)]
         approved_by: Option<String>,
-        /// The state folder of the installation.
+        /// The state folder of the installation; without it the approval goes into the cluster that KUBECONFIG names.
         #[arg(long, env = "AMLNET_STATE")]
-        state: PathBuf,
+        state: Option<PathBuf>,
+        /// In a cluster: the namespace, where the AmlNetwork is not written with its own; the kubeconfig's otherwise.
+        #[arg(short, long, conflicts_with = "state")]
+        namespace: Option<String>,
         /// The clock from which the approval expires, instead of the real one.
         #[arg(long, value_name = "RFC3339", env = "AMLNET_NOW")]
         now: Option<Timestamp>,
@@ -146,7 +149,7 @@ enum Tags {
 #[derive(Args)]
 struct InputArgs {
     /// A file with AmlNetwork and ServiceTagFeed objects; `-` is standard input. May be repeated.
-    #[arg(short, required = true, value_name = "FILE", num_args = 1..)]
+    #[arg(short, required_unless_present = "cluster", value_name = "FILE", num_args = 1..)]
     files: Vec<PathBuf>,
     /// A Service Tags file instead of the feed.
     #[arg(long, value_name = "FILE", env = "AMLNET_TAGS")]
@@ -154,6 +157,18 @@ struct InputArgs {
     /// The folder for documents and statuses. Without it nothing is ever removed.
     #[arg(long, env = "AMLNET_STATE")]
     state: Option<PathBuf>,
+    /// Instead of files: the objects, and what the controller remembers, of the cluster that KUBECONFIG names.
+    #[arg(long, conflicts_with_all = ["files", "state"])]
+    cluster: bool,
+    /// With --cluster: the namespace of the AmlNetworks; the kubeconfig's where nothing is said.
+    #[arg(short, long, requires = "cluster")]
+    namespace: Option<String>,
+    /// With --cluster: the namespace of the controller; that of the AmlNetworks where nothing is said.
+    #[arg(long, requires = "cluster", value_name = "NAMESPACE")]
+    controller_namespace: Option<String>,
+    /// With --cluster: the AmlNetworks; all of the namespace where none is named.
+    #[arg(requires = "cluster", value_name = "NAME")]
+    names: Vec<String>,
 }
 
 /// What counts in Kubernetes only.
@@ -237,6 +252,8 @@ struct CommonArgs {
     /// Write nothing to Azure; plan and report only.
     #[arg(long, env = "AMLNET_READ_ONLY")]
     read_only: bool,
+    #[command(flatten)]
+    scopes: ScopeOptions,
 }
 
 fn resync(text: &str) -> Result<Duration, String> {
@@ -258,13 +275,16 @@ impl CommonArgs {
             format,
             now: self.now,
             read_only: self.read_only,
+            scopes: self.scopes,
         }
     }
 }
 
 impl From<InputArgs> for Inputs {
     fn from(args: InputArgs) -> Self {
-        Self { files: args.files, tags: args.tags, state: args.state }
+        let InputArgs { files, tags, state, cluster, namespace, controller_namespace, names } = args;
+        let cluster = cluster.then_some(Selection { namespace, controller_namespace, names });
+        Self { files, tags, state, cluster }
     }
 }
 
@@ -318,15 +338,20 @@ fn execute(cli: Cli) -> Result<Exit, AppError> {
         }
         Command::Plan { common, inputs } => commands::plan::plan(&common.common(format), &inputs.into()),
         Command::Apply { common, inputs, yes } => commands::apply::apply(&common.common(format), &inputs.into(), yes),
-        Command::Approve { network, feed, hash, expires, approved_by, state, now } => {
+        Command::Approve { network, feed, hash, expires, approved_by, state, namespace, now } => {
             let subject = match (network, feed) {
-                (Some(key), _) => Subject::Network(key),
-                (None, Some(name)) => Subject::Feed(name),
+                (Some(named), _) => named,
+                (None, Some(name)) => Named::Feed(name),
                 (None, None) => return Err(AppError("name an AmlNetwork, or a feed with --feed".to_owned())),
             };
             let expires = SignedDuration::try_from(expires).map_err(AppError::new)?;
             let now = now.unwrap_or_else(Timestamp::now);
-            let approve = Approve { subject, hash, approved_by, expires, state, now };
+            let user = || std::env::var("USER").ok();
+            let (approved_by, place) = match state {
+                Some(folder) => (approved_by.or_else(user), Place::State(folder)),
+                None => (approved_by, Place::Cluster(namespace)),
+            };
+            let approve = Approve { subject, hash, approved_by, expires, place, now };
             commands::approve::approve(&approve, format)
         }
         Command::Tags(Tags::Check { file, regions }) => commands::tags::check(&file, regions.as_deref(), format),

@@ -305,8 +305,9 @@ pub fn feed(spec: &ServiceTagFeedSpec) -> Result<FeedIntent, FieldError> {
 
 fn download_source(download: &super::feed::Download, path: &str) -> Result<SourceIntent, FieldError> {
     let parse = |text: &str, field: &str| {
-        let url = url::Url::parse(text).map_err(|e| format!("it is not a URL: {e}"));
-        url.and_then(|url| if url.scheme() == "https" { Ok(url) } else { Err("it is not https".to_owned()) })
+        let url = url::Url::parse(text).map_err(|error| error.to_string());
+        url.and_then(|url| if url.scheme() == "https" { Ok(url) } else { Err("not https".to_owned()) })
+            .map_err(|what| format!("it cannot be used ({what}); {}", rules::URL_SAYS))
             .map_err(|what| FieldError::new(format!("{path}.download.{field}"), what))
     };
     match (&download.page_url, &download.file_url) {

@@ -126,7 +126,7 @@ pub struct Discovery {
     #[x_kube(validation = Rule::new(rules::matches(rules::SUBSCRIPTION)).message(rules::SUBSCRIPTION_SAYS))]
     pub subscription_id: String,
     /// Which copy of the API is asked, as ARM name. It does not filter.
-    #[schemars(regex(pattern = rules::LOCATION), length(max = 100), extend("example" = "eastus2"))]
+    #[schemars(regex(pattern = rules::LOCATION), length(max = 60), extend("example" = "eastus2"))]
     #[x_kube(validation = Rule::new(rules::matches(rules::LOCATION)).message(rules::LOCATION_SAYS))]
     pub location: String,
 }

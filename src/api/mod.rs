@@ -12,6 +12,7 @@ pub mod read;
 pub mod reference;
 pub mod rules;
 mod schema;
+pub mod scopes;
 pub mod status;
 
 /// The group and version of all our objects.

@@ -11,7 +11,7 @@ use super::approval::PlanApproval;
 use super::convert::{self, FeedIntent, FieldError};
 use super::feed::ServiceTagFeed;
 use super::network::AmlNetwork;
-use super::schema::Schema;
+use super::schema::{Checked, Schema};
 use super::{API_VERSION, DEFAULT_NAMESPACE, RECONCILE_AT};
 use crate::domain::approval::Subject;
 use crate::domain::intent::{Intent, ObjectKey};
@@ -55,6 +55,7 @@ pub struct Network {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feed {
     pub key: ObjectKey,
+    pub generation: i64,
     pub reconcile_at: Option<String>,
     pub intent: FeedIntent,
 }
@@ -98,6 +99,18 @@ pub fn read_approvals(text: &str) -> Result<Vec<Result<Approved, ObjectError>>, 
     Ok(objects.collect())
 }
 
+/// Whether a YAML text is one object or approval that is fit for use, wherever it belongs.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read_any(text: &str) -> Result<(), String> {
+    let mut objects = read_all(text)?;
+    match (objects.pop(), objects.is_empty()) {
+        (Some(object), true) => object.map(|_| ()).map_err(|error| error.to_string()),
+        (found, _) => Err(format!("{} objects instead of one", objects.len() + usize::from(found.is_some()))),
+    }
+}
+
 fn misplaced(what: &str) -> ObjectError {
     ObjectError { key: None, problems: vec![FieldError::new("kind", what)] }
 }
@@ -124,7 +137,8 @@ pub fn object(value: &Value) -> Result<Any, ObjectError> {
     }
     let kind = kind.unwrap_or_default();
     let name = text("/metadata/name").unwrap_or_default();
-    let namespace = text("/metadata/namespace").unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    let namespace = text("/metadata/namespace").filter(|text| !text.is_empty());
+    let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     if !is_dns_name(&name) {
         let what = format!("{name:?} is not a name; write lower-case letters, digits, '-' and '.', at most 253");
         return Err(nameless("metadata.name", what));
@@ -140,18 +154,19 @@ pub fn object(value: &Value) -> Result<Any, ObjectError> {
     let reconcile_at = reconcile_at.map(str::to_owned);
     match kind.as_str() {
         "AmlNetwork" => {
-            let network: AmlNetwork = decode(value, &NETWORK_SCHEMA).map_err(refuse)?;
-            let intent = convert::intent(&network.spec).map_err(|error| refuse(vec![error]))?;
+            let intent = decode(value, &NETWORK_SCHEMA, |network: &AmlNetwork| convert::intent(&network.spec));
+            let intent = intent.map_err(refuse)?;
             Ok(Any::Object(Object::Network(Box::new(Network { key, generation, reconcile_at, intent }))))
         }
         "ServiceTagFeed" => {
-            let feed: ServiceTagFeed = decode(value, &FEED_SCHEMA).map_err(refuse)?;
-            let intent = convert::feed(&feed.spec).map_err(|error| refuse(vec![error]))?;
-            Ok(Any::Object(Object::Feed(Feed { key, reconcile_at, intent })))
+            let intent = decode(value, &FEED_SCHEMA, |feed: &ServiceTagFeed| convert::feed(&feed.spec));
+            let intent = intent.map_err(refuse)?;
+            Ok(Any::Object(Object::Feed(Feed { key, generation, reconcile_at, intent })))
         }
         "PlanApproval" => {
-            let approval: PlanApproval = decode(value, &APPROVAL_SCHEMA).map_err(refuse)?;
-            convert::approval(&key, &approval.spec).map(Any::Approval).map_err(|error| refuse(vec![error]))
+            let approved =
+                decode(value, &APPROVAL_SCHEMA, |approval: &PlanApproval| convert::approval(&key, &approval.spec));
+            approved.map(Any::Approval).map_err(refuse)
         }
         other => Err(nameless("kind", format!("{other:?} is not one of AmlNetwork and ServiceTagFeed"))),
     }
@@ -172,9 +187,28 @@ static NETWORK_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of("AmlNetwor
 static APPROVAL_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of("PlanApproval"));
 static FEED_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of("ServiceTagFeed"));
 
-fn decode<T: DeserializeOwned>(value: &Value, schema: &Schema) -> Result<T, Vec<FieldError>> {
-    let value = schema.check(value)?;
-    serde_json::from_value(value).map_err(|error| vec![FieldError::new("(object)", error.to_string())])
+fn decode<T: DeserializeOwned, R>(
+    value: &Value,
+    schema: &Schema,
+    convert: impl Fn(&T) -> Result<R, FieldError>,
+) -> Result<R, Vec<FieldError>> {
+    let Checked { value, mut rules, others } = schema.check(value);
+    let object = serde_json::from_value(value).map_err(|error| FieldError::new("(object)", error.to_string()));
+    let converted = object.and_then(|object| convert(&object));
+    if rules.is_empty() && others.is_empty() {
+        return converted.map_err(|error| vec![error]);
+    }
+    // A rule speaks of a list or an object; `convert` names the very part and its value.
+    if let Err(error) = converted {
+        let speaks_of_it = |problem: &&mut FieldError| {
+            error.path.strip_prefix(&problem.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        if let Some(problem) = rules.iter_mut().filter(speaks_of_it).max_by_key(|problem| problem.path.len()) {
+            *problem = error;
+        }
+    }
+    rules.extend(others);
+    Err(rules)
 }
 
 #[cfg(test)]

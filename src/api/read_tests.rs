@@ -39,7 +39,10 @@ fn every_mistake_names_the_field_and_what_to_write() {
         ),
         (network("region: [a], mode: Sync"), r#"spec.region: ["a"] is of the wrong type"#),
         (network("region: '', mode: Sync"), "spec.region: \"\" cannot be used"),
-        (network("region: a, mode: Sync, removal: {holdFor: 6w}"), "spec.removal.holdFor: \"6w\" cannot be used"),
+        (
+            network("region: a, mode: Sync, removal: {holdFor: 6w}"),
+            "spec.removal.holdFor: \"6w\" is not a length of time",
+        ),
         (network("region: a, mode: Sync, routes: {routeTables: []}"), "spec.routes.routeTables"),
         (with_table(", nextHop: {type: VirtualAppliance}"), "nextHop.ipAddress: type VirtualAppliance needs"),
         (with_table(", nextHop: {type: Internet, ipAddress: 10.0.0.4}"), "nextHop.ipAddress: leave it out"),
@@ -78,7 +81,13 @@ fn every_mistake_names_the_field_and_what_to_write() {
 }
 
 #[test]
-fn duplicate_keys_and_yes_for_true_are_refused() {
+fn yaml_is_read_as_kubectl_reads_it_but_for_duplicate_keys() {
+    let suspended = |text: &str| match only(&network(&format!("region: a, mode: Sync, suspend: {text}"))) {
+        Ok(Object::Network(network)) => Some(network.intent.suspended),
+        _ => None,
+    };
+    assert_eq!((suspended("yes"), suspended("off"), suspended("\"yes\"")), (Some(true), Some(false), None));
+    assert!(only(&network("region: a, mode: Sync, pairedRegion: no")).is_err());
     assert!(read("a: 1\na: 2\n").is_err());
     assert!(read("a: [1\n").is_err());
 }
@@ -105,7 +114,10 @@ fn feeds_name_a_cloud_and_sources() {
     assert_eq!(found.intent.sources.len(), 2);
     for (spec, wanted) in [
         ("cloud: Public, sources: []", "spec.sources"),
-        ("cloud: Public, sources: [{}]", "spec.sources[0]: write exactly one of download, discovery and file"),
+        (
+            "cloud: Public, sources: [{}]",
+            "spec.sources[0]: write exactly one of download, discovery, configMap and file",
+        ),
         ("cloud: Public, sources: [{download: {}, file: {path: a}}]", "write exactly one"),
         ("cloud: public, sources: [{download: {}}]", "is not one of Public, AzureGovernment, China"),
         ("cloud: Public, interval: 5m, sources: [{download: {}}]", "spec.interval: 5m is not between 15m and 24h"),
@@ -113,7 +125,8 @@ fn feeds_name_a_cloud_and_sources() {
         ("cloud: Public, sources: [{download: {pageUrl: 'https://x/', fileUrl: 'https://y/'}}]", "not both"),
         ("cloud: Public, sources: [{discovery: {}}]", "sources[0].discovery: subscriptionId is missing"),
         ("cloud: Public, sources: [{discovery: {subscriptionId: x, location: eastus2}}]", "subscriptionId"),
-        ("cloud: Public, sources: [{configMap: {}}]", "unknown field configMap"),
+        ("cloud: Public, sources: [{configMap: {}}]", "sources[0].configMap: key is missing"),
+        ("cloud: Public, sources: [{configmap: {}}]", "unknown field configmap (did you mean configMap?)"),
     ] {
         let error = feed(spec).unwrap_err().to_string();
         assert!(error.contains(wanted), "{wanted}\nnot in\n{error}");
@@ -136,12 +149,13 @@ fn the_samples_are_accepted() {
     let mut objects = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        for object in read(&std::fs::read_to_string(&path).unwrap()).unwrap() {
-            assert!(object.is_ok(), "{}: {}", path.display(), object.unwrap_err());
+        let text = std::fs::read_to_string(&path).unwrap();
+        for object in read_all(&text).unwrap() {
+            assert!(object.is_ok(), "{}: {}", path.display(), object.err().unwrap());
             objects += 1;
         }
     }
-    assert!(objects >= 6, "{objects} objects");
+    assert!(objects >= 9, "{objects} objects");
 }
 
 fn approval(spec: &str) -> Result<Approved, Vec<String>> {

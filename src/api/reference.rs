@@ -17,7 +17,9 @@ const INTRODUCTION: &str = "# Custom resources
 All fields of amlnet's objects, group `amlnet.dev`, version `v1alpha1`. The schemas are in the CRDs (`amlnet crd` prints
 them), and every rule below is enforced by the API server when an object is written, and by `plan`, `apply` and `run` on
 files, with the same verdict. `kubectl explain amlnetwork.spec.routes` shows the same texts. Unknown fields are refused by
-`kubectl apply --validate=strict` (its default) and in files. Samples are in [config/samples](../config/samples).
+`kubectl apply --validate=strict` (its default) and in files. Files are read as kubectl reads them (YAML 1.1: an unquoted
+`no` is false), but for one thing: a key that stands twice is refused, where kubectl takes the last one. Samples are in
+[config/samples](../config/samples).
 
 What depends on data, such as whether a region or a service tag exists, is not asked when an object is written: it is
 reported in `status.conditions`.
@@ -53,14 +55,14 @@ fn one(page: &mut String, crd: &CustomResourceDefinition) {
         columns(false),
         columns(true)
     );
-    rules(page, schema, "metadata and spec");
+    rules(page, schema);
     for part in ["spec", "status"] {
         let Some(schema) = schema.properties.as_ref().and_then(|properties| properties.get(part)) else { continue };
         let _ = write!(page, "\n### {} {part}\n", names.kind);
         if part == "status" {
             let _ = write!(page, "\nWritten by amlnet.\n");
         }
-        rules(page, schema, "spec");
+        rules(page, schema);
         let (head, line) = if part == "spec" {
             ("| field | type | default | meaning |", "|---|---|---|---|")
         } else {
@@ -72,11 +74,13 @@ fn one(page: &mut String, crd: &CustomResourceDefinition) {
 }
 
 /// The rules about a whole object; those about one field stand in its row.
-fn rules(page: &mut String, schema: &JSONSchemaProps, about: &str) {
+fn rules(page: &mut String, schema: &JSONSchemaProps) {
     for rule in schema.x_kubernetes_validations.iter().flatten() {
         let _ = write!(
             page,
-            "\nRefused where {about} break a rule: {}.\n",
+            "
+Else refused: {}.
+",
             text(rule.message.as_deref().unwrap_or_default())
         );
     }
@@ -116,16 +120,16 @@ fn kind(field: &JSONSchemaProps) -> String {
 /// The description, what is allowed, the sentences of the rules, and an example.
 fn meaning(field: &JSONSchemaProps, inner: &JSONSchemaProps) -> String {
     let mut parts = vec![text(field.description.as_deref().unwrap_or_default())];
-    let choices = field.enum_.iter().chain(&inner.enum_).flatten();
-    let mut choices: Vec<String> = choices.map(|choice| format!("`{}`", compact(&choice.0))).collect();
-    choices.dedup();
+    let choices: Vec<String> = inner.enum_.iter().flatten().map(|choice| format!("`{}`", compact(&choice.0))).collect();
     if !choices.is_empty() {
         parts.push(format!("One of {}.", choices.join(", ")));
     }
+    // `{64}` in a pattern says it better.
+    let is_counted = field.pattern.as_ref().is_some_and(|pattern| pattern.contains('{'));
     let bounds = [
         (field.minimum.map(|n| n.to_string()), "at least", ""),
         (field.maximum.map(|n| n.to_string()), "at most", ""),
-        (field.max_length.map(|n| n.to_string()), "at most", " characters"),
+        (field.max_length.filter(|_| !is_counted).map(|n| n.to_string()), "at most", " characters"),
         (field.min_items.map(|n| n.to_string()), "at least", " in the list"),
         (field.max_items.map(|n| n.to_string()), "at most", " in the list"),
     ];

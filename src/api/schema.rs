@@ -13,6 +13,17 @@ pub(super) struct Schema {
     text: Value,
     validator: jsonschema::Validator,
     rules: CompiledSchema,
+    evaluation: Rules,
+}
+
+/// What came out of a check.
+pub(super) struct Checked {
+    /// The object as the API server would see it.
+    pub(super) value: Value,
+    /// The rules that it breaks.
+    pub(super) rules: Vec<FieldError>,
+    /// Whatever else is wrong with it.
+    pub(super) others: Vec<FieldError>,
 }
 
 impl Schema {
@@ -28,11 +39,10 @@ impl Schema {
         text["properties"]["kind"] = json!({"type": "string"});
         make_strict(&mut text);
         let validator = jsonschema::validator_for(&text).expect("a test compiles the schemas");
-        Self { text, validator, rules }
+        Self { text, validator, rules, evaluation: Rules::new() }
     }
 
-    /// The object as the API server would see it, or everything that is wrong with it.
-    pub(super) fn check(&self, value: &Value) -> Result<Value, Vec<FieldError>> {
+    pub(super) fn check(&self, value: &Value) -> Checked {
         let mut value = value.clone();
         as_received(&mut value, &self.text);
         let errors: Vec<_> = self.validator.iter_errors(&value).collect();
@@ -40,17 +50,15 @@ impl Schema {
         let are_patterns = |error: &jsonschema::ValidationError<'_>| {
             matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })
         };
-        let mut problems = if errors.iter().all(are_patterns) { self.broken_rules(&value) } else { Vec::new() };
-        for problem in errors.iter().map(|error| explain(error, &self.text)) {
-            if problems.iter().all(|known| known.path != problem.path) {
-                problems.push(problem);
-            }
-        }
-        if problems.is_empty() { Ok(value) } else { Err(problems) }
+        let rules = if errors.iter().all(are_patterns) { self.broken_rules(&value) } else { Vec::new() };
+        let mut others: Vec<FieldError> = errors.iter().map(|error| explain(error, &self.text)).collect();
+        others.retain(|other| rules.iter().all(|known| known.path != other.path));
+        drop(errors);
+        Checked { value, rules, others }
     }
 
     fn broken_rules(&self, value: &Value) -> Vec<FieldError> {
-        let broken = Rules::new().validate_compiled(&self.rules, value, None);
+        let broken = self.evaluation.validate_compiled(&self.rules, value, None);
         let explain = |error: kube::core::cel::ValidationError| {
             // A text is what the rule is about; of an object the rule names the field itself.
             let text = at(value, &error.field_path).filter(|found| found.is_string());
@@ -86,7 +94,7 @@ fn metadata() -> Value {
     .map(|field| (field.to_owned(), json!({})))
     .collect();
     fields.insert("name".into(), json!({"type": "string"}));
-    fields.insert("namespace".into(), json!({"type": "string"}));
+    fields.insert("namespace".into(), json!({"type": "string", "nullable": true}));
     fields.insert(
         "annotations".into(),
         json!({
@@ -109,6 +117,10 @@ fn metadata() -> Value {
 
 fn make_strict(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
+    // JSON Schema's name for it. The keys of a map are compared by a rule.
+    if object.get("x-kubernetes-list-type").is_some_and(|kind| kind == "set") {
+        object.insert("uniqueItems".into(), Value::Bool(true));
+    }
     if object.contains_key("properties") && !object.contains_key("additionalProperties") {
         object.insert("additionalProperties".into(), Value::Bool(false));
     }
@@ -198,9 +210,21 @@ fn explain(error: &jsonschema::ValidationError<'_>, schema: &Value) -> FieldErro
         | Kind::MaxItems { .. } => {
             format!("{} cannot be used ({}){meaning}", shown(error.instance()), error.masked())
         }
+        Kind::UniqueItems => format!("an item stands twice; write it once{meaning}"),
+        Kind::Minimum { limit } => {
+            format!("{} is too small; write at least {}{meaning}", error.instance(), whole(limit))
+        }
+        Kind::Maximum { limit } => {
+            format!("{} is too large; write at most {}{meaning}", error.instance(), whole(limit))
+        }
         _ => format!("{error}{meaning}"),
     };
     FieldError::new(path, what)
+}
+
+/// Schemas of Kubernetes write all bounds as 1.0.
+fn whole(limit: &Value) -> String {
+    limit.as_f64().map_or_else(|| limit.to_string(), |limit| limit.to_string())
 }
 
 /// An address may hold a password or a signature, so it is not repeated.
@@ -208,7 +232,7 @@ fn shown(value: &Value) -> String {
     if value.as_str().is_some_and(|text| text.contains("://")) {
         return "the address".to_owned();
     }
-    value.to_string().chars().take(80).collect()
+    value.to_string().chars().take(200).collect()
 }
 
 /// `/spec/routes/routeTables/0/id` becomes `spec.routes.routeTables[0].id`.
@@ -226,3 +250,7 @@ fn dotted(pointer: &str) -> String {
     }
     if path.is_empty() { "(object)".to_owned() } else { path }
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api::feed::ServiceTagFeedStatus;
@@ -16,7 +16,8 @@ use crate::domain::approval::{Approval, Subject};
 use crate::domain::region::Regions;
 use crate::domain::service_tags::Document;
 use crate::feed::poll::{Judge, State as FeedState};
-use crate::feed::{Archive, Source, status};
+use crate::feed::status::{self, Asked};
+use crate::feed::{Archive, Source};
 use crate::reconcile::index::Documents;
 use crate::store::files::state::State;
 use crate::store::kubernetes::ClusterStore;
@@ -49,6 +50,20 @@ impl Shelf {
         }
     }
 
+    fn status(&self, feed: &str) -> Option<ServiceTagFeedStatus> {
+        match self {
+            Self::Files(state) => state.feed_status(feed),
+            Self::Cluster(store) => store.feed_status(feed),
+        }
+    }
+
+    fn cluster(&self) -> Option<&ClusterStore> {
+        match self {
+            Self::Files(_) => None,
+            Self::Cluster(store) => Some(store),
+        }
+    }
+
     fn write_status(&self, feed: &str, status: &ServiceTagFeedStatus) -> Result<(), StoreError> {
         match self {
             Self::Files(state) => state.write_feed_status(feed, status),
@@ -69,8 +84,14 @@ pub struct Feeds {
 
 struct Running {
     feed: Held<Feed>,
-    ask: Arc<Notify>,
+    ask: watch::Sender<Asked>,
     task: JoinHandle<()>,
+}
+
+/// What of a feed its status answers to.
+fn asked(held: &Held<Feed>) -> Asked {
+    let Feed { generation, reconcile_at, .. } = &held.object;
+    Asked { generation: *generation, reconcile_at: reconcile_at.clone(), invalid: held.broken.clone() }
 }
 
 impl Drop for Running {
@@ -90,14 +111,17 @@ impl Feeds {
             for (name, held) in &world.feeds {
                 match running.get_mut(name) {
                     Some(task) if task.feed.object.intent == held.object.intent && task.feed.origin == held.origin => {
-                        if task.feed.object.reconcile_at != held.object.reconcile_at {
-                            task.ask.notify_one();
-                        }
+                        let asked = asked(held);
+                        task.ask.send_if_modified(|before| {
+                            let differs = *before != asked;
+                            *before = asked;
+                            differs
+                        });
                         task.feed = held.clone();
                     }
                     _ => {
-                        let ask = Arc::new(Notify::new());
-                        let task = tokio::spawn(self.clone().one(name.clone(), held.clone(), ask.clone()));
+                        let (ask, asked) = watch::channel(asked(held));
+                        let task = tokio::spawn(self.clone().one(name.clone(), held.clone(), asked));
                         running.insert(name.clone(), Running { feed: held.clone(), ask, task });
                     }
                 }
@@ -108,7 +132,7 @@ impl Feeds {
         }
     }
 
-    async fn one(self, name: String, held: Held<Feed>, ask: Arc<Notify>) {
+    async fn one(self, name: String, held: Held<Feed>, mut asked: watch::Receiver<Asked>) {
         let intent = &held.object.intent;
         let archive = self.shelf.archive(&name);
         let archive = Some(&*archive);
@@ -118,7 +142,7 @@ impl Feeds {
         }
         self.publish(&name, &state);
         let sources = loop {
-            match super::sources(intent, &held.origin, self.ca_file.as_deref(), &self.arm) {
+            match super::sources(intent, &held.origin, self.ca_file.as_deref(), &self.arm, self.shelf.cluster()) {
                 Ok(sources) => break sources,
                 Err(error) => {
                     tracing::error!(feed = name, %error, "the feed's sources cannot be used, will be tried again");
@@ -132,12 +156,13 @@ impl Feeds {
         let mut failures = 0;
         loop {
             let stamps = stamps(&sources).await;
+            let answers_to = asked.borrow_and_update().clone();
             let approved = self.approved(&name);
             let judge =
                 Judge { cloud: intent.cloud, regions: &self.regions, now: Timestamp::now(), approved: &approved };
             state = state.poll(&sources, archive, judge).await;
             let good = state.report.lines.iter().any(|line| line.result.is_good());
-            self.report(&name, &state, held.broken.as_deref());
+            self.report(&name, &state, &answers_to);
             self.say_about_approvals(&name, &state);
             self.publish(&name, &state);
             failures = if good { 0 } else { failures + 1 };
@@ -145,7 +170,7 @@ impl Feeds {
                 next_poll(intent.interval, failures, state.current.as_ref().map_or(0, |c| c.record.change_number));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = ask.notified() => {}
+                Ok(()) = asked.changed() => {}
                 () = changed(&sources, &stamps) => {}
                 () = self.approved_otherwise(&name, &approved) => {}
             }
@@ -180,7 +205,7 @@ impl Feeds {
         }
     }
 
-    fn report(&self, name: &str, state: &FeedState, invalid: Option<&str>) {
+    fn report(&self, name: &str, state: &FeedState, asked: &Asked) {
         for line in &state.report.lines {
             let (source, message) = (line.source, &line.message);
             if line.result.is_good() {
@@ -196,7 +221,8 @@ impl Feeds {
                 "the documents cannot be stored; a restart without internet would lack them"
             );
         }
-        if let Err(error) = self.shelf.write_status(name, &status::of(state, invalid)) {
+        let status = status::of(state, asked, self.shelf.status(name).as_ref(), Timestamp::now());
+        if let Err(error) = self.shelf.write_status(name, &status) {
             tracing::error!(feed = name, %error, "the status cannot be written");
         }
     }

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::sync::Arc;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::sync::watch;
 
-use super::plan::{Approvals, Inputs, Prepared, prepare, report, text};
+use super::plan::{Approvals, Inputs, Place, Prepared, prepare, report, text};
 use super::{Common, Exit, block_on, shows_progress};
 use crate::app::{self, AppError};
 use crate::azure::fence::Fence;
@@ -16,63 +14,93 @@ use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
 use crate::reconcile::target::{Bench, Halt, Progress};
 use crate::reconcile::{once, status};
-use crate::store::Store as _;
-use crate::store::files::state::{FileStore, State};
 
 pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppError> {
     block_on(async {
-        let open = |folder| State::open(folder, &common.installation, common.now()).map(Arc::new);
-        let state = inputs.state.as_deref().map(open).transpose().map_err(AppError::new)?;
-        let Prepared { arm, world, documents, setting, targets } =
-            prepare(common, inputs, state.as_deref(), true).await?;
-        let (switch, fence) = Fence::new();
-        app::stop_on_signal(switch).map_err(AppError::new)?;
-        let store = FileStore { world: watch::channel(Arc::default()).1, state };
-        let halt = Halt::default();
-        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, clock: common.clock() };
-        let planned = once::plan(&targets, bench).await;
-        let approvals = |outcomes| Approvals::new(&store, &world, &documents, outcomes, common.now());
-        let keep_statuses = |outcomes: &BTreeMap<ResourceId, Outcome>, approvals: &Approvals| {
-            let seen = status::Seen { world: &world, documents: &documents, outcomes, words: &approvals.words };
-            status::write_all(&store, seen, &setting, common.now()).map_err(AppError::new)
-        };
-        let steps: usize = planned.values().map(|outcome| outcome.plan.steps.len()).sum();
-        // A write of which the last run never saw the end is looked after.
-        let is_open = planned.keys().any(|id| store.audit_open(id).is_some());
-        if steps == 0 && !is_open {
-            for (id, outcome) in &planned {
-                store.remember(id, outcome.memory.clone(), false).await.map_err(AppError::new)?;
-            }
-            let approvals = approvals(&planned);
-            let kept = store.save().await.map_err(AppError::new).and(keep_statuses(&planned, &approvals));
-            report(&planned, &approvals, common.format, true)?;
-            kept?;
-            return Ok(Exit::of(planned.values()));
-        }
-        if !yes && steps > 0 {
-            if !std::io::stdin().is_terminal() {
-                let what = format!(
-                    "{steps} steps are to be taken and no terminal can be asked; look at them with `amlnet plan`, then add --yes"
-                );
-                return Err(AppError(what));
-            }
-            // Standard output is for the result.
-            let shown = text(&planned, false);
-            write!(std::io::stderr(), "{shown}").map_err(AppError::new)?;
-            if !asked(steps)? {
-                return Ok(Exit::of(planned.values()));
+        let place = Place::open(common, inputs, true).await?;
+        match &place {
+            Place::Files(_) => apply_at(common, inputs, yes, &place).await,
+            Place::Cluster(opened) => {
+                if inputs.tags.is_some() {
+                    let what = "what is applied to a cluster follows the document of its feed; --tags is for plan";
+                    return Err(AppError(what.to_owned()));
+                }
+                // One writer: the lease is the controller's as long as it runs.
+                if let Some(holder) = opened.candidate.holder().await.map_err(AppError::new)? {
+                    return Err(AppError(format!(
+                        "{holder} leads and applies by itself; what waits for a person needs `amlnet approve`. To apply \
+                         by hand, stop the controller first"
+                    )));
+                }
+                let work = async {
+                    opened.store.take_over(common.now()).await.map_err(AppError::new)?;
+                    let exit = apply_at(common, inputs, yes, &place).await;
+                    opened.store.flush().await;
+                    exit
+                };
+                opened.candidate.lead(work).await.unwrap_or_else(|| {
+                    Err(AppError("the lease was lost; look at what is left with `amlnet plan`".to_owned()))
+                })
             }
         }
-        let bars = Bars::new();
-        let shown = (!yes).then_some(&planned);
-        let outcomes = once::apply(&targets, bench, &bars, shown).await;
-        bars.finish();
-        let approvals = approvals(&outcomes);
-        let kept = keep_statuses(&outcomes, &approvals);
-        report(&outcomes, &approvals, common.format, true)?;
-        kept?;
-        Ok(Exit::of(outcomes.values()))
     })
+}
+
+async fn apply_at(common: &Common, inputs: &Inputs, yes: bool, place: &Place) -> Result<Exit, AppError> {
+    let Prepared { arm, world, documents, setting, targets, refused } = prepare(common, inputs, place, true).await?;
+    let exit =
+        |outcomes: &BTreeMap<ResourceId, Outcome>| Exit::of(outcomes.values()).or_needs_person(!refused.is_empty());
+    let (switch, fence) = Fence::new();
+    app::stop_on_signal(switch).map_err(AppError::new)?;
+    let fence = match place {
+        Place::Files(_) => fence,
+        Place::Cluster(opened) => app::cluster::guarded(&opened.candidate, &opened.store, fence),
+    };
+    let store = place.store();
+    let halt = Halt::default();
+    let bench = Bench { arm: &arm, store, fence: &fence, halt: &halt, clock: common.clock() };
+    let planned = once::plan(&targets, bench).await;
+    let approvals = |outcomes| Approvals::new(store, &world, &documents, outcomes, common.now());
+    let keep_statuses = |outcomes: &BTreeMap<ResourceId, Outcome>, approvals: &Approvals| {
+        let seen = status::Seen { world: &world, documents: &documents, outcomes, words: &approvals.words };
+        status::write_all(store, seen, &setting, common.now()).map_err(AppError::new)
+    };
+    let steps: usize = planned.values().map(|outcome| outcome.plan.steps.len()).sum();
+    // A write of which the last run never saw the end is looked after.
+    let is_open = planned.keys().any(|id| store.audit_open(id).is_some());
+    if steps == 0 && !is_open {
+        for (id, outcome) in &planned {
+            store.remember(id, outcome.memory.clone(), false).await.map_err(AppError::new)?;
+        }
+        let approvals = approvals(&planned);
+        let kept = store.save().await.map_err(AppError::new).and(keep_statuses(&planned, &approvals));
+        report(&planned, &approvals, &refused, common.format, true)?;
+        kept?;
+        return Ok(exit(&planned));
+    }
+    if !yes && steps > 0 {
+        if !std::io::stdin().is_terminal() {
+            let what = format!(
+                "{steps} steps are to be taken and no terminal can be asked; look at them with `amlnet plan`, then add --yes"
+            );
+            return Err(AppError(what));
+        }
+        // Standard output is for the result.
+        let shown = text(&planned, false);
+        write!(std::io::stderr(), "{shown}").map_err(AppError::new)?;
+        if !asked(steps)? {
+            return Ok(exit(&planned));
+        }
+    }
+    let bars = Bars::new();
+    let shown = (!yes).then_some(&planned);
+    let outcomes = once::apply(&targets, bench, &bars, shown).await;
+    bars.finish();
+    let approvals = approvals(&outcomes);
+    let kept = keep_statuses(&outcomes, &approvals);
+    report(&outcomes, &approvals, &refused, common.format, true)?;
+    kept?;
+    Ok(exit(&outcomes))
 }
 
 fn asked(steps: usize) -> Result<bool, AppError> {

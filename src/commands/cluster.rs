@@ -1,6 +1,7 @@
 //! `amlnet run` in Kubernetes: every replica watches and serves; the one with the lease works.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use crate::app::{self, AppError};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::region::Regions;
+use crate::domain::scope::Scopes;
 use crate::http::{self, Readiness};
 use crate::reconcile::controller::Controller;
 use crate::reconcile::index::{Absent, Documents, Setting};
@@ -28,6 +30,9 @@ use crate::store::kubernetes::watch::{Namespaces, Progress};
 
 /// What could not be done yet is tried again after this.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// Stored documents are waited for so long before targets are looked at.
+const DOCUMENTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What only the Kubernetes mode needs.
 #[derive(Debug, Clone)]
@@ -67,6 +72,15 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
     let identity = options.identity.clone().unwrap_or_else(unique_name);
     let namespaces = options.namespaces(&namespace);
     let regions = app::regions(common.regions.as_deref())?;
+    let scopes = common.scopes.read()?;
+    let watches_others = namespaces != Namespaces::These(BTreeSet::from([namespace.clone()]));
+    if watches_others && scopes.is_any() && !common.scopes.allow_any_scope {
+        return Err(AppError(
+            "whoever may create an AmlNetwork in the namespaces that are watched directs this controller's Azure \
+             identity: say with --scopes FILE what each may name, or accept it with --allow-any-scope"
+                .to_owned(),
+        ));
+    }
     let arm = Arc::new(app::arm(&common.azure)?);
     let (switch, fence) = Fence::new();
     app::stop_on_signal(switch).map_err(AppError::new)?;
@@ -87,22 +101,33 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
     let watching = { (store.clone(), connection.watching.clone()) };
     let mut watching = tokio::spawn(async move { watching.0.watch(watching.1).await });
     let mut serving = tokio::spawn(http::serve(listener, ready));
+    let setting = app::setting(
+        common.installation.clone(),
+        regions.clone(),
+        true,
+        Absent::Retained,
+        common.read_only,
+        scopes.clone(),
+    );
+    let (scopes_sender, scopes) = watch::channel(scopes);
+    let mut looking = tokio::spawn(app::scopes::watch(common.scopes.file.clone(), scopes_sender));
     let leader = Leader {
         store,
         connection,
         arm,
-        regions: regions.clone(),
-        setting: app::setting(common.installation.clone(), regions, true, Absent::Retained, common.read_only),
+        regions,
+        setting,
+        scopes,
         common: common.clone(),
         resync: options.resync,
         is_leading: AtomicBool::new(false),
     };
     let work = async {
-        leader.become_ready(&readiness).await;
+        leader.wait_for_objects(&readiness).await;
         // The lease is asked for by whoever could do the work.
-        match candidate.lead(leader.lead(&candidate, fence.clone())).await {
-            Some(result) => result,
-            None => Err(AppError("the lease is lost, and another replica may lead; this one starts anew".to_owned())),
+        tokio::select! {
+            ended = candidate.lead(leader.lead(&candidate, fence.clone())) => ended,
+            never = leader.stay_ready(&candidate, &readiness) => match never {},
         }
     };
     let stopped = async {
@@ -112,11 +137,16 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
             std::future::pending::<()>().await;
         }
     };
-    let result = tokio::select! {
-        result = work => result,
-        () = stopped => Ok(()),
-        ended = &mut watching => Err(AppError(format!("the cluster is no longer watched: {ended:?}"))),
-        ended = &mut serving => Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}"))),
+    let ended = tokio::select! {
+        ended = work => ended,
+        () = stopped => Some(Ok(())),
+        ended = &mut watching => Some(Err(AppError(format!("the cluster is no longer watched: {ended:?}")))),
+        ended = &mut looking => Some(Err(AppError(format!("the scopes are no longer watched: {ended:?}")))),
+        ended = &mut serving => Some(Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}")))),
+    };
+    let Some(result) = ended else {
+        // It is not there to be given up, and the API server may be out of reach.
+        return Err(AppError("the lease is lost, and another replica may lead; this one starts anew".to_owned()));
     };
     candidate.release().await;
     tracing::info!("stopped");
@@ -130,6 +160,7 @@ struct Leader {
     arm: Arc<Arm>,
     regions: Arc<Regions>,
     setting: Setting,
+    scopes: watch::Receiver<Arc<Scopes>>,
     common: Common,
     resync: Duration,
     is_leading: AtomicBool,
@@ -137,7 +168,7 @@ struct Leader {
 
 impl Leader {
     /// Returns when the CRDs are there and everything was listed. Says what it waits for.
-    async fn become_ready(&self, readiness: &watch::Sender<Readiness>) {
+    async fn wait_for_objects(&self, readiness: &watch::Sender<Readiness>) {
         let mut said = None;
         let mut say = |why: String| {
             if said.as_ref() != Some(&why) {
@@ -173,18 +204,33 @@ impl Leader {
                 std::future::pending::<()>().await;
             }
         }
-        let _ = readiness.send_replace(Ok(()));
-        tracing::info!("ready");
+    }
+
+    /// Whoever could never lead is not ready, and says what it lacks. An API server that is gone for a while is no such
+    /// reason.
+    async fn stay_ready(&self, candidate: &Candidate, readiness: &watch::Sender<Readiness>) -> Infallible {
+        loop {
+            let new = candidate.obstacle().await.map_or(Ok(()), Err);
+            let wait = if new.is_ok() { candidate.times.lease } else { AGAIN };
+            let old = readiness.send_replace(new.clone());
+            match new {
+                Ok(()) if old.is_err() => tracing::info!("ready"),
+                Err(why) if old.as_ref() != Err(&why) => tracing::error!(why, "not ready"),
+                _ => {}
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Whether it was looked what is stored for each feed.
+    fn knows_all(&self, documents: &Documents) -> bool {
+        self.store.world().borrow().feeds.keys().all(|feed| documents.by_feed.contains_key(feed))
     }
 
     /// Works until the fence falls. Whoever drops it stops everything that it does.
     async fn lead(&self, candidate: &Candidate, fence: Fence) -> Result<(), AppError> {
-        let word = Arc::new(candidate.word());
+        let fence = app::cluster::guarded(candidate, &self.store, fence);
         self.is_leading.store(true, Ordering::SeqCst);
-        let fence = fence.with_word(Arc::new(move || {
-            let word = word.clone();
-            Box::pin(async move { word.is_leader().await })
-        }));
         tracing::info!(identity = candidate.identity, "leads");
         while let Err(error) = self.store.take_over(Timestamp::now()).await {
             tracing::error!(%error, "what is remembered cannot be read; nothing is done before it can");
@@ -195,6 +241,7 @@ impl Leader {
         }
         let documents_sender = watch::Sender::new(Arc::new(Documents::default()));
         let documents = documents_sender.subscribe();
+        let mut known = documents_sender.subscribe();
         let feeds = Feeds {
             shelf: Shelf::Cluster(self.store.clone()),
             regions: self.regions.clone(),
@@ -203,9 +250,16 @@ impl Leader {
             documents: documents_sender,
         };
         let (store, arm, setting) = (self.store.clone(), self.arm.clone(), self.setting.clone());
-        let controller = Controller { store, documents, arm, setting, resync: self.resync };
+        let mut scopes = self.scopes.clone();
+        scopes.mark_changed();
+        let controller = Controller { store, documents, scopes, arm, setting, resync: self.resync };
+        let work = async {
+            // A target that is looked at before its document was read would seem to be without one.
+            let _ = tokio::time::timeout(DOCUMENTS_WITHIN, known.wait_for(|documents| self.knows_all(documents))).await;
+            controller.run(fence).await;
+        };
         tokio::select! {
-            () = controller.run(fence) => {}
+            () = work => {}
             () = feeds.run(self.store.world()) => {}
             () = self.store.lead() => {}
         }

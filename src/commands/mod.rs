@@ -11,13 +11,15 @@ pub mod tags;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::app::{AppError, AzureOptions};
+use crate::app::{self, AppError, AzureOptions};
 use crate::domain::intent::Installation;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Standing;
+use crate::domain::scope::Scopes;
 use crate::reconcile::target::Clock;
 
 /// How results are printed.
@@ -42,6 +44,12 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The same where somebody else needs a person too: an error says that nothing is known, so it wins.
+    #[must_use]
+    pub fn or_needs_person(self, needs: bool) -> Self {
+        if needs && self != Self::Error { Self::NeedsPerson } else { self }
+    }
+
     /// Of several targets the most urgent counts; a failure says that nothing is known, so it wins.
     pub fn of<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Self {
         let mut exit = Self::Done;
@@ -59,6 +67,27 @@ impl Exit {
     }
 }
 
+/// How what Networks may name is limited.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ScopeOptions {
+    /// What the AmlNetworks of each namespace may name in Azure. Without it everything is allowed.
+    #[arg(long = "scopes", value_name = "FILE", env = "AMLNET_SCOPES")]
+    pub file: Option<PathBuf>,
+    /// Let all namespaces name anything, knowingly. Not together with --scopes.
+    #[arg(long, env = "AMLNET_ALLOW_ANY_SCOPE")]
+    pub allow_any_scope: bool,
+}
+
+impl ScopeOptions {
+    /// What they come to.
+    pub fn read(&self) -> Result<Arc<Scopes>, AppError> {
+        if self.allow_any_scope && self.file.is_some() {
+            return Err(AppError("--scopes limits what --allow-any-scope allows; leave one of them out".to_owned()));
+        }
+        app::scopes::read(self.file.as_deref())
+    }
+}
+
 /// What `plan`, `apply` and `run` have in common.
 #[derive(Debug, Clone)]
 pub struct Common {
@@ -69,6 +98,7 @@ pub struct Common {
     pub now: Option<Timestamp>,
     /// Nothing is written to Azure.
     pub read_only: bool,
+    pub scopes: ScopeOptions,
 }
 
 impl Common {

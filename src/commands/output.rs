@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::plan::Approvals;
+use super::plan::{Approvals, Refused};
 use crate::domain::desired::{Address, DocumentId};
 use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::{Action, Counts, Plan, Standing, Step};
@@ -20,6 +20,8 @@ pub struct PlanOutput {
     pub targets: Vec<Target>,
     /// What became of the approvals that were given.
     pub approvals: Vec<ApprovalOutput>,
+    /// Networks that name something outside their scope: nothing is done for them.
+    pub out_of_scope: Vec<OutOfScopeOutput>,
     pub summary: Summary,
 }
 
@@ -36,11 +38,21 @@ pub struct ApprovalOutput {
     pub message: String,
 }
 
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OutOfScopeOutput {
+    /// Namespace and name.
+    pub network: String,
+    pub message: String,
+}
+
 /// What `approve` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApproveOutput {
-    pub file: String,
+    /// `namespace/name` of the PlanApproval.
+    pub object: String,
+    /// Where it was written, if into a state folder.
+    pub file: Option<String>,
     pub subject: String,
     pub hash: String,
     pub approved_by: Option<String>,
@@ -177,13 +189,22 @@ pub struct Summary {
 }
 
 impl PlanOutput {
-    pub fn new<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>, approvals: &Approvals, applied: bool) -> Self {
+    pub fn new<'a>(
+        outcomes: impl IntoIterator<Item = &'a Outcome>,
+        approvals: &Approvals,
+        refused: &Refused,
+        applied: bool,
+    ) -> Self {
         let outcomes: Vec<&Outcome> = outcomes.into_iter().collect();
         let document = outcomes.iter().flat_map(|outcome| &outcome.plan.documents).next();
         Self {
             document: document.map(Document::from),
             targets: outcomes.iter().map(|outcome| Target::new(outcome, applied)).collect(),
             approvals: approvals_output(approvals),
+            out_of_scope: refused
+                .iter()
+                .map(|(network, why)| OutOfScopeOutput { network: network.to_string(), message: why.to_string() })
+                .collect(),
             summary: total(outcomes.iter().map(|outcome| outcome.counts())).into(),
         }
     }

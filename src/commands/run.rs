@@ -32,9 +32,12 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
     block_on(async {
         let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
+        let scopes = common.scopes.read()?;
         let arm = Arc::new(app::arm(&common.azure)?);
         let installation = common.installation.clone();
-        let setting = app::setting(installation, regions.clone(), true, Absent::Deleted, common.read_only);
+        let setting =
+            app::setting(installation, regions.clone(), true, Absent::Deleted, common.read_only, scopes.clone());
+        let (scopes_sender, scopes) = watch::channel(scopes);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir)?));
@@ -49,12 +52,14 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
             documents: documents_sender,
         };
         let feeds = tokio::spawn(feeds.run(world.clone()));
+        let watched = tokio::spawn(app::scopes::watch(common.scopes.file.clone(), scopes_sender));
         let store = Arc::new(FileStore { world, state: Some(state) });
-        let controller = Controller { store, documents, arm, setting, resync };
+        let controller = Controller { store, documents, scopes, arm, setting, resync };
         tokio::select! {
             () = controller.run(fence) => {}
             ended = folder => return Err(AppError(format!("the folder is no longer watched: {ended:?}"))),
             ended = feeds => return Err(AppError(format!("the feeds are no longer polled: {ended:?}"))),
+            ended = watched => return Err(AppError(format!("the scopes are no longer watched: {ended:?}"))),
         }
         tracing::info!("stopped");
         Ok(Exit::Done)
@@ -66,6 +71,7 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
     block_on(async {
         let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
+        let scopes = common.scopes.read()?;
         let world = read_folder(&folders.dir)?;
         for problem in &world.undecodable {
             tracing::error!(%problem, "an object cannot be read; nothing is removed until it can");
@@ -81,7 +87,7 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
             () = fence.fallen() => return Err(AppError("stopped before anything was done".to_owned())),
         };
         let installation = common.installation.clone();
-        let setting = app::setting(installation, regions, true, Absent::Deleted, common.read_only);
+        let setting = app::setting(installation, regions, true, Absent::Deleted, common.read_only, scopes);
         let inputs = index::index(&world, &documents, &state.memories(), &setting);
         let store = FileStore { world: watch::channel(Arc::new(World::default())).1, state: Some(state) };
         let halt = Halt::default();
@@ -93,11 +99,10 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
         let seen = status::Seen { world: &world, documents: &documents, outcomes: &outcomes, words: &approvals.words };
         let written = status::write_all(&store, seen, &setting, now);
         store.forget_statuses(&world);
-        report(&outcomes, &approvals, common.format, true)?;
+        let refused = index::out_of_scope(&world, &setting);
+        report(&outcomes, &approvals, &refused, common.format, true)?;
         written.map_err(AppError::new)?;
-        let exit = Exit::of(outcomes.values());
-        // An error says that nothing is known, so it wins; otherwise an object that cannot be read needs a person.
-        Ok(if undecodable && exit != Exit::Error { Exit::NeedsPerson } else { exit })
+        Ok(Exit::of(outcomes.values()).or_needs_person(undecodable || !refused.is_empty()))
     })
 }
 

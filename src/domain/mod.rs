@@ -38,6 +38,7 @@ pub mod region;
 pub mod render;
 pub mod resolve;
 pub mod resource_id;
+pub mod scope;
 pub mod service_tags;
 pub mod tag_diff;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::outcome::{End, Outcome};
 use super::plan::{Held, HeldReason, Plan, Standing, Step};
 use super::resolve::Note;
 use super::resource_id::ResourceId;
+use super::scope::OutOfScope;
 
 /// Lists in a status are cut at this many, with a count of the rest.
 pub const LIST_CAP: usize = 50;
@@ -61,12 +62,15 @@ pub struct TargetStatus {
     pub add: usize,
     pub remove: usize,
     pub held: usize,
+    /// Removals that count against the budget.
+    pub removed: usize,
     pub conflicts: Vec<String>,
     pub conflicts_not_listed: usize,
     pub warnings: Vec<Note>,
     pub pending_hash: Option<String>,
     /// What the person is needed for, where one is: the reason of the condition.
     pub needs: Option<&'static str>,
+    pub is_looked_at: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +90,18 @@ pub struct NetworkStatus {
     pub approvals: Vec<Word>,
     /// The last value of `amlnet.dev/reconcile-at` with which all its targets were looked at.
     pub handled: Option<String>,
+}
+
+impl NetworkStatus {
+    /// The generation of the spec that it speaks of.
+    pub fn generation(&self) -> Option<i64> {
+        self.conditions.first().map(|condition| condition.observed_generation)
+    }
+
+    /// Whether all its targets were looked at.
+    pub fn is_complete(&self) -> bool {
+        self.targets.iter().all(|target| target.is_looked_at)
+    }
 }
 
 /// A target that a Network left with entries in it.
@@ -130,6 +146,8 @@ pub enum Subject {
     Invalid(String),
     /// It is being deleted: where entries of its own still stand, with the last outcome there.
     Leaving(Vec<(ResourceId, Option<Outcome>)>),
+    /// It names something outside its scope: no target was looked at for it.
+    OutOfScope(OutOfScope),
 }
 
 /// What a Network's status should say.
@@ -143,7 +161,7 @@ pub fn project(
 ) -> NetworkStatus {
     let targets: &[_] = match subject {
         Subject::Valid(targets) => targets,
-        Subject::Invalid(_) | Subject::Leaving(_) => &[],
+        Subject::Invalid(_) | Subject::Leaving(_) | Subject::OutOfScope(_) => &[],
     };
     let wishes = targets.iter().find_map(|(_, contribution, _)| contribution.outcome.as_ref().ok());
     let statuses: Vec<TargetStatus> = match subject {
@@ -204,6 +222,7 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
             };
             (false, stuck.is_none(), false, stuck.is_some(), "Deleting", message)
         }
+        Subject::OutOfScope(why) => (false, false, true, true, "OutOfScope", why.to_string()),
         Subject::Valid(_) if targets.is_empty() => {
             (true, false, false, false, "NoTarget", "no target is named".to_owned())
         }
@@ -256,11 +275,13 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
             add: 0,
             remove: 0,
             held: 0,
+            removed: 0,
             conflicts: Vec::new(),
             conflicts_not_listed: 0,
             warnings: Vec::new(),
             pending_hash: None,
             needs: None,
+            is_looked_at: false,
         };
     };
     let plan = &outcome.plan;
@@ -276,11 +297,13 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
         add: counts.add,
         remove: counts.remove,
         held: counts.held,
+        removed: outcome.memory.removals.len(),
         conflicts,
         conflicts_not_listed: plan.conflicts.len().saturating_sub(LIST_CAP),
         warnings: plan.warnings.iter().take(LIST_CAP).cloned().collect(),
         pending_hash: (!plan.held.is_empty() || !plan.steps.is_empty()).then(|| plan.hash().to_string()),
         needs: needs(plan),
+        is_looked_at: true,
     }
 }
 

@@ -4,6 +4,7 @@ use super::super::intent::Mode;
 use super::super::memory::TargetMemory;
 use super::super::outcome::Failure;
 use super::super::plan::{BlockedReason, Conflict, Limits, Observed};
+use super::super::scope::Scopes;
 use super::super::testing::{address, contribution, guarded, input, installation, key, observed, table_id, unresolved};
 use super::*;
 
@@ -208,4 +209,17 @@ fn long_lists_are_cut_and_counted() {
     let target = &status.targets[0];
     assert_eq!((target.conflicts.len(), target.conflicts_not_listed, target.warnings.len()), (50, 70, 50));
     assert_eq!(target.conflicts[0], "20.1.0.0/24: taken");
+}
+
+#[test]
+fn what_is_out_of_scope_is_blocked_seen_and_not_looked_at() {
+    let why = Scopes::only(Vec::new()).check("default", &super::super::testing::intent()).unwrap_err();
+    let old = projected(&subject(&[Some(in_sync())]), 1, None, 0);
+    let status = projected(&Subject::OutOfScope(why), 2, Some(&old), 10);
+    assert_eq!(summary(&status), (vec!["Stalled", "Blocked"], "OutOfScope".to_owned()));
+    let message = &status.conditions[0].message;
+    assert!(message.contains("routeTables[0].id: no scope is for the namespace default"), "{message}");
+    assert_eq!((status.observed_generation, status.targets.len(), status.document), (2, 0, None));
+    let again = projected(&subject(&[Some(in_sync())]), 2, Some(&status), 20);
+    assert_eq!(summary(&again), (vec!["Ready"], "InSync".to_owned()));
 }

@@ -16,7 +16,7 @@ pub enum TargetKind {
 
 impl TargetKind {
     /// The resource type below the provider, as ARM spells it.
-    fn resource_type(self) -> &'static str {
+    pub(super) fn resource_type(self) -> &'static str {
         match self {
             Self::RouteTable => "routeTables",
         }
@@ -31,7 +31,7 @@ impl fmt::Display for TargetKind {
     }
 }
 
-const PROVIDER: &str = "Microsoft.Network";
+pub(super) const PROVIDER: &str = "Microsoft.Network";
 
 /// The id of a top-level network resource. Compared, ordered and hashed without case, as ARM does.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl ResourceId {
     }
 }
 
-fn is_guid(text: &str) -> bool {
+pub(super) fn is_guid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(i, c)| match i {
             8 | 13 | 18 | 23 => c == b'-',
@@ -101,7 +101,7 @@ fn is_guid(text: &str) -> bool {
 }
 
 /// At most 90 letters, digits, `-`, `_`, `.`, `(`, `)`, not ending with a dot (ARM's rule, ASCII only).
-fn is_group_name(text: &str) -> bool {
+pub(super) fn is_group_name(text: &str) -> bool {
     (1..=90).contains(&text.len())
         && !text.ends_with('.')
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.()".contains(&c))

@@ -26,6 +26,7 @@ use crate::domain::plan::{Step, TargetInput};
 use crate::domain::project::{ConditionType, NetworkStatus};
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::scope::{OutOfScope, Scopes};
 use crate::store::{Store, StoreError, World};
 
 /// How often it is looked for approvals, and what is remembered is brought to where it is kept.
@@ -37,6 +38,8 @@ const BLOCKED_AGAIN: SignedDuration = SignedDuration::from_secs(600);
 pub struct Controller<S> {
     pub store: Arc<S>,
     pub documents: watch::Receiver<Arc<Documents>>,
+    /// Take the place of those in `setting` when they change.
+    pub scopes: watch::Receiver<Arc<Scopes>>,
     pub arm: Arc<Arm>,
     pub setting: Setting,
     /// How often every target is read although nothing changed.
@@ -71,6 +74,8 @@ struct Memory {
     outcomes: BTreeMap<ResourceId, Outcome>,
     queue: Queue<ResourceId>,
     statuses: BTreeMap<ObjectKey, NetworkStatus>,
+    /// Networks that are left alone because of what they name.
+    refused: BTreeMap<ObjectKey, OutOfScope>,
 }
 
 impl<S: Store + 'static> Controller<S> {
@@ -94,6 +99,10 @@ impl<S: Store + 'static> Controller<S> {
                 Ok(()) = self.documents.changed() => {
                     let documents = self.documents.borrow_and_update().clone();
                     self.take_in(&mut memory, worlds.borrow().clone(), Some(documents));
+                }
+                Ok(()) = self.scopes.changed() => {
+                    self.setting.scopes = self.scopes.borrow_and_update().clone();
+                    self.take_in(&mut memory, worlds.borrow().clone(), None);
                 }
                 () = sleep_until(due) => {
                     if let Some(id) = memory.queue.next(Timestamp::now()) {
@@ -129,6 +138,11 @@ impl<S: Store + 'static> Controller<S> {
             memory.documents = documents;
         }
         self.store.forget_statuses(&memory.world);
+        let refused = index::out_of_scope(&memory.world, &self.setting);
+        for (network, why) in refused.iter().filter(|(network, why)| memory.refused.get(*network) != Some(*why)) {
+            tracing::warn!(%network, %why, "left alone: it names something outside its scope");
+        }
+        memory.refused = refused;
         let inputs = index::index(&memory.world, &memory.documents, &self.store.memories(), &self.setting);
         for (id, input) in &inputs {
             if memory.inputs.get(id) != Some(input) || input.contributions.iter().any(|c| asked.contains(&c.network)) {
@@ -306,6 +320,11 @@ impl<S: Store + 'static> Controller<S> {
             let Some(new) = new.filter(|new| Some(new) != statuses.get(key)) else {
                 continue;
             };
+            // After a start what stands there is as true as before, until the targets were looked at.
+            let says_the_same = |old: &NetworkStatus| Some(old.observed_generation) == new.generation();
+            if !statuses.contains_key(key) && !new.is_complete() && old.as_ref().is_some_and(says_the_same) {
+                continue;
+            }
             match self.store.write_status(key, &(&new).into()) {
                 Ok(()) => {
                     statuses.insert(key.clone(), new);

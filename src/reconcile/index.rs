@@ -13,6 +13,7 @@ use crate::domain::plan::{Departure, Former, TargetInput};
 use crate::domain::region::Regions;
 use crate::domain::resolve::Unresolved;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::scope::{OutOfScope, Scopes};
 use crate::domain::service_tags::Document;
 use crate::store::{Held, World};
 
@@ -55,6 +56,8 @@ pub struct Setting {
     pub absent: Absent,
     /// Why nothing is written to Azure, if so.
     pub read_only: Option<&'static str>,
+    /// What the Networks of each namespace may name.
+    pub scopes: Arc<Scopes>,
 }
 
 /// What it means that a Network is not there.
@@ -71,7 +74,16 @@ pub enum Absent {
 /// What is remembered, by target.
 pub type Memories = BTreeMap<ResourceId, TargetMemory>;
 
-/// The input of every target that some Network names, or where one that named it left something.
+/// The Networks that name something outside their scope, and why. Nothing is done for them.
+pub fn out_of_scope(world: &World, setting: &Setting) -> BTreeMap<ObjectKey, OutOfScope> {
+    let checked = world.networks.iter().filter_map(|(key, held)| {
+        let why = setting.scopes.check(&key.namespace, &held.object.intent).err()?;
+        Some((key.clone(), why))
+    });
+    checked.collect()
+}
+
+/// The input of every target that some Network names within its scope, or where one that named it left something.
 pub fn index(
     world: &World,
     documents: &Documents,
@@ -86,8 +98,9 @@ pub fn index(
         read_only: setting.read_only.map(str::to_owned),
         ..TargetInput::new(id.clone(), setting.installation.clone(), Vec::new())
     };
+    let refused = out_of_scope(world, setting);
     let mut targets: BTreeMap<ResourceId, TargetInput> = BTreeMap::new();
-    for held in world.networks.values() {
+    for held in world.networks.values().filter(|held| !refused.contains_key(&held.object.key)) {
         for table in &held.object.intent.route_tables {
             let input = targets.entry(table.id.clone()).or_insert_with(|| new(&table.id));
             if let Some(why) = documents.no_removals.get(&held.object.intent.feed) {
@@ -99,8 +112,9 @@ pub fn index(
     for (id, memory) in memories {
         let is_named = targets.contains_key(id);
         let mut input = targets.remove(id).unwrap_or_else(|| new(id));
-        add_those_who_left(&mut input, memory, world, setting);
-        if is_named || !input.departed.is_empty() || is_left_to(memory, world, setting) {
+        let is_outside = |key: &ObjectKey| refused.contains_key(key) || !setting.scopes.reaches(&key.namespace, id);
+        add_those_who_left(&mut input, memory, world, setting, &is_outside);
+        if is_named || !input.departed.is_empty() || is_left_to(memory, world, setting, &is_outside) {
             targets.insert(id.clone(), input);
         }
     }
@@ -108,7 +122,15 @@ pub fn index(
 }
 
 /// What is known of Networks that contributed once and do no longer.
-fn add_those_who_left(input: &mut TargetInput, memory: &TargetMemory, world: &World, setting: &Setting) {
+///
+/// Whoever is outside the scope now has not left: what it needed when it was allowed stays, and nobody takes it away.
+fn add_those_who_left(
+    input: &mut TargetInput,
+    memory: &TargetMemory,
+    world: &World,
+    setting: &Setting,
+    is_outside: &dyn Fn(&ObjectKey) -> bool,
+) {
     let is_present = |key: &ObjectKey| input.contributions.iter().any(|c| c.network == *key);
     let gone: Vec<&ObjectKey> = memory.contributors.keys().filter(|key| !is_present(key)).collect();
     let owners = memory.owners().into_iter().filter(|key| !is_present(key));
@@ -126,6 +148,15 @@ fn add_those_who_left(input: &mut TargetInput, memory: &TargetMemory, world: &Wo
         return;
     }
     for key in gone {
+        if is_outside(key) {
+            let why = format!(
+                "the scope of the AmlNetwork {key} allows this target no longer, and what it needed is kept; to give \
+                 it up, allow the target to the namespace {} until the AmlNetwork has left it",
+                key.namespace
+            );
+            input.removals_frozen.get_or_insert(why);
+            continue;
+        }
         let departure = match world.networks.get(key) {
             // Its last good text counts until the new one can be read.
             Some(held) if held.broken.is_some() => None,
@@ -154,11 +185,21 @@ fn add_those_who_left(input: &mut TargetInput, memory: &TargetMemory, world: &Wo
 }
 
 /// Whether a target that nobody names is looked at: somebody left entries there. Where only some Networks were given,
-/// theirs count.
-fn is_left_to(memory: &TargetMemory, world: &World, setting: &Setting) -> bool {
+/// theirs count. It is not where all who could be meant are outside their scope.
+fn is_left_to(
+    memory: &TargetMemory,
+    world: &World,
+    setting: &Setting,
+    is_outside: &dyn Fn(&ObjectKey) -> bool,
+) -> bool {
+    let owners = memory.owners();
+    let mut all = memory.contributors.keys().chain(owners.iter().copied()).peekable();
+    if all.peek().is_some() && all.all(is_outside) {
+        return false;
+    }
     let everybody = setting.absent != Absent::NotGiven;
-    let has_leftovers = memory.unexplained.len() + memory.released.len() > 0 || !memory.owners().is_empty();
-    let is_given = memory.owners().into_iter().any(|key| world.networks.contains_key(key));
+    let has_leftovers = memory.unexplained.len() + memory.released.len() > 0 || !owners.is_empty();
+    let is_given = owners.iter().any(|key| world.networks.contains_key(key));
     if everybody { has_leftovers || !memory.contributors.is_empty() } else { is_given }
 }
 

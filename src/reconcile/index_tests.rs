@@ -30,6 +30,7 @@ fn setting() -> Setting {
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,
+        scopes: Arc::new(Scopes::any()),
     }
 }
 
@@ -146,4 +147,52 @@ fn nothing_found_and_nothing_readable_never_mean_deleted() {
         let rows = departures(&world, &setting());
         assert!(rows.iter().all(|(_, gone, frozen)| gone.is_empty() && *frozen), "{rows:?}");
     }
+}
+
+/// Everything is allowed to the namespace `default` in these tables, and nothing to others.
+fn scoped(tables: &[&str]) -> Setting {
+    let ids: Vec<String> = tables.iter().map(|table| format!("\"{BASE}/{table}\"")).collect();
+    let text = format!(
+        "scopes: [{{namespaces: [default], resourceIds: [{}], serviceTags: [\"*\"], nextHops: [\"*\"]}}]",
+        ids.join(", ")
+    );
+    Setting { scopes: Arc::new(crate::api::scopes::parse(&text).unwrap()), ..setting() }
+}
+
+#[test]
+fn a_network_outside_its_scope_has_no_target_and_leaves_none() {
+    let both = world(&[("a", "rt"), ("b", "rt other")]);
+    let named = |setting: &Setting, memories: &Memories| -> Vec<(String, usize, bool)> {
+        let row = |input: &TargetInput| {
+            assert!(input.departed.is_empty(), "{:?}", input.departed);
+            (input.id.name.clone(), input.contributions.len(), input.removals_frozen.is_some())
+        };
+        index(&both, &documents(), memories, setting).values().map(row).collect()
+    };
+    let (wide, narrow) = (scoped(&["rt", "other"]), scoped(&["rt"]));
+    assert_eq!(named(&wide, &Memories::new()), [("other".to_owned(), 1, false), ("rt".to_owned(), 2, false)]);
+    assert_eq!(named(&narrow, &Memories::new()), [("rt".to_owned(), 1, false)]);
+    let remembered = memories(&[("a", "rt"), ("b", "rt other")]);
+    assert_eq!(named(&narrow, &remembered), [("rt".to_owned(), 1, true)]);
+    assert_eq!(named(&scoped(&["third"]), &remembered), []);
+    assert_eq!(out_of_scope(&both, &narrow).into_keys().map(|key| key.name).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn whoever_left_when_the_target_was_no_longer_allowed_has_not_left_it() {
+    let narrow = scoped(&["rt"]);
+    for world in [world(&[("a", "rt")]), world(&[("a", "rt"), ("b", "rt")])] {
+        let rows = departures(&world, &narrow);
+        assert!(rows.iter().all(|(name, ..)| name == "rt"), "nobody may look at the other one: {rows:?}");
+    }
+}
+
+#[test]
+fn a_network_that_moved_to_another_namespace_takes_its_scope_from_there() {
+    let moved = world(&[("a, namespace: team", "rt")]);
+    let remembered = memories(&[("a", "rt")]);
+    let input = index(&moved, &documents(), &remembered, &scoped(&["rt"])).pop_first().unwrap().1;
+    assert_eq!((input.contributions.len(), input.departed.len()), (0, 1), "the old one is gone, the new one may not");
+    let input = index(&moved, &documents(), &remembered, &scoped(&["other"])).pop_first();
+    assert_eq!(input, None);
 }

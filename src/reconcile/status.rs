@@ -36,9 +36,11 @@ pub fn of_network(
     let Seen { world, documents, outcomes, words } = seen;
     let (generation, subject) = match world.networks.get(key) {
         Some(held) => {
-            let subject = match &held.broken {
-                Some(why) => Subject::Invalid(why.clone()),
-                None => Subject::Valid(
+            let scope = setting.scopes.check(&key.namespace, &held.object.intent);
+            let subject = match (&held.broken, scope) {
+                (Some(why), _) => Subject::Invalid(why.clone()),
+                (None, Err(why)) => Subject::OutOfScope(why),
+                (None, Ok(())) => Subject::Valid(
                     held.object
                         .intent
                         .route_tables
@@ -112,7 +114,7 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
 }
 
 /// Writes the status of every Network of a world. For one-time commands.
-pub fn write_all(store: &impl Store, seen: Seen<'_>, setting: &Setting, now: Timestamp) -> Result<(), StoreError> {
+pub fn write_all(store: &dyn Store, seen: Seen<'_>, setting: &Setting, now: Timestamp) -> Result<(), StoreError> {
     for key in networks(seen.world) {
         let old = store.read_status(&key).map(|written| restore(setting, &written));
         if let Some(new) = of_network(&key, seen, setting, old.as_ref(), now) {

@@ -12,6 +12,7 @@ use amlnet::domain::intent::{Approval as When, Budget, Intent, Mode, NextHop, Re
 use amlnet::domain::memory::TargetMemory;
 use amlnet::domain::plan::{Limits, Observed, ObservedEntry, TargetInput};
 use amlnet::domain::region::Regions;
+use amlnet::domain::scope::Scopes;
 use amlnet::domain::service_tags::Document;
 use amlnet::reconcile::index::{Absent, Documents, Memories, Setting, index};
 use amlnet::store::{Held, World};
@@ -82,6 +83,7 @@ spec:
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,
+        scopes: Arc::new(Scopes::any()),
     };
     let input = |document: Arc<Document>, memories: &Memories| -> TargetInput {
         let by_feed = BTreeMap::from([(intent.feed.clone(), Ok(document))]);

@@ -9,6 +9,7 @@ use amlnet::api::read::{Object, read};
 use amlnet::domain::decision::{Basis, decide};
 use amlnet::domain::memory::TargetMemory;
 use amlnet::domain::plan::{Action, Limits, Observed, ObservedEntry};
+use amlnet::domain::scope::Scopes;
 use amlnet::domain::service_tags::Cloud;
 use amlnet::reconcile::index::{Absent, Documents, Memories, Setting, index};
 use amlnet::store::{Held, World};
@@ -57,6 +58,7 @@ fn additions(stage: &Stage, region: &str, cloud: Cloud) -> Vec<usize> {
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,
+            scopes: Arc::new(Scopes::any()),
         };
         let (id, input) = index(&world, &documents, &memories, &setting).pop_first().unwrap();
         let remembered = memories.remove(&id).unwrap_or_default();

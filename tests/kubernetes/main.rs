@@ -1,21 +1,35 @@
 //! The controller in Kubernetes: real processes against a real API server, and the simulator over real HTTP and TLS.
+//! Each test has a namespace of its own, or a cluster.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
-#![allow(clippy::needless_pass_by_value, reason = "json!({…}) reads better than &json!({…}) at every call")]
+// A test that cannot go on fails where it stands, with the line.
+#![allow(clippy::unwrap_used)]
 
+mod approvals;
+mod commands;
+
+mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
 mod dice;
-#[path = "../live/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
-mod harness;
-
 mod documents;
 mod faults;
 mod first;
+#[path = "../live/harness/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
+mod harness;
 mod injector;
+mod leader;
+mod leader_clock;
+mod leader_cut;
+mod leader_ended;
+mod leader_frozen;
+mod leader_lease;
 mod life;
 mod memory;
+mod manifests;
+#[path = "../objects/mod.rs"]
+mod objects;
+mod rbac;
 mod replica;
 mod see;
 mod status;

@@ -37,6 +37,7 @@ mod review_sharing;
 mod review_stopping;
 mod review_writes;
 mod role;
+mod scopes;
 mod secrets;
 mod sharing;
 mod specs;

@@ -151,6 +151,20 @@ fn a_network_without_its_feed_is_blocked_and_says_so() {
 }
 
 #[test]
+fn a_source_that_needs_kubernetes_says_so_and_the_next_one_counts() {
+    let sim = Sim::start();
+    let config_map = json!({"configMap": {"name": "service-tags", "key": "a.json.gz"}});
+    let with = |sources: Value| {
+        sim.usual(json!({}));
+        sim.objects("feed.yaml", &[feed(&sim.page(), json!({"spec": {"sources": sources}}))]);
+        sim.plan(&[])
+    };
+    with(json!([config_map])).exits(3).says(&["a configMap source works only in Kubernetes; write file: {path: …}"]);
+    let page = json!({"download": {"pageUrl": sim.page()}});
+    with(json!([config_map, page])).exits(2);
+}
+
+#[test]
 fn an_unknown_region_or_tag_blocks_and_names_what_is_near() {
     let sim = Sim::start();
     let before = sim.history(TABLE);

@@ -3,11 +3,15 @@
 // A test that cannot go on fails where it stands, with the line.
 #![allow(clippy::unwrap_used)]
 
+mod crds;
 mod damage;
 mod discovery;
 mod golden;
 mod imports;
 mod layering;
+#[path = "../objects/mod.rs"]
+mod objects;
 mod properties;
 mod real_documents;
+mod scopes;
 mod support;

@@ -18,6 +18,7 @@ use super::archive::FileArchive;
 use super::clocks::Clocks;
 use super::journal::Journal;
 use crate::api::API_VERSION;
+use crate::api::feed::ServiceTagFeedStatus;
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::Approval;
 use crate::domain::intent::{Installation, ObjectKey};
@@ -98,6 +99,13 @@ impl State {
     /// Writes the status of a feed if it differs.
     pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<(), StoreError> {
         write(&self.folder.join("status/feeds").join(format!("{feed}.yaml")), "ServiceTagFeed", feed, None, status)
+    }
+
+    /// The status of a feed as it stands.
+    pub fn feed_status(&self, feed: &str) -> Option<ServiceTagFeedStatus> {
+        let path = self.folder.join("status/feeds").join(format!("{feed}.yaml"));
+        let text = std::fs::read_to_string(path).ok()?;
+        serde_yaml::from_str::<StatusFile<ServiceTagFeedStatus>>(&text).ok().map(|file| file.status)
     }
 
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {

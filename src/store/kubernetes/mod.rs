@@ -2,6 +2,7 @@
 //!
 //! One file a job; `ClusterStore` puts them together. Must not plan, and must not talk to Azure.
 
+pub mod approve;
 pub mod archive;
 pub mod connect;
 pub mod events;
@@ -11,6 +12,7 @@ pub mod lifecycle;
 pub mod memory;
 pub mod objects;
 pub mod schema;
+pub mod source;
 pub mod status;
 pub mod watch;
 
@@ -30,10 +32,12 @@ use self::events::Events;
 use self::lifecycle::Lifecycle;
 use self::memory::Memories;
 use self::objects::{Kind, Objects};
+use self::source::ConfigMapDocument;
 use self::status::Statuses;
 use self::watch::{Namespaces, Progress, Shared};
 use super::audit::AuditLine;
 use super::{Store, StoreError, World};
+use crate::api::feed::ServiceTagFeedStatus;
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::Approval;
 use crate::domain::intent::{Installation, ObjectKey};
@@ -93,6 +97,42 @@ impl ClusterStore {
         watch::watch(client, &self.namespace, &self.namespaces, &self.objects, &self.worlds, &self.progress).await;
     }
 
+    /// Lists everything once, for a command that a person waits for. True if all namespaces could be listed; otherwise
+    /// those that are watched were. Networks that no installation handles yet are taken for this one's.
+    pub async fn list(&self) -> Result<bool, StoreError> {
+        let mut is_whole = true;
+        for kind in Kind::ALL {
+            let own = [Some(self.namespace.clone())];
+            let lists = if kind == Kind::Feed { None } else { watch::list(&self.client, kind, None).await.transpose() };
+            let found = match lists {
+                Some(Ok(found)) => vec![(None, found)],
+                refused => {
+                    is_whole &= refused.is_none();
+                    let some = match &self.namespaces {
+                        Namespaces::These(names) if kind != Kind::Feed => names.iter().cloned().map(Some).collect(),
+                        _ => own.to_vec(),
+                    };
+                    let mut found = Vec::new();
+                    for namespace in some {
+                        let list = watch::list(&self.client, kind, namespace.as_deref()).await?;
+                        found.push((namespace, list.unwrap_or_default()));
+                    }
+                    found
+                }
+            };
+            let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            for (namespace, mut list) in found {
+                for object in list.iter_mut().filter(|_| kind == Kind::Network) {
+                    objects::claim(object, &self.installation);
+                }
+                objects.replace(kind, namespace.as_deref(), &list);
+            }
+        }
+        let world = self.objects.lock().unwrap_or_else(PoisonError::into_inner).world();
+        self.worlds.send_replace(Arc::new(world));
+        Ok(is_whole)
+    }
+
     /// Reads what is remembered; on becoming the leader.
     pub async fn take_over(&self, now: Timestamp) -> Result<(), StoreError> {
         self.statuses.clear();
@@ -110,6 +150,11 @@ impl ClusterStore {
         self.memories.load(&expected, &approvals, now).await
     }
 
+    /// What is remembered is written over only while this says that the lease is held.
+    pub fn guard(&self, word: memory::Word) {
+        self.memories.guard(word);
+    }
+
     /// What only the leader does beside reconciling. Never ends.
     pub async fn lead(&self) {
         tokio::join!(self.statuses.run(false), self.lifecycle.run(self.worlds.subscribe()));
@@ -125,6 +170,18 @@ impl ClusterStore {
     /// Where the documents of a feed are kept.
     pub fn archive(&self, feed: &str) -> ClusterArchive {
         ClusterArchive::new(self.client.clone(), &self.namespace, &self.installation, feed)
+    }
+
+    /// A document in a ConfigMap; no namespace means the controller's own.
+    pub fn config_map(&self, namespace: Option<&str>, name: &str, key: &str) -> ConfigMapDocument {
+        ConfigMapDocument::new(self.client.clone(), namespace.unwrap_or(&self.namespace), name, key)
+    }
+
+    /// The status of a feed as it stands.
+    pub fn feed_status(&self, feed: &str) -> Option<ServiceTagFeedStatus> {
+        let key = ObjectKey { namespace: self.namespace.clone(), name: feed.to_owned() };
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::from_value(objects.get(Kind::Feed, &key)?.status.clone()).ok()
     }
 
     /// Writes the status of a feed if it differs.

@@ -303,13 +303,22 @@ fn add_feed(world: &mut World, key: &ObjectKey, seen: &Seen) {
     }
     let place = format!("{} {key}", Kind::Feed.name());
     if let Err(why) = &seen.content {
-        let (place, message, generation) = (place.clone(), why.clone(), seen.generation);
+        let (message, generation) = (why.clone(), seen.generation);
         world.undecodable.push(Undecodable { place, network: None, generation, message });
     }
     if let Some(Any::Object(Object::Feed(feed))) = seen.usable() {
         let broken = seen.content.as_ref().err().cloned();
-        let held = Held { object: feed.clone(), origin: PathBuf::from(place), broken };
+        // What a file source names without a root is looked for at the root.
+        let held = Held { object: feed.clone(), origin: PathBuf::from("/").join(&key.name), broken };
         world.feeds.insert(key.name.clone(), held);
+    }
+}
+
+/// Takes a Network that no installation handles yet for this one's.
+pub fn claim(object: &mut DynamicObject, installation: &str) {
+    let status = &mut object.data["status"];
+    if status["installation"].as_str().unwrap_or_default().is_empty() {
+        status["installation"] = installation.into();
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::SelectAll;
+use kube::api::ListParams;
 use kube::core::{ApiResource, DynamicObject, TypeMeta};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
@@ -20,7 +21,7 @@ use crate::api::API_VERSION;
 use crate::api::approval::PlanApproval;
 use crate::api::feed::ServiceTagFeed;
 use crate::api::network::AmlNetwork;
-use crate::store::World;
+use crate::store::{StoreError, World};
 
 /// Changes that come together are told together.
 const GATHER: Duration = Duration::from_millis(50);
@@ -63,6 +64,22 @@ pub fn api(client: Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicOb
     match namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource(kind)),
         None => Api::all_with(client, &resource(kind)),
+    }
+}
+
+/// All objects of a kind in one namespace, or in all. `None` where the user may not list them.
+pub async fn list(
+    client: &Client,
+    kind: Kind,
+    namespace: Option<&str>,
+) -> Result<Option<Vec<DynamicObject>>, StoreError> {
+    match api(client.clone(), kind, namespace).list(&ListParams::default()).await {
+        Ok(list) => Ok(Some(list.items)),
+        Err(kube::Error::Api(status)) if status.code == 403 && namespace.is_none() => Ok(None),
+        Err(error) => {
+            let place = said(&(kind, namespace.map(str::to_owned)));
+            Err(StoreError { place, what: explain(&watcher::Error::InitialListFailed(error)) })
+        }
     }
 }
 

@@ -145,14 +145,10 @@ impl Shared {
     }
 
     fn serve(self: Arc<Self>, client: TcpStream) -> io::Result<()> {
-        // To a server that cannot be reached nothing is sent; what the client sent meanwhile is lost with it.
-        match *self.mode() {
-            Mode::Open | Mode::Held => {}
-            Mode::Refused | Mode::Ended => return Ok(()),
-            Mode::Cut => {
-                self.wait_while(&[Mode::Cut, Mode::Held]);
-                return Ok(());
-            }
+        if *self.mode() == Mode::Cut {
+            // Not even read: what the client sends is never answered, and its connection ends with the partition.
+            self.wait_while(&[Mode::Cut, Mode::Held]);
+            return Ok(());
         }
         if self.wait_while(&[Mode::Held]) != Mode::Open {
             return Ok(());

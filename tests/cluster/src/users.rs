@@ -34,19 +34,19 @@ impl Users {
     /// Makes tokens and writes the API server's token file.
     pub(crate) fn write(more: &[User], file: &Path) -> Result<Self, Error> {
         let mut tokens = BTreeMap::new();
-        let mut lines = String::new();
+        let mut lines = Vec::new();
         for User { name, groups } in [&User::new(ADMIN, &["system:masters"])].into_iter().chain(more) {
             let refuse = |why| Err(Error::User { name: name.clone(), why });
             if [name].into_iter().chain(groups).any(|text| text.is_empty() || text.contains(['"', ',', '\n', '\r'])) {
                 return refuse("names of users and groups must not be empty or hold quotes, commas or line ends");
             }
             let token = uuid::Uuid::new_v4().simple().to_string();
-            lines.push_str(&format!("{token},{name},{name},\"{}\"\n", groups.join(",")));
+            lines.push(format!("{token},{name},{name},\"{}\"\n", groups.join(",")));
             if tokens.insert(name.clone(), token).is_some() {
                 return refuse("there are two of that name");
             }
         }
-        std::fs::write(file, lines).map_err(Error::file("cannot write", file))?;
+        std::fs::write(file, lines.concat()).map_err(Error::file("cannot write", file))?;
         Ok(Self { tokens: Mutex::new(tokens) })
     }
 

@@ -22,6 +22,7 @@ use amlnet::domain::intent::{Mode, ObjectKey};
 use amlnet::domain::memory::TargetMemory;
 use amlnet::domain::plan::{Action, HeldReason, Limits, Observed, ObservedEntry, Plan, Step, TargetInput};
 use amlnet::domain::region::Regions;
+use amlnet::domain::scope::Scopes;
 use amlnet::domain::service_tags::Cloud;
 use amlnet::reconcile::index::{Absent, Documents, Memories, Setting, index};
 use amlnet::store::{Held, Undecodable, World};
@@ -259,6 +260,7 @@ impl<'a> History<'a> {
         let broken = self.nets.values().filter(|net| net.broken).map(|net| Undecodable {
             place: "network.yaml".to_owned(),
             network: Some(net.key.clone()),
+            generation: net.generation,
             message: "it cannot be read".to_owned(),
         });
         let world = World {
@@ -285,6 +287,7 @@ impl<'a> History<'a> {
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,
+            scopes: Arc::new(Scopes::any()),
         };
         index(&world, &documents, &self.live, &setting)
     }

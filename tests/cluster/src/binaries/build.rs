@@ -84,7 +84,8 @@ fn key(go: &str) -> Result<String, Error> {
             hash.update(format!("{module}/{file} {}\n{text}", text.len()));
         }
     }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    let hash: u64 = hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    Ok(format!("{hash:016x}"))
 }
 
 fn read(path: &Path) -> Result<String, Error> {
@@ -103,7 +104,8 @@ fn arguments(program: &Program, to: &Path) -> Result<Vec<String>, Error> {
             let why = "its go.mod has no line `require k8s.io/kubernetes vX.Y.Z`".to_owned();
             return Err(Error::Build { program: program.name, source_folder: sources(program.module), why });
         };
-        for (name, value) in [("gitVersion", format!("v{version}").as_str()), ("gitMajor", major), ("gitMinor", minor)] {
+        for (name, value) in [("gitVersion", format!("v{version}").as_str()), ("gitMajor", major), ("gitMinor", minor)]
+        {
             link = format!("{link} -X k8s.io/component-base/version.{name}={value}");
         }
     }

@@ -3,6 +3,7 @@
 mod build;
 mod version;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -73,10 +74,16 @@ impl Binaries {
 fn locate(program: &'static Program) -> Result<PathBuf, Error> {
     let folders = std::env::var_os("KUBEBUILDER_ASSETS").into_iter().chain(std::env::var_os("PATH"));
     let folders: Vec<PathBuf> = folders.flat_map(|list| std::env::split_paths(&list).collect::<Vec<_>>()).collect();
-    match first_fit(program, &folders) {
+    match first_fit(program, &distinct(folders)) {
         Some(binary) => Ok(binary),
         None => build::cached(program),
     }
+}
+
+/// `/bin` is often `/usr/bin`, and a program that is passed over is named once.
+fn distinct(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    folders.into_iter().filter(|folder| seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()))).collect()
 }
 
 /// The first that runs and is new enough. One that is passed over is named: whoever put it there expects it to be used.
