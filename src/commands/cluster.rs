@@ -1,6 +1,7 @@
 //! `amlnet run` in Kubernetes: every replica watches and serves; the one with the lease works.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,11 +123,11 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
         is_leading: AtomicBool::new(false),
     };
     let work = async {
-        leader.become_ready(&readiness).await;
+        leader.wait_for_objects(&readiness).await;
         // The lease is asked for by whoever could do the work.
-        match candidate.lead(leader.lead(&candidate, fence.clone())).await {
-            Some(result) => result,
-            None => Err(AppError("the lease is lost, and another replica may lead; this one starts anew".to_owned())),
+        tokio::select! {
+            ended = candidate.lead(leader.lead(&candidate, fence.clone())) => ended,
+            never = leader.stay_ready(&candidate, &readiness) => match never {},
         }
     };
     let stopped = async {
@@ -136,12 +137,16 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
             std::future::pending::<()>().await;
         }
     };
-    let result = tokio::select! {
-        result = work => result,
-        () = stopped => Ok(()),
-        ended = &mut watching => Err(AppError(format!("the cluster is no longer watched: {ended:?}"))),
-        ended = &mut looking => Err(AppError(format!("the scopes are no longer watched: {ended:?}"))),
-        ended = &mut serving => Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}"))),
+    let ended = tokio::select! {
+        ended = work => ended,
+        () = stopped => Some(Ok(())),
+        ended = &mut watching => Some(Err(AppError(format!("the cluster is no longer watched: {ended:?}")))),
+        ended = &mut looking => Some(Err(AppError(format!("the scopes are no longer watched: {ended:?}")))),
+        ended = &mut serving => Some(Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}")))),
+    };
+    let Some(result) = ended else {
+        // It is not there to be given up, and the API server may be out of reach.
+        return Err(AppError("the lease is lost, and another replica may lead; this one starts anew".to_owned()));
     };
     candidate.release().await;
     tracing::info!("stopped");
@@ -163,7 +168,7 @@ struct Leader {
 
 impl Leader {
     /// Returns when the CRDs are there and everything was listed. Says what it waits for.
-    async fn become_ready(&self, readiness: &watch::Sender<Readiness>) {
+    async fn wait_for_objects(&self, readiness: &watch::Sender<Readiness>) {
         let mut said = None;
         let mut say = |why: String| {
             if said.as_ref() != Some(&why) {
@@ -199,8 +204,22 @@ impl Leader {
                 std::future::pending::<()>().await;
             }
         }
-        let _ = readiness.send_replace(Ok(()));
-        tracing::info!("ready");
+    }
+
+    /// Whoever could never lead is not ready, and says what it lacks. An API server that is gone for a while is no such
+    /// reason.
+    async fn stay_ready(&self, candidate: &Candidate, readiness: &watch::Sender<Readiness>) -> Infallible {
+        loop {
+            let new = candidate.obstacle().await.map_or(Ok(()), Err);
+            let wait = if new.is_ok() { candidate.times.lease } else { AGAIN };
+            let old = readiness.send_replace(new.clone());
+            match new {
+                Ok(()) if old.is_err() => tracing::info!("ready"),
+                Err(why) if old.as_ref() != Err(&why) => tracing::error!(why, "not ready"),
+                _ => {}
+            }
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// Whether it was looked what is stored for each feed.

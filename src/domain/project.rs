@@ -353,6 +353,8 @@ fn held(plan: &Plan) -> String {
     }
     let first = plan.held.first().map(says).unwrap_or_default();
     let until = plan.held.iter().filter_map(|held| held.until).min();
+    // Nobody reads further than the second.
+    let until = until.and_then(|until| Timestamp::from_second(until.as_second()).ok());
     let until = until.map(|until| format!("; the first until {until}")).unwrap_or_default();
     format!("{count} steps are held: {first}{until}")
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
 
 mod budgets;
+mod leader;
 mod many_tables;
 mod networks;
 mod removals;
@@ -47,6 +48,9 @@ fn main() {
     }
     if wanted("networks") {
         networks::measure(folder.path(), &document);
+    }
+    if wanted("leader") {
+        leader::measure(&document);
     }
 }
 

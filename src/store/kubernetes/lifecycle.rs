@@ -40,6 +40,8 @@ pub struct Lifecycle {
     installation: String,
     /// Networks of which nothing is left.
     released: Mutex<BTreeSet<ObjectKey>>,
+    /// What was said about Networks that could not be written.
+    failing: Mutex<BTreeMap<ObjectKey, String>>,
     wake: Notify,
     events: Arc<Events>,
 }
@@ -57,6 +59,7 @@ impl Lifecycle {
             objects,
             installation: installation.to_owned(),
             released: Mutex::default(),
+            failing: Mutex::default(),
             wake: Notify::new(),
             events,
         }
@@ -83,7 +86,7 @@ impl Lifecycle {
             });
             changes.buffer_unordered(AT_ONCE).collect::<()>().await;
             tokio::select! {
-                changed = worlds.changed() => if changed.is_err() { return },
+                told = worlds.changed() => if told.is_err() { return },
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(AGAIN), if !is_done => {}
             }
@@ -101,6 +104,9 @@ impl Lifecycle {
                 None
             } else if seen.is_leaving {
                 (seen.is_kept() && released.contains(key)).then_some(Change::LetGo)
+            } else if !seen.is_readable() {
+                // Nobody knows which policy it has now.
+                None
             } else {
                 match (seen.wants_deletion(), seen.is_kept()) {
                     (true, false) => Some(Change::Keep),
@@ -141,11 +147,17 @@ impl Lifecycle {
 
     async fn change(&self, key: &ObjectKey, seen: &Seen, change: Change) {
         match self.send(key, seen, change).await {
-            Ok(()) => tracing::info!(network = %key, change = ?change, "written"),
+            Ok(()) => {
+                self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+                tracing::info!(network = %key, change = ?change, "written");
+            }
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             Err(error) => {
-                let why = super::explain(&error);
-                tracing::error!(network = %key, change = ?change, why, "the object cannot be written; tried again");
+                let why = format!("{change:?}: {}", super::explain(&error));
+                let said = self.failing.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), why.clone());
+                if said.as_ref() != Some(&why) {
+                    tracing::error!(network = %key, why, "the object cannot be written; tried again until it can");
+                }
             }
         }
     }
@@ -177,7 +189,7 @@ impl Lifecycle {
             }
         };
         // The watch tells it again; until then nothing is tried twice.
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).apply(Kind::Network, &written);
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).answered(Kind::Network, &written);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -72,7 +73,8 @@ impl Cluster {
         let (port, etcd_ports) = (Port::keep()?, [Port::keep()?, Port::keep()?]);
         let client = Client::new(port.address(), authority.der.clone())
             .map_err(Error::file("cannot use", path.join(certificates::AUTHORITY)))?;
-        let mut etcd = Server::start("etcd", &binaries.etcd, etcd_arguments(path, &etcd_ports), path)?;
+        let mut etcd =
+            Server::start("etcd", Command::new(&binaries.etcd).args(etcd_arguments(path, &etcd_ports)), path)?;
         let listens = etcd_ports[0].address();
         etcd.wait_until(PATIENCE, || std::net::TcpStream::connect(listens).is_ok())?;
         let cluster = Self {
@@ -217,8 +219,8 @@ impl Cluster {
         let mut running = self.api_server();
         if running.is_none() {
             let folder = self.folder.path();
-            let mut server =
-                Server::start("kube-apiserver", &self.binaries.kube_apiserver, self.api_server_arguments(), folder)?;
+            let mut command = Command::new(&self.binaries.kube_apiserver);
+            let mut server = Server::start("kube-apiserver", command.args(self.api_server_arguments()), folder)?;
             let ready = || self.ask(ADMIN, "GET", "/readyz", None).is_ok_and(|answer| answer.status == 200);
             server.wait_until(PATIENCE, ready)?;
             *running = Some(server);

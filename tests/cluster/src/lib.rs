@@ -25,6 +25,7 @@ pub use cluster::Cluster;
 pub use error::Error;
 pub use http::Answer;
 pub use kubectl::Output;
+pub use process::Server;
 pub use proxy::Proxy;
 pub use settings::Settings;
 pub use users::ADMIN;

@@ -1,6 +1,5 @@
 //! Programs: servers that do not outlive this process, and commands that end within a time.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -29,9 +28,9 @@ kill -KILL "$reader" 2>/dev/null
 exit "$code"
 "#;
 
-/// A server, its output in a file. Dropping it kills it and waits for its end.
+/// A program beside this process, its output in a file. Dropping it kills it and waits for its end.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     program: &'static str,
     keeper: Child,
     pipe: Option<ChildStdin>,
@@ -39,21 +38,24 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Output is appended to `log`: a server that is started again goes on in the same file.
-    pub(crate) fn start(
-        program: &'static str,
-        binary: &Path,
-        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
-        folder: &Path,
-    ) -> Result<Self, Error> {
+    /// Starts it in `folder`, with the command's arguments and environment. Output is appended to `PROGRAM.log` there: a
+    /// server that is started again goes on in the same file.
+    pub fn start(program: &'static str, command: &Command, folder: &Path) -> Result<Self, Error> {
         let log = folder.join(format!("{program}.log"));
         let open = || File::options().create(true).append(true).open(&log);
         let out = open().map_err(Error::file("cannot write", &log))?;
         let err = open().map_err(Error::file("cannot write", &log))?;
-        let mut keeper = Command::new("sh")
+        let mut shell = Command::new("sh");
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let mut keeper = shell
             .args(["-c", KEEPER, program])
-            .arg(binary)
-            .args(arguments)
+            .arg(command.get_program())
+            .args(command.get_args())
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(out)
@@ -66,7 +68,7 @@ impl Server {
     }
 
     /// Waits until `ready`. A server that ends before, or is not ready within `patience`, is an error with its log.
-    pub(crate) fn wait_until(&mut self, patience: Duration, mut ready: impl FnMut() -> bool) -> Result<(), Error> {
+    pub fn wait_until(&mut self, patience: Duration, mut ready: impl FnMut() -> bool) -> Result<(), Error> {
         let deadline = Instant::now() + patience;
         loop {
             if ready() {
@@ -80,6 +82,19 @@ impl Server {
             }
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// An error, with the end of its log, once it has ended by itself.
+    pub fn check(&mut self) -> Result<(), Error> {
+        match self.keeper.try_wait() {
+            Ok(Some(status)) => Err(self.error(format!("ended ({status})"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     fn error(&self, what: String) -> Error {
