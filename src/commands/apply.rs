@@ -30,7 +30,7 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
                     let exit = apply_at(common, inputs, yes, &place).await;
                     opened.store.finish().await.map_err(AppError::new).and(exit)
                 };
-                opened.lead(work).await
+                Box::pin(opened.lead(work)).await
             }
         }
     })

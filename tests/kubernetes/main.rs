@@ -6,7 +6,6 @@
 
 mod approvals;
 mod commands;
-
 mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
@@ -25,8 +24,8 @@ mod leader_ended;
 mod leader_frozen;
 mod leader_lease;
 mod life;
-mod memory;
 mod manifests;
+mod memory;
 #[path = "../objects/mod.rs"]
 mod objects;
 mod rbac;

@@ -285,9 +285,10 @@ impl Store for ClusterStore {
         let place = if self.is_command { "standard error" } else { "standard output" };
         let refuse = |error: &dyn ToString| StoreError { place: place.to_owned(), what: error.to_string() };
         let text = serde_json::to_string(line).map_err(|error| refuse(&error))?;
-        let written = match self.is_command {
-            true => writeln!(std::io::stderr().lock(), "{text}"),
-            false => writeln!(std::io::stdout().lock(), "{text}"),
+        let written = if self.is_command {
+            writeln!(std::io::stderr().lock(), "{text}")
+        } else {
+            writeln!(std::io::stdout().lock(), "{text}")
         };
         written.map_err(|error| refuse(&error))?;
         self.memories.end(target);
