@@ -59,10 +59,9 @@ impl Place {
         }
         let open = |folder: &PathBuf| {
             if write {
-                State::open(folder, &common.installation, common.now()).map(Arc::new)
-            } else {
-                Ok(Arc::new(State::read_only(folder, &common.installation, common.now())))
+                return State::open(folder, &common.installation, common.now()).map(Arc::new);
             }
+            Ok(Arc::new(State::read_only(folder, &common.installation, common.now())))
         };
         let state = inputs.state.as_ref().map(open).transpose().map_err(AppError::new)?;
         Ok(Self::Files(FileStore { world: watch::channel(Arc::default()).1, state }))

@@ -3,6 +3,7 @@
 
 // A test that cannot go on fails where it stands, with the line.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::needless_pass_by_value, reason = "so that calls stay short")]
 
 mod approvals;
 mod commands;
