@@ -1,6 +1,6 @@
 //! A cluster as one-time commands see it: everything listed once, what is remembered and the stored documents read.
 //!
-//! Must not write anything by itself.
+//! Must not write anything before `begin`, which makes Networks this installation's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
