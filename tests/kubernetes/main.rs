@@ -10,6 +10,7 @@ mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
 mod dice;
+mod docs;
 mod first;
 #[path = "../live/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
