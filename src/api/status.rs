@@ -131,6 +131,9 @@ pub struct TargetStatus {
     pub remove: usize,
     /// How many steps are held, and for what the message says.
     pub held: usize,
+    /// Removals in the last 7 days, which count against removal.budget.
+    #[serde(default, rename = "removedIn7Days")]
+    pub removed: usize,
     /// Entries that are not ours and stand in the way. At most 50; conflictsNotListed counts the rest.
     pub conflicts: Vec<String>,
     /// How many more conflicts there are than conflicts lists.
@@ -219,6 +222,7 @@ fn target(target: &project::TargetStatus) -> TargetStatus {
         add: target.add,
         remove: target.remove,
         held: target.held,
+        removed: target.removed,
         conflicts: target.conflicts.clone(),
         conflicts_not_listed: target.conflicts_not_listed,
         warnings: target

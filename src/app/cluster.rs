@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{AppError, document_of_file, in_force};
-use crate::azure::fence::Fence;
+use crate::azure::fence::{Fence, Word};
 use crate::domain::intent::{Installation, ObjectKey};
 use crate::domain::plan::TargetInput;
 use crate::domain::region::Regions;
@@ -122,11 +122,14 @@ impl Opened {
     }
 }
 
-/// A fence that also asks whether the lease is still held. To be made as the first thing that a leader does.
-pub fn guarded(candidate: &Candidate, fence: Fence) -> Fence {
+/// A fence that also asks whether the lease is still held, as the store does from now on. To be made as the first thing
+/// that a leader does.
+pub fn guarded(candidate: &Candidate, store: &ClusterStore, fence: Fence) -> Fence {
     let word = Arc::new(candidate.word());
-    fence.with_word(Arc::new(move || {
+    let word: Word = Arc::new(move || {
         let word = word.clone();
         Box::pin(async move { word.is_leader().await })
-    }))
+    });
+    store.guard(word.clone());
+    fence.with_word(word)
 }

@@ -149,6 +149,8 @@ impl Arm {
         let region = self.region(write.target());
         let request = Request::new(&write.target().subscription, &region, kind);
         self.persist(request, fence, tries, async || {
+            // Before the fence is asked: a login may take longer than its word counts.
+            self.credential.get_token(&[]).await.map_err(into_refusal)?;
             if !fence.asked().await {
                 return Err(ArmError::Stopped);
             }

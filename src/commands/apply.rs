@@ -54,7 +54,7 @@ async fn apply_at(common: &Common, inputs: &Inputs, yes: bool, place: &Place) ->
     app::stop_on_signal(switch).map_err(AppError::new)?;
     let fence = match place {
         Place::Files(_) => fence,
-        Place::Cluster(opened) => app::cluster::guarded(&opened.candidate, fence),
+        Place::Cluster(opened) => app::cluster::guarded(&opened.candidate, &opened.store, fence),
     };
     let store = place.store();
     let halt = Halt::default();

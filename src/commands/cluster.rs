@@ -1,6 +1,7 @@
 //! `amlnet run` in Kubernetes: every replica watches and serves; the one with the lease works.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,9 @@ use crate::store::kubernetes::watch::{Namespaces, Progress};
 
 /// What could not be done yet is tried again after this.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// Stored documents are waited for so long before targets are looked at.
+const DOCUMENTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What only the Kubernetes mode needs.
 #[derive(Debug, Clone)]
@@ -119,11 +123,11 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
         is_leading: AtomicBool::new(false),
     };
     let work = async {
-        leader.become_ready(&readiness).await;
+        leader.wait_for_objects(&readiness).await;
         // The lease is asked for by whoever could do the work.
-        match candidate.lead(leader.lead(&candidate, fence.clone())).await {
-            Some(result) => result,
-            None => Err(AppError("the lease is lost, and another replica may lead; this one starts anew".to_owned())),
+        tokio::select! {
+            ended = candidate.lead(leader.lead(&candidate, fence.clone())) => ended,
+            never = leader.stay_ready(&candidate, &readiness) => match never {},
         }
     };
     let stopped = async {
@@ -133,12 +137,16 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
             std::future::pending::<()>().await;
         }
     };
-    let result = tokio::select! {
-        result = work => result,
-        () = stopped => Ok(()),
-        ended = &mut watching => Err(AppError(format!("the cluster is no longer watched: {ended:?}"))),
-        ended = &mut looking => Err(AppError(format!("the scopes are no longer watched: {ended:?}"))),
-        ended = &mut serving => Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}"))),
+    let ended = tokio::select! {
+        ended = work => ended,
+        () = stopped => Some(Ok(())),
+        ended = &mut watching => Some(Err(AppError(format!("the cluster is no longer watched: {ended:?}")))),
+        ended = &mut looking => Some(Err(AppError(format!("the scopes are no longer watched: {ended:?}")))),
+        ended = &mut serving => Some(Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}")))),
+    };
+    let Some(result) = ended else {
+        // It is not there to be given up, and the API server may be out of reach.
+        return Err(AppError("the lease is lost, and another replica may lead; this one starts anew".to_owned()));
     };
     candidate.release().await;
     tracing::info!("stopped");
@@ -160,7 +168,7 @@ struct Leader {
 
 impl Leader {
     /// Returns when the CRDs are there and everything was listed. Says what it waits for.
-    async fn become_ready(&self, readiness: &watch::Sender<Readiness>) {
+    async fn wait_for_objects(&self, readiness: &watch::Sender<Readiness>) {
         let mut said = None;
         let mut say = |why: String| {
             if said.as_ref() != Some(&why) {
@@ -196,13 +204,32 @@ impl Leader {
                 std::future::pending::<()>().await;
             }
         }
-        let _ = readiness.send_replace(Ok(()));
-        tracing::info!("ready");
+    }
+
+    /// Whoever could never lead is not ready, and says what it lacks. An API server that is gone for a while is no such
+    /// reason.
+    async fn stay_ready(&self, candidate: &Candidate, readiness: &watch::Sender<Readiness>) -> Infallible {
+        loop {
+            let new = candidate.obstacle().await.map_or(Ok(()), Err);
+            let wait = if new.is_ok() { candidate.times.lease } else { AGAIN };
+            let old = readiness.send_replace(new.clone());
+            match new {
+                Ok(()) if old.is_err() => tracing::info!("ready"),
+                Err(why) if old.as_ref() != Err(&why) => tracing::error!(why, "not ready"),
+                _ => {}
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Whether it was looked what is stored for each feed.
+    fn knows_all(&self, documents: &Documents) -> bool {
+        self.store.world().borrow().feeds.keys().all(|feed| documents.by_feed.contains_key(feed))
     }
 
     /// Works until the fence falls. Whoever drops it stops everything that it does.
     async fn lead(&self, candidate: &Candidate, fence: Fence) -> Result<(), AppError> {
-        let fence = app::cluster::guarded(candidate, fence);
+        let fence = app::cluster::guarded(candidate, &self.store, fence);
         self.is_leading.store(true, Ordering::SeqCst);
         tracing::info!(identity = candidate.identity, "leads");
         while let Err(error) = self.store.take_over(Timestamp::now()).await {
@@ -214,6 +241,7 @@ impl Leader {
         }
         let documents_sender = watch::Sender::new(Arc::new(Documents::default()));
         let documents = documents_sender.subscribe();
+        let mut known = documents_sender.subscribe();
         let feeds = Feeds {
             shelf: Shelf::Cluster(self.store.clone()),
             regions: self.regions.clone(),
@@ -225,8 +253,13 @@ impl Leader {
         let mut scopes = self.scopes.clone();
         scopes.mark_changed();
         let controller = Controller { store, documents, scopes, arm, setting, resync: self.resync };
+        let work = async {
+            // A target that is looked at before its document was read would seem to be without one.
+            let _ = tokio::time::timeout(DOCUMENTS_WITHIN, known.wait_for(|documents| self.knows_all(documents))).await;
+            controller.run(fence).await;
+        };
         tokio::select! {
-            () = controller.run(fence) => {}
+            () = work => {}
             () = feeds.run(self.store.world()) => {}
             () = self.store.lead() => {}
         }

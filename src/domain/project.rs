@@ -62,12 +62,15 @@ pub struct TargetStatus {
     pub add: usize,
     pub remove: usize,
     pub held: usize,
+    /// Removals that count against the budget.
+    pub removed: usize,
     pub conflicts: Vec<String>,
     pub conflicts_not_listed: usize,
     pub warnings: Vec<Note>,
     pub pending_hash: Option<String>,
     /// What the person is needed for, where one is: the reason of the condition.
     pub needs: Option<&'static str>,
+    pub is_looked_at: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +90,18 @@ pub struct NetworkStatus {
     pub approvals: Vec<Word>,
     /// The last value of `amlnet.dev/reconcile-at` with which all its targets were looked at.
     pub handled: Option<String>,
+}
+
+impl NetworkStatus {
+    /// The generation of the spec that it speaks of.
+    pub fn generation(&self) -> Option<i64> {
+        self.conditions.first().map(|condition| condition.observed_generation)
+    }
+
+    /// Whether all its targets were looked at.
+    pub fn is_complete(&self) -> bool {
+        self.targets.iter().all(|target| target.is_looked_at)
+    }
 }
 
 /// A target that a Network left with entries in it.
@@ -260,11 +275,13 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
             add: 0,
             remove: 0,
             held: 0,
+            removed: 0,
             conflicts: Vec::new(),
             conflicts_not_listed: 0,
             warnings: Vec::new(),
             pending_hash: None,
             needs: None,
+            is_looked_at: false,
         };
     };
     let plan = &outcome.plan;
@@ -280,11 +297,13 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
         add: counts.add,
         remove: counts.remove,
         held: counts.held,
+        removed: outcome.memory.removals.len(),
         conflicts,
         conflicts_not_listed: plan.conflicts.len().saturating_sub(LIST_CAP),
         warnings: plan.warnings.iter().take(LIST_CAP).cloned().collect(),
         pending_hash: (!plan.held.is_empty() || !plan.steps.is_empty()).then(|| plan.hash().to_string()),
         needs: needs(plan),
+        is_looked_at: true,
     }
 }
 
@@ -334,6 +353,8 @@ fn held(plan: &Plan) -> String {
     }
     let first = plan.held.first().map(says).unwrap_or_default();
     let until = plan.held.iter().filter_map(|held| held.until).min();
+    // Nobody reads further than the second.
+    let until = until.and_then(|until| Timestamp::from_second(until.as_second()).ok());
     let until = until.map(|until| format!("; the first until {until}")).unwrap_or_default();
     format!("{count} steps are held: {first}{until}")
 }

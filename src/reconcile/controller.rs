@@ -23,7 +23,7 @@ use crate::domain::intent::ObjectKey;
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{self, End, Outcome};
 use crate::domain::plan::{Step, TargetInput};
-use crate::domain::project::NetworkStatus;
+use crate::domain::project::{ConditionType, NetworkStatus};
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::scope::{OutOfScope, Scopes};
@@ -292,12 +292,10 @@ impl<S: Store + 'static> Controller<S> {
             target.contributors.contains_key(key) || target.deleting.values().any(|owner| owner == key)
         };
         for (key, leaving) in &memory.world.leaving {
-            if !leaving.deletes {
-                self.store.release(key);
-                continue;
-            }
             let works_for_it = memory.running.values().any(|(_, networks)| networks.contains(key));
-            if !works_for_it && !memories.values().any(|target| names(target, key)) {
+            // Whose entries stay need not wait for Azure: who is gone is seen to have left at the next look.
+            let waits = leaving.deletes && memories.values().any(|target| names(target, key));
+            if !works_for_it && !waits {
                 self.store.release(key);
             }
         }
@@ -310,6 +308,9 @@ impl<S: Store + 'static> Controller<S> {
             let old = statuses.get(key).cloned().or_else(written);
             let now = Timestamp::now();
             let seen = status::Seen { world, documents, outcomes, words };
+            if !statuses.contains_key(key) && stands_until_looked_at(world, outcomes, key, old.as_ref()) {
+                continue;
+            }
             let mut new = status::of_network(key, seen, &self.setting, old.as_ref(), now);
             if let (Some(new), Some((value, open))) = (&mut new, asked.get(key))
                 && open.is_empty()
@@ -319,6 +320,11 @@ impl<S: Store + 'static> Controller<S> {
             let Some(new) = new.filter(|new| Some(new) != statuses.get(key)) else {
                 continue;
             };
+            // After a start what stands there is as true as before, until the targets were looked at.
+            let says_the_same = |old: &NetworkStatus| Some(old.observed_generation) == new.generation();
+            if !statuses.contains_key(key) && !new.is_complete() && old.as_ref().is_some_and(says_the_same) {
+                continue;
+            }
             match self.store.write_status(key, &(&new).into()) {
                 Ok(()) => {
                     statuses.insert(key.clone(), new);
@@ -327,6 +333,21 @@ impl<S: Store + 'static> Controller<S> {
             }
         }
     }
+}
+
+/// Whether what was written before a restart still holds: of this generation, and not all targets were looked at since.
+fn stands_until_looked_at(
+    world: &World,
+    outcomes: &BTreeMap<ResourceId, Outcome>,
+    key: &ObjectKey,
+    old: Option<&NetworkStatus>,
+) -> bool {
+    let (Some(held), Some(old)) = (world.networks.get(key), old) else { return false };
+    let tables = &held.object.intent.route_tables;
+    held.broken.is_none()
+        && old.observed_generation == held.object.generation
+        && old.conditions.iter().any(|condition| condition.kind == ConditionType::Ready)
+        && tables.iter().any(|table| !outcomes.contains_key(&table.id))
 }
 
 /// Brings what is remembered to where it is kept.

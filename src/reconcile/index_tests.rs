@@ -79,7 +79,7 @@ fn an_object_that_cannot_be_read_freezes_removals_everywhere() {
             .collect()
     };
     assert_eq!(frozen(&world), [false].into());
-    let broken = Undecodable { place: "c.yaml".into(), network: None, message: "not YAML".into() };
+    let broken = Undecodable { place: "c.yaml".into(), network: None, generation: 0, message: "not YAML".into() };
     world.undecodable.push(broken);
     assert_eq!(frozen(&world), [true].into());
 }
@@ -137,7 +137,12 @@ fn a_table_that_a_spec_no_longer_names_was_taken_out() {
 fn nothing_found_and_nothing_readable_never_mean_deleted() {
     let empty = World::default();
     let mut unreadable = world(&[("a", "rt")]);
-    unreadable.undecodable.push(Undecodable { place: "b.yaml".into(), network: None, message: "not YAML".into() });
+    unreadable.undecodable.push(Undecodable {
+        place: "b.yaml".into(),
+        network: None,
+        generation: 0,
+        message: "not YAML".into(),
+    });
     for world in [empty, unreadable] {
         let rows = departures(&world, &setting());
         assert!(rows.iter().all(|(_, gone, frozen)| gone.is_empty() && *frozen), "{rows:?}");

@@ -65,7 +65,7 @@ pub fn of_network(
         }
         None => {
             let broken = world.undecodable.iter().find(|object| object.network.as_ref() == Some(key))?;
-            (0, Subject::Invalid(broken.to_string()))
+            (broken.generation, Subject::Invalid(broken.to_string()))
         }
     };
     let mut status = project::project(&setting.installation, key, generation, &subject, old, now);

@@ -67,6 +67,8 @@ pub struct Held<T> {
 pub struct Undecodable {
     pub place: String,
     pub network: Option<ObjectKey>,
+    /// Of the object as it cannot be read.
+    pub generation: i64,
     pub message: String,
 }
 

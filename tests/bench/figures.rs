@@ -6,7 +6,9 @@
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
 
 mod budgets;
+mod leader;
 mod many_tables;
+mod networks;
 mod removals;
 #[path = "../histories/replay/mod.rs"]
 mod replay;
@@ -28,11 +30,28 @@ fn main() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let document = full_size_document(folder.path());
-    tags_check(&document);
-    idle_memory(folder.path(), &document);
-    budgets::measure();
-    removals::measure();
-    many_tables::measure(folder.path());
+    // `make bench ONLY=networks` measures one of them.
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let wanted = |name: &str| only.is_empty() || only == name;
+    if wanted("documents") {
+        tags_check(&document);
+        idle_memory(folder.path(), &document);
+    }
+    if wanted("budgets") {
+        budgets::measure();
+    }
+    if wanted("removals") {
+        removals::measure();
+    }
+    if wanted("tables") {
+        many_tables::measure(folder.path());
+    }
+    if wanted("networks") {
+        networks::measure(folder.path(), &document);
+    }
+    if wanted("leader") {
+        leader::measure(&document);
+    }
 }
 
 /// The yardstick: serde_json into borrowed structs, and ipnet for every prefix.

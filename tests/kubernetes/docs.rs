@@ -82,9 +82,9 @@ impl Reader {
         conditions.iter().any(|condition| condition["type"] == "Ready" && condition["reason"] == reason)
     }
 
-    fn patch(&self, plural: &str, name: &str, patch: &Value) {
+    fn patch(&self, plural: &str, name: &str, change: &Value) {
         let path = format!("/apis/amlnet.dev/v1alpha1/namespaces/{HOME}/{plural}/{name}");
-        let answer = self.cluster.ask(ADMIN, "PATCH", &path, Some(patch)).unwrap();
+        let answer = self.cluster.ask(ADMIN, "PATCH", &path, Some(change)).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 

@@ -5,18 +5,33 @@
 #![allow(clippy::unwrap_used)]
 
 mod approvals;
+mod commands;
 
 mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
 mod dice;
 mod docs;
+mod documents;
+mod faults;
 mod first;
 #[path = "../live/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the file mode")]
 mod harness;
+mod injector;
+mod leader;
+mod leader_clock;
+mod leader_cut;
+mod leader_ended;
+mod leader_frozen;
+mod leader_lease;
+mod life;
+mod memory;
 mod manifests;
 #[path = "../objects/mod.rs"]
 mod objects;
 mod rbac;
 mod replica;
+mod see;
+mod status;
+mod world;

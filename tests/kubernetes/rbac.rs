@@ -162,7 +162,8 @@ impl Place<'_> {
         self.change(&json!({"deletionPolicy": "Delete"}));
         self.replica.wait_until("the finalizer again", has_finalizer);
         self.delete("ml");
-        assert!(ours(&self.kube.sim.history(self.table)).is_empty());
+        let left = ours(&self.kube.sim.history(self.table));
+        assert!(left.is_empty(), "{left:?} {}", self.replica.log());
     }
 }
 

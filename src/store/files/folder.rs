@@ -99,7 +99,7 @@ pub fn assemble(files: &[FileText], previous: &World) -> World {
 }
 
 fn report(world: &mut World, path: &Path, network: Option<ObjectKey>, message: String) {
-    world.undecodable.push(Undecodable { place: path.display().to_string(), network, message });
+    world.undecodable.push(Undecodable { place: path.display().to_string(), network, generation: 0, message });
 }
 
 fn add(world: &mut World, path: &Path, object: Object) {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::ByteString;
@@ -27,6 +28,17 @@ const PART: &str = "part";
 /// Stands in the first part too, in case the index is lost.
 const RECORD: &str = "record.json";
 const ADDITIONS: &str = "additions";
+
+/// An API server that does not answer is asked again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long an answer is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Once,
+    /// What cannot be read now is not lost, and nothing is decided before it was.
+    UntilAnswered,
+}
 
 /// The archive of one feed.
 pub struct ClusterArchive {
@@ -105,13 +117,36 @@ impl ClusterArchive {
         self.api.replace(&name, &params, &map).await.map(drop).map_err(|error| self.refused(&error))
     }
 
-    async fn get(&self, name: &str) -> Result<Option<ConfigMap>, ArchiveError> {
-        self.api.get_opt(name).await.map_err(|error| self.refused(&error))
+    /// Asks, and with patience again while nobody answers or the server is busy or broken.
+    async fn ask<T, F>(&self, patience: Patience, ask: impl Fn() -> F) -> Result<T, ArchiveError>
+    where
+        F: Future<Output = kube::Result<T>>,
+    {
+        let mut is_said = false;
+        loop {
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let is_final = matches!(&error, kube::Error::Api(status) if status.code < 500 && status.code != 429);
+            if is_final || patience == Patience::Once {
+                return Err(self.refused(&error));
+            }
+            if !std::mem::replace(&mut is_said, true) {
+                let why = super::explain(&error);
+                tracing::warn!(feed = self.feed, why, "the stored documents cannot be read yet; tried until they can");
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 
-    async fn index(&self) -> Result<Vec<Record>, ArchiveError> {
+    async fn get(&self, name: &str, patience: Patience) -> Result<Option<ConfigMap>, ArchiveError> {
+        self.ask(patience, || self.api.get_opt(name)).await
+    }
+
+    async fn index(&self, patience: Patience) -> Result<Vec<Record>, ArchiveError> {
         let name = self.stem();
-        let what = match self.get(&name).await? {
+        let what = match self.get(&name, patience).await? {
             Some(map) => {
                 let text = map.data.unwrap_or_default().remove(INDEX).unwrap_or_default();
                 match serde_json::from_str(&text) {
@@ -119,10 +154,10 @@ impl ClusterArchive {
                     Err(error) => format!("the ConfigMap {name} is damaged ({error})"),
                 }
             }
-            None if self.parts().await?.is_empty() => return Ok(Vec::new()),
+            None if self.parts(patience).await?.is_empty() => return Ok(Vec::new()),
             None => format!("the ConfigMap {name} is gone though documents are stored"),
         };
-        let records = self.rebuilt().await?;
+        let records = self.rebuilt(patience).await?;
         if records.is_empty() {
             return Err(self.error(format!(
                 "{what} and no stored document can be read; nothing is removed and nothing is stored until the \
@@ -135,9 +170,9 @@ impl ClusterArchive {
     }
 
     /// The records that the first parts tell, newest first.
-    async fn rebuilt(&self) -> Result<Vec<Record>, ArchiveError> {
+    async fn rebuilt(&self, patience: Patience) -> Result<Vec<Record>, ArchiveError> {
         let params = ListParams::default().labels(&labels::selector(&self.installation, &self.holds()));
-        let list = self.api.list(&params).await.map_err(|error| self.refused(&error))?;
+        let list = self.ask(patience, || self.api.list(&params)).await?;
         let texts = list.items.into_iter().filter_map(|map| map.data?.remove(RECORD));
         let mut records: Vec<Record> = texts.filter_map(|text| serde_json::from_str(&text).ok()).collect();
         records.sort_by_key(|record| std::cmp::Reverse((record.change_number, record.accepted_at)));
@@ -145,9 +180,9 @@ impl ClusterArchive {
     }
 
     /// The names of all parts that stand there.
-    async fn parts(&self) -> Result<Vec<String>, ArchiveError> {
+    async fn parts(&self, patience: Patience) -> Result<Vec<String>, ArchiveError> {
         let params = ListParams::default().labels(&labels::selector(&self.installation, &self.holds()));
-        let list = self.api.list_metadata(&params).await.map_err(|error| self.refused(&error))?;
+        let list = self.ask(patience, || self.api.list_metadata(&params)).await?;
         let stem = format!("{}-", self.stem());
         let names = list.items.into_iter().filter_map(|map| map.metadata.name);
         Ok(names.filter(|name| name.starts_with(&stem) && !name.ends_with(ADDITIONS)).collect())
@@ -158,7 +193,10 @@ impl ClusterArchive {
         let mut part = 0;
         loop {
             let name = self.part_name(&record.digest, part);
-            let map = self.get(&name).await?.ok_or_else(|| self.error(format!("the ConfigMap {name} is gone")))?;
+            let map = self
+                .get(&name, Patience::UntilAnswered)
+                .await?
+                .ok_or_else(|| self.error(format!("the ConfigMap {name} is gone")))?;
             let data = map.binary_data.unwrap_or_default().remove(PART);
             let Some(ByteString(mut data)) = data else {
                 return Err(self.error(format!("the ConfigMap {name} holds no part of a document")));
@@ -214,7 +252,7 @@ fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
 #[async_trait]
 impl Archive for ClusterArchive {
     async fn load(&self) -> Result<(Option<Accepted>, Vec<Record>), ArchiveError> {
-        let records = self.index().await?;
+        let records = self.index(Patience::UntilAnswered).await?;
         for record in &records {
             match self.read(record).await {
                 Ok(accepted) => return Ok((Some(accepted), records)),
@@ -226,7 +264,7 @@ impl Archive for ClusterArchive {
 
     async fn additions(&self) -> Result<Option<Document>, ArchiveError> {
         let name = format!("{}-{ADDITIONS}", self.stem());
-        let Some(map) = self.get(&name).await? else { return Ok(None) };
+        let Some(map) = self.get(&name, Patience::UntilAnswered).await? else { return Ok(None) };
         let Some(ByteString(bytes)) = map.binary_data.unwrap_or_default().remove(PART) else { return Ok(None) };
         let text = decode::text(bytes).map_err(|error| self.error(error))?;
         Document::parse_discovery(&text).map(Some).map_err(|error| self.error(error))
@@ -248,7 +286,7 @@ impl Archive for ClusterArchive {
     }
 
     async fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
-        let older = self.index().await?;
+        let older = self.index(Patience::Once).await?;
         let mut records = vec![record.clone()];
         records.extend(older.into_iter().filter(|old| old.digest != record.digest));
         records.truncate(KEPT);
@@ -262,7 +300,7 @@ impl Archive for ClusterArchive {
             let stems = records.iter().map(|record| self.part_name(&record.digest, 0));
             stems.map(|first| first.trim_end_matches('0').to_owned()).any(|stem| name.starts_with(&stem))
         };
-        for name in self.parts().await?.iter().filter(|name| !is_named(name)) {
+        for name in self.parts(Patience::Once).await?.iter().filter(|name| !is_named(name)) {
             // What stays is a few hundred kilobytes too many, and is tried again with the next document.
             let _ = self.api.delete(name, &DeleteParams::default()).await;
         }

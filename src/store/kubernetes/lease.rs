@@ -1,15 +1,20 @@
 //! Leadership by a Lease, and the word that is asked for before each write: is this process still the leader?
 //!
 //! `LeaderElection` drops the leader's work when the lease is lost. But it polls the work first, so a process that was
-//! frozen would go on for a moment; `Word` asks the API server, and measures by a clock that runs on in the meantime.
+//! frozen would go on for a moment: `while_awake` looks before that, and `Word` asks the API server before each write,
+//! and measures by a clock that runs on in the meantime.
 //! It avoids duplicate work. It is not the safety argument: idempotent, owned, minimal steps are.
 
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use k8s_controller::LeaderElection;
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
+use tokio::time::MissedTickBehavior;
 
 use crate::store::StoreError;
 
@@ -50,6 +55,9 @@ impl Times {
     }
 }
 
+/// An answer counts for this part of a retry period: who deletes a lease, or gives it away, does not wait for it to end.
+const FRESH: u32 = 4;
+
 /// Which lease it is, and who holds it here.
 #[derive(Clone)]
 pub struct Candidate {
@@ -69,7 +77,65 @@ impl std::fmt::Debug for Candidate {
 impl Candidate {
     /// Waits for the lease, then works as long as it is held. `None`: it was lost, and the work was dropped.
     pub async fn lead<F: Future>(&self, work: F) -> Option<F::Output> {
-        self.election().with_lease(work).await
+        self.election().with_lease(self.while_awake(work)).await.flatten()
+    }
+
+    /// Polls `work` only where nobody else can lead yet. After a gap that is longer than a lease outlives a leader's
+    /// renewals, the lease is asked for first: what the work had begun to send (a handshake, say) would go on otherwise.
+    async fn while_awake<F: Future>(&self, work: F) -> Option<F::Output> {
+        let margin = self.times.lease.saturating_sub(self.times.renew);
+        let word = self.word();
+        let mut work = pin!(work);
+        let mut beat = tokio::time::interval(margin / 4);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut awake = Instant::now();
+        loop {
+            let output = std::future::poll_fn(|context| {
+                if awake.elapsed() > margin {
+                    return Poll::Ready(None);
+                }
+                awake = Instant::now();
+                while beat.poll_tick(context).is_ready() {}
+                work.as_mut().poll(context).map(Some)
+            });
+            if let Some(output) = output.await {
+                return Some(output);
+            }
+            tracing::warn!(frozen_for = ?awake.elapsed(), "this process was frozen; it goes on if it still leads");
+            if !word.is_leader().await {
+                return None;
+            }
+            awake = Instant::now();
+        }
+    }
+
+    /// What keeps this candidate from ever leading: a right that it lacks. Nothing is changed; a server that cannot be
+    /// reached is no such obstacle.
+    pub async fn obstacle(&self) -> Option<String> {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let only_asked = PostParams { dry_run: true, ..PostParams::default() };
+        let asked = match api.get_opt(&self.name).await {
+            Ok(None) => {
+                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+                api.create(&only_asked, &Lease { metadata, ..Lease::default() }).await.map(drop)
+            }
+            // Its renewals tell.
+            Ok(Some(lease)) if lease.spec.as_ref().is_some_and(|spec| self.holds(spec.holder_identity.as_deref())) => {
+                Ok(())
+            }
+            Ok(Some(lease)) => api.replace(&self.name, &only_asked, &lease).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match asked {
+            Err(kube::Error::Api(status)) if status.code == 401 || status.code == 403 => {
+                Some(format!("the lease {} may not be used: {}", self.name, super::explain(&kube::Error::Api(status))))
+            }
+            _ => None,
+        }
+    }
+
+    fn holds(&self, holder: Option<&str>) -> bool {
+        holder == Some(&self.identity)
     }
 
     /// Who leads now, if somebody does, by the clock of this machine.
@@ -137,7 +203,7 @@ impl Word {
         let started = Instant::now();
         loop {
             let before = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let is_fresh = !before.renewed.is_empty() && before.asked.elapsed() < retry;
+            let is_fresh = !before.renewed.is_empty() && before.asked.elapsed() < retry / FRESH;
             if is_fresh && before.since.elapsed() < renew {
                 return true;
             }
@@ -156,7 +222,7 @@ impl Word {
                 }
             };
             let spec = lease.spec.unwrap_or_default();
-            if spec.holder_identity.as_deref() != Some(&self.candidate.identity) {
+            if !self.candidate.holds(spec.holder_identity.as_deref()) {
                 return false;
             }
             let renewed = format!("{:?}", spec.renew_time);

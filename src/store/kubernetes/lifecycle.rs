@@ -40,6 +40,8 @@ pub struct Lifecycle {
     installation: String,
     /// Networks of which nothing is left.
     released: Mutex<BTreeSet<ObjectKey>>,
+    /// What was said about Networks that could not be written.
+    failing: Mutex<BTreeMap<ObjectKey, String>>,
     wake: Notify,
     events: Arc<Events>,
 }
@@ -57,6 +59,7 @@ impl Lifecycle {
             objects,
             installation: installation.to_owned(),
             released: Mutex::default(),
+            failing: Mutex::default(),
             wake: Notify::new(),
             events,
         }
@@ -101,6 +104,9 @@ impl Lifecycle {
                 None
             } else if seen.is_leaving {
                 (seen.is_kept() && released.contains(key)).then_some(Change::LetGo)
+            } else if !seen.is_readable() {
+                // Nobody knows which policy it has now.
+                None
             } else {
                 match (seen.wants_deletion(), seen.is_kept()) {
                     (true, false) => Some(Change::Keep),
@@ -140,14 +146,18 @@ impl Lifecycle {
         };
         match result {
             Ok(object) => {
+                self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
                 tracing::info!(network = %key, change = ?change, "written");
                 // The watch tells it again; until then nothing is tried twice.
-                self.objects.lock().unwrap_or_else(PoisonError::into_inner).apply(Kind::Network, &object);
+                self.objects.lock().unwrap_or_else(PoisonError::into_inner).answered(Kind::Network, &object);
             }
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             Err(error) => {
-                let why = super::explain(&error);
-                tracing::error!(network = %key, change = ?change, why, "the object cannot be written; tried again");
+                let why = format!("{change:?}: {}", super::explain(&error));
+                let said = self.failing.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), why.clone());
+                if said.as_ref() != Some(&why) {
+                    tracing::error!(network = %key, why, "the object cannot be written; tried again until it can");
+                }
             }
         }
     }

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use super::labels;
@@ -51,7 +52,12 @@ pub struct Memories {
     api: Api<ConfigMap>,
     installation: String,
     kept: Mutex<BTreeMap<ResourceId, Kept>>,
+    /// Who knows whether this process still leads.
+    word: Mutex<Option<Word>>,
 }
+
+/// Says whether this process still leads.
+pub type Word = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 impl std::fmt::Debug for Memories {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,7 +76,22 @@ enum Found {
 
 impl Memories {
     pub fn new(client: Client, namespace: &str, installation: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), installation: installation.to_owned(), kept: Mutex::default() }
+        let api = Api::namespaced(client, namespace);
+        Self { api, installation: installation.to_owned(), kept: Mutex::default(), word: Mutex::default() }
+    }
+
+    /// From now on nothing that somebody else wrote is written over unless this says that it may be.
+    pub fn guard(&self, word: Word) {
+        *self.word.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
+    }
+
+    /// A leader that was frozen must not write over what its successor remembers.
+    async fn leads(&self) -> bool {
+        let word = self.word.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match word {
+            Some(word) => word().await,
+            None => true,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ResourceId, Kept>> {
@@ -214,6 +235,10 @@ impl Memories {
             None => self.api.create(&params, &map).await,
         };
         if let Err(kube::Error::Api(status)) = &result {
+            if [404, 409].contains(&status.code) && !self.leads().await {
+                let what = "another replica leads, and remembers by itself".to_owned();
+                return Err(StoreError { place: self.name(id), what });
+            }
             // Somebody touched it: what this process knows is newer, as long as it is the leader, which the fence says.
             if status.code == 404 && kept.resource_version.is_some() {
                 tracing::warn!(target_id = %id, "the ConfigMap of a target was deleted, and is made anew");
@@ -241,10 +266,8 @@ impl Memories {
 
     /// Nothing is left that anybody would have to know.
     async fn forget(&self, id: &ResourceId, kept: &Kept) -> Result<(), StoreError> {
-        if let Some(version) = &kept.resource_version {
-            let preconditions = Preconditions { resource_version: Some(version.clone()), uid: None };
-            let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            match self.api.delete(&self.name(id), &params).await {
+        if kept.resource_version.is_some() {
+            match self.api.delete(&self.name(id), &DeleteParams::default()).await {
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(error) => return Err(self.refused(&error)),
                 Ok(_) => {}

@@ -150,6 +150,11 @@ impl ClusterStore {
         self.memories.load(&expected, &approvals, now).await
     }
 
+    /// What is remembered is written over only while this says that the lease is held.
+    pub fn guard(&self, word: memory::Word) {
+        self.memories.guard(word);
+    }
+
     /// What only the leader does beside reconciling. Never ends.
     pub async fn lead(&self) {
         tokio::join!(self.statuses.run(false), self.lifecycle.run(self.worlds.subscribe()));

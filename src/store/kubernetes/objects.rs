@@ -104,6 +104,11 @@ impl Seen {
         self.status["installation"].as_str().unwrap_or_default()
     }
 
+    /// Whether its latest content can be read.
+    pub fn is_readable(&self) -> bool {
+        self.content.is_ok()
+    }
+
     pub fn is_kept(&self) -> bool {
         self.finalizers.iter().any(|finalizer| finalizer == FINALIZER)
     }
@@ -178,6 +183,15 @@ impl Objects {
         self.seen.insert(id, seen);
     }
 
+    /// Takes in what the API server answered to a write. The watch may have told meanwhile that the object is gone, or is
+    /// another of the same name: then the answer is about the past.
+    pub fn answered(&mut self, kind: Kind, object: &DynamicObject) {
+        let known = self.get(kind, &key(object));
+        if known.is_some_and(|known| object.metadata.uid.as_ref() == Some(&known.uid)) {
+            self.apply(kind, object);
+        }
+    }
+
     /// Takes in that an object is gone.
     pub fn delete(&mut self, kind: Kind, key: &ObjectKey) {
         self.differs |= self.seen.remove(&(kind, key.clone())).is_some();
@@ -230,8 +244,8 @@ impl Objects {
         }
         let place = format!("{} {key}", Kind::Network.name());
         if let Err(why) = &seen.content {
-            let (place, message) = (place.clone(), why.clone());
-            world.undecodable.push(Undecodable { place, network: Some(key.clone()), message });
+            let (place, message, generation) = (place.clone(), why.clone(), seen.generation);
+            world.undecodable.push(Undecodable { place, network: Some(key.clone()), generation, message });
         }
         if handled_by.is_empty() {
             world.unclaimed.insert(key.clone());
@@ -239,7 +253,9 @@ impl Objects {
         }
         if let Some(network) = seen.network() {
             let broken = seen.content.as_ref().err().cloned();
-            let held = Held { object: network.clone(), origin: PathBuf::from(place), broken };
+            // Of a broken one the last good content counts, and still it is this generation of which it is told.
+            let object = read::Network { generation: seen.generation, ..network.clone() };
+            let held = Held { object, origin: PathBuf::from(place), broken };
             world.networks.insert(key.clone(), held);
         }
     }
@@ -287,7 +303,8 @@ fn add_feed(world: &mut World, key: &ObjectKey, seen: &Seen) {
     }
     let place = format!("{} {key}", Kind::Feed.name());
     if let Err(why) = &seen.content {
-        world.undecodable.push(Undecodable { place, network: None, message: why.clone() });
+        let (message, generation) = (why.clone(), seen.generation);
+        world.undecodable.push(Undecodable { place, network: None, generation, message });
     }
     if let Some(Any::Object(Object::Feed(feed))) = seen.usable() {
         let broken = seen.content.as_ref().err().cloned();

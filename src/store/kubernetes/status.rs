@@ -140,7 +140,7 @@ impl Statuses {
                 Some((sent, answered)) => *sent != desired.status || stands != answered,
                 None => *stands != desired.status,
             };
-            if !desired.is_open {
+            if !desired.is_open || is_of_another(stands, &desired.status) {
                 continue;
             }
             if desired.not_before <= now || (flush && desired.failures == 0) {
@@ -173,7 +173,7 @@ impl Statuses {
                 for event in events::of(*kind, &seen.status, &status) {
                     self.events.publish(*kind, key, &seen.uid, event).await;
                 }
-                self.objects.lock().unwrap_or_else(PoisonError::into_inner).apply(*kind, &written);
+                self.objects.lock().unwrap_or_else(PoisonError::into_inner).answered(*kind, &written);
                 if let Some(desired) = self.lock().get_mut(subject) {
                     desired.sent = Some((status, answered));
                     desired.not_before = Instant::now() + AT_MOST_EVERY;
@@ -200,11 +200,17 @@ impl Statuses {
         if code == 409 {
             // The watch may be behind.
             if let Ok(Some(object)) = api.get_opt(&key.name).await {
-                self.objects.lock().unwrap_or_else(PoisonError::into_inner).apply(*kind, &object);
+                self.objects.lock().unwrap_or_else(PoisonError::into_inner).answered(*kind, &object);
             }
         } else if code != 404 && failures == 1 {
             let why = super::explain(error);
             tracing::error!(object = %format!("{} {key}", kind.name()), why, "a status cannot be written; tried again");
         }
     }
+}
+
+/// Whether the object was handed to another installation since it was last worked for.
+fn is_of_another(stands: &Value, ours: &Value) -> bool {
+    let handled_by = stands["installation"].as_str().unwrap_or_default();
+    !handled_by.is_empty() && ours["installation"] != handled_by
 }

@@ -260,6 +260,7 @@ impl<'a> History<'a> {
         let broken = self.nets.values().filter(|net| net.broken).map(|net| Undecodable {
             place: "network.yaml".to_owned(),
             network: Some(net.key.clone()),
+            generation: net.generation,
             message: "it cannot be read".to_owned(),
         });
         let world = World {

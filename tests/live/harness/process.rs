@@ -147,6 +147,22 @@ impl Controller {
         (code, started.elapsed(), self.log())
     }
 
+    #[allow(dead_code, reason = "for the tests in Kubernetes")]
+    /// Sends it a signal by its name, such as STOP.
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.0.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    #[allow(dead_code, reason = "for the tests in Kubernetes")]
+    /// Waits until it has ended by itself, and returns the exit code and the log.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let code = self.0.wait();
+        (code, self.log())
+    }
+
     /// Ends it at once, as a crash does, and returns the log.
     pub(crate) fn kill(mut self) -> String {
         self.0.child.kill().unwrap();
