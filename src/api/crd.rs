@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt as _;
 
@@ -33,9 +33,22 @@ fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             tidy(schema);
+            begin_unseen(schema);
         }
     }
     crd
+}
+
+/// An object that no controller has seen has a generation that it has not seen: otherwise tools that read
+/// `observedGeneration`, as kstatus does, take it for done.
+fn begin_unseen(schema: &mut JSONSchemaProps) {
+    let status = schema.properties.as_mut().and_then(|properties| properties.get_mut("status"));
+    let is_observed = |status: &&mut JSONSchemaProps| {
+        status.properties.as_ref().is_some_and(|properties| properties.contains_key("observedGeneration"))
+    };
+    if let Some(status) = status.filter(is_observed) {
+        status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
+    }
 }
 
 /// Kubernetes knows no unsigned numbers and warns of their formats; `minimum` says what they mean. And a description is

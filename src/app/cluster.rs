@@ -79,14 +79,14 @@ fn chosen(world: &World, namespace: &str, names: &[String]) -> Result<BTreeSet<O
         return Ok(present);
     }
     let key = |name: &String| ObjectKey { namespace: namespace.to_owned(), name: name.clone() };
-    let named: BTreeSet<ObjectKey> = names.iter().map(key).collect();
-    match named.iter().find(|key| !present.contains(*key)) {
+    let chosen: BTreeSet<ObjectKey> = names.iter().map(key).collect();
+    match chosen.iter().find(|key| !present.contains(*key)) {
         Some(missing) => {
             let unreadable = world.undecodable.iter().find(|object| object.network.as_ref() == Some(missing));
             let why = unreadable.map_or_else(|| "there is no such AmlNetwork".to_owned(), ToString::to_string);
             Err(AppError(format!("{missing}: {why}")))
         }
-        None => Ok(named),
+        None => Ok(chosen),
     }
 }
 

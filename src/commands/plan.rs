@@ -57,9 +57,11 @@ impl Place {
             let opened = cluster::open(selection, &common.installation, common.now()).await?;
             return Ok(Self::Cluster(Box::new(opened)));
         }
-        let open = |folder: &PathBuf| match write {
-            true => State::open(folder, &common.installation, common.now()).map(Arc::new),
-            false => Ok(Arc::new(State::read_only(folder, &common.installation, common.now()))),
+        let open = |folder: &PathBuf| {
+            if write {
+                return State::open(folder, &common.installation, common.now()).map(Arc::new);
+            }
+            Ok(Arc::new(State::read_only(folder, &common.installation, common.now())))
         };
         let state = inputs.state.as_ref().map(open).transpose().map_err(AppError::new)?;
         Ok(Self::Files(FileStore { world: watch::channel(Arc::default()).1, state }))

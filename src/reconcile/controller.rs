@@ -168,7 +168,7 @@ impl<S: Store + 'static> Controller<S> {
             }
         }
         memory.inputs = inputs;
-        self.note_who_asked(memory);
+        Self::note_who_asked(memory);
         self.let_go(memory);
         self.write_statuses(memory, &status::networks(&memory.world));
         memory.statuses.retain(|key, _| {
@@ -269,7 +269,7 @@ impl<S: Store + 'static> Controller<S> {
     }
 
     /// Takes in which values of `amlnet.dev/reconcile-at` were not handled before.
-    fn note_who_asked(&self, memory: &mut Memory) {
+    fn note_who_asked(memory: &mut Memory) {
         let Memory { world, inputs, asked, .. } = memory;
         asked.retain(|key, _| world.networks.contains_key(key));
         for (key, held) in &world.networks {

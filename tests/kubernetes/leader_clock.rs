@@ -25,6 +25,7 @@ fn stepped(command: &mut Command, library: &Path, file: &Path) {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "says why it is skipped")]
 fn a_clock_that_is_stepped_neither_loses_nor_doubles_the_lease() {
     let Some(library) = libfaketime() else {
         println!("skipped: there is no libfaketime (Debian: apt-get install faketime)");

@@ -3,6 +3,7 @@
 
 // A test that cannot go on fails where it stands, with the line.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::needless_pass_by_value, reason = "so that calls stay short")]
 
 mod approvals;
 mod commands;
@@ -26,8 +27,8 @@ mod leader_ended;
 mod leader_frozen;
 mod leader_lease;
 mod life;
-mod memory;
 mod manifests;
+mod memory;
 #[path = "../objects/mod.rs"]
 mod objects;
 mod rbac;

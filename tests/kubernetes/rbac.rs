@@ -209,10 +209,10 @@ fn the_roles_of_the_controller_are_what_it_uses_neither_more_nor_less() {
     assert_eq!(code, 0, "{log}");
     let requests = cluster.requests_of(&user);
     assert_nothing_refused(&requests);
-    let used = used(&requests);
-    assert_eq!(used.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&own.to_owned(), &other]));
-    assert_same(CONTROLLER, &allowed(CONTROLLER, "Role"), &used[own]);
-    assert_same(WATCHED, &allowed(WATCHED, "Role"), &used[&other]);
+    let by_place = used(&requests);
+    assert_eq!(by_place.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&own.to_owned(), &other]));
+    assert_same(CONTROLLER, &allowed(CONTROLLER, "Role"), &by_place[own]);
+    assert_same(WATCHED, &allowed(WATCHED, "Role"), &by_place[&other]);
 }
 
 #[test]
@@ -236,15 +236,15 @@ fn all_namespaces_need_the_same_as_a_cluster_role_and_nothing_else() {
     assert_eq!(code, 0, "{log}");
     let requests = cluster.requests_of(&user);
     assert_nothing_refused(&requests);
-    let used = used(&requests);
-    let everywhere = &used[""];
+    let by_place = used(&requests);
+    let everywhere = &by_place[""];
     let permission = |resource: &str, verb: &str| ("amlnet.dev".to_owned(), resource.to_owned(), verb.to_owned());
     let lists = ["amlnetworks", "planapprovals"].into_iter();
     let lists = lists.flat_map(|kind| ["list", "watch"].map(|verb| permission(kind, verb)));
     assert_eq!(*everywhere, lists.collect::<BTreeSet<_>>());
-    let all: BTreeSet<Permission> = everywhere.union(&used[&elsewhere]).cloned().collect();
+    let all: BTreeSet<Permission> = everywhere.union(&by_place[&elsewhere]).cloned().collect();
     assert_same(ALL, &allowed(ALL, "ClusterRole"), &all);
-    let unlike: Vec<_> = used[&kube.namespace].difference(&allowed(CONTROLLER, "Role")).cloned().collect();
+    let unlike: Vec<_> = by_place[&kube.namespace].difference(&allowed(CONTROLLER, "Role")).cloned().collect();
     assert!(unlike.is_empty(), "{unlike:?}");
 }
 

@@ -89,26 +89,26 @@ impl Kube {
         about.into_iter().map(|event| (text(&event["reason"]), text(&event["note"]))).collect()
     }
 
-    fn config_map_path(&self, name: &str) -> String {
+    fn map_url(&self, name: &str) -> String {
         format!("/api/v1/namespaces/{}/configmaps{name}", self.namespace)
     }
 
     /// The ConfigMaps whose name holds this.
     pub(crate) fn config_maps(&self, part: &str) -> Vec<Value> {
-        let all = self.cluster.ask(ADMIN, "GET", &self.config_map_path(""), None).unwrap().json();
+        let all = self.cluster.ask(ADMIN, "GET", &self.map_url(""), None).unwrap().json();
         let is_it = |map: &&Value| map["metadata"]["name"].as_str().unwrap().contains(part);
         all["items"].as_array().unwrap().iter().filter(is_it).cloned().collect()
     }
 
     pub(crate) fn patch_config_map(&self, name: &str, patch: &Value) {
-        let path = self.config_map_path(&format!("/{name}"));
-        let answer = self.cluster.ask(ADMIN, "PATCH", &path, Some(patch)).unwrap();
+        let place = self.map_url(&format!("/{name}"));
+        let answer = self.cluster.ask(ADMIN, "PATCH", &place, Some(patch)).unwrap();
         assert!(answer.status < 300, "{}", answer.body);
     }
 
     pub(crate) fn delete_config_map(&self, name: &str) {
-        let path = self.config_map_path(&format!("/{name}"));
-        let answer = self.cluster.ask(ADMIN, "DELETE", &path, None).unwrap();
+        let place = self.map_url(&format!("/{name}"));
+        let answer = self.cluster.ask(ADMIN, "DELETE", &place, None).unwrap();
         assert!(answer.status < 300, "{}", answer.body);
     }
 

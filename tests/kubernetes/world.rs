@@ -105,9 +105,11 @@ fn a_value_that_only_a_newer_version_knows_freezes_removals_and_stops_nothing_el
         crate::harness::merge(&mut object, &change);
         object
     };
-    kube.apply(&second(json!({})));
+    kube.apply(&second(json!({"spec": {"deletionPolicy": "Delete"}})));
     let replica = kube.running(json!({}), &[]);
     replica.wait_until("the second", || is_in_sync(&kube.network("second")));
+    let is_kept = || kube.network("second")["metadata"]["finalizers"] == json!(["amlnet.dev/cleanup"]);
+    replica.wait_until("the finalizer", is_kept);
 
     kube.apply(&second(json!({"spec": {"mode": "Ask", "deletionPolicy": "Delete"}})));
     let invalid = || kube.condition("second", "Stalled") == ("True".into(), "InvalidSpec".into());
@@ -131,6 +133,7 @@ fn a_value_that_only_a_newer_version_knows_freezes_removals_and_stops_nothing_el
     let looks = Counts::of(&kube.sim.log(), TABLE).get_table;
     replica.wait_until("more looks", || Counts::of(&kube.sim.log(), TABLE).get_table >= looks + 3);
     assert!(invalid(), "{}", kube.network("second"));
+    assert!(is_kept(), "nobody knows that it is to be given up");
     assert!(ours(&kube.sim.table()).contains(&east(0)));
     assert!(ours(&kube.sim.history(&other)).contains(&east(0)));
 

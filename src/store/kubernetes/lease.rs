@@ -77,14 +77,15 @@ impl std::fmt::Debug for Candidate {
 impl Candidate {
     /// Waits for the lease, then works as long as it is held. `None`: it was lost, and the work was dropped.
     pub async fn lead<F: Future>(&self, work: F) -> Option<F::Output> {
-        self.election().with_lease(self.while_awake(work)).await.flatten()
+        // In a box, as whoever calls this holds a whole program.
+        self.election().with_lease(Box::pin(self.while_awake(work))).await.flatten()
     }
 
     /// Polls `work` only where nobody else can lead yet. After a gap that is longer than a lease outlives a leader's
     /// renewals, the lease is asked for first: what the work had begun to send (a handshake, say) would go on otherwise.
     async fn while_awake<F: Future>(&self, work: F) -> Option<F::Output> {
         let margin = self.times.lease.saturating_sub(self.times.renew);
-        let word = self.word();
+        let lease = self.word();
         let mut work = pin!(work);
         let mut beat = tokio::time::interval(margin / 4);
         beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -102,7 +103,7 @@ impl Candidate {
                 return Some(output);
             }
             tracing::warn!(frozen_for = ?awake.elapsed(), "this process was frozen; it goes on if it still leads");
-            if !word.is_leader().await {
+            if !lease.is_leader().await {
                 return None;
             }
             awake = Instant::now();

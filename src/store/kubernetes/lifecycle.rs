@@ -86,7 +86,7 @@ impl Lifecycle {
             });
             changes.buffer_unordered(AT_ONCE).collect::<()>().await;
             tokio::select! {
-                changed = worlds.changed() => if changed.is_err() { return },
+                told = worlds.changed() => if told.is_err() { return },
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(AGAIN), if !is_done => {}
             }

@@ -110,7 +110,7 @@ impl Memories {
         let params = ListParams::default().labels(&labels::selector(&self.installation, HOLDS));
         let list = self.api.list(&params).await.map_err(|error| self.refused(&error))?;
         let mut kept = BTreeMap::new();
-        let lost = |why: &str| {
+        let start_anew = |why: &str| {
             let mut memory = TargetMemory::lost();
             memory.used = approvals.iter().map(|approval| (approval.id.clone(), approval.expires_at)).collect();
             tracing::error!(why, "what was remembered is lost; holds start anew and nothing is removed by a budget");
@@ -125,13 +125,13 @@ impl Memories {
                     kept.insert(id, found);
                 }
                 Found::Damaged(id, why) => {
-                    kept.insert(id, Kept { resource_version: version, ..lost(&why) });
+                    kept.insert(id, Kept { resource_version: version, ..start_anew(&why) });
                 }
                 Found::Nameless(why) => tracing::error!(why, "a ConfigMap of amlnet's cannot be used"),
             }
         }
         for id in expected {
-            kept.entry(id.clone()).or_insert_with(|| lost(&format!("the ConfigMap {} is gone", self.name(id))));
+            kept.entry(id.clone()).or_insert_with(|| start_anew(&format!("the ConfigMap {} is gone", self.name(id))));
         }
         *self.lock() = kept;
         Ok(())

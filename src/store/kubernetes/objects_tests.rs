@@ -22,6 +22,7 @@ fn network(name: &str, version: u64, change: &[(&str, &str, Value)]) -> DynamicO
     serde_json::from_value(object).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so that calls stay short")]
 fn approval_of(namespace: &str, spec: Value) -> DynamicObject {
     serde_json::from_value(json!({"apiVersion": "amlnet.dev/v1alpha1", "kind": "PlanApproval",
         "metadata": {"name": "one", "namespace": namespace, "uid": "u1", "resourceVersion": "1",
