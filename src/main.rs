@@ -166,6 +166,9 @@ struct InputArgs {
     /// With --cluster: the namespace of the controller; that of the AmlNetworks where nothing is said.
     #[arg(long, requires = "cluster", value_name = "NAMESPACE")]
     controller_namespace: Option<String>,
+    /// With --cluster: the controller's Lease, which apply holds while it works [default: amlnet-<installation id>].
+    #[arg(long, value_name = "NAME", env = "AMLNET_LEASE_NAME")]
+    lease_name: Option<String>,
     /// With --cluster: the AmlNetworks; all of the namespace where none is named.
     #[arg(requires = "cluster", value_name = "NAME")]
     names: Vec<String>,
@@ -282,8 +285,8 @@ impl CommonArgs {
 
 impl From<InputArgs> for Inputs {
     fn from(args: InputArgs) -> Self {
-        let InputArgs { files, tags, state, cluster, namespace, controller_namespace, names } = args;
-        let cluster = cluster.then_some(Selection { namespace, controller_namespace, names });
+        let InputArgs { files, tags, state, cluster, namespace, controller_namespace, lease_name, names } = args;
+        let cluster = cluster.then_some(Selection { namespace, controller_namespace, lease_name, names });
         Self { files, tags, state, cluster }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Must not write anything by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use super::{AppError, document_of_file, in_force};
 use crate::azure::fence::{Fence, Word};
@@ -23,6 +25,9 @@ use crate::store::kubernetes::lease::{Candidate, Times};
 use crate::store::kubernetes::watch::Namespaces;
 use crate::store::{Store as _, World};
 
+/// A lease that its holder left without a word is free after 15 seconds.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// Which Networks of a cluster are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -30,6 +35,8 @@ pub struct Selection {
     pub namespace: Option<String>,
     /// The controller's, with its feeds and what it remembers; theirs where nothing is said.
     pub controller_namespace: Option<String>,
+    /// The controller's, where it is not the one that follows from the installation.
+    pub lease_name: Option<String>,
     /// All of the namespace where none is named.
     pub names: Vec<String>,
 }
@@ -43,6 +50,8 @@ pub struct Opened {
     pub absent: Absent,
     /// The Networks that are meant.
     pub chosen: BTreeSet<ObjectKey>,
+    /// Networks that no installation handles yet.
+    pub unclaimed: BTreeSet<ObjectKey>,
     pub candidate: Candidate,
 }
 
@@ -53,18 +62,19 @@ pub async fn open(selection: &Selection, installation: &Installation, now: Times
     let own = selection.controller_namespace.clone().unwrap_or_else(|| namespace.clone());
     let identity = format!("amlnet-apply-{}", uuid::Uuid::new_v4());
     let namespaces = Namespaces::These(BTreeSet::from([namespace.clone(), own.clone()]));
-    let store = Arc::new(ClusterStore::new(&connection.client, &own, namespaces, installation, &identity));
-    let is_whole = store.list().await.map_err(AppError::new)?;
+    let store = ClusterStore::new(&connection.client, &own, namespaces, installation, &identity);
+    let store = Arc::new(store.of_command());
+    let listed = store.list().await.map_err(AppError::new)?;
     store.take_over(now).await.map_err(AppError::new)?;
     let world = World::clone(&store.world().borrow());
     for (key, other) in world.foreign.iter().filter(|(key, _)| key.namespace == namespace) {
         tracing::warn!(network = %key, "installation {other} handles it, so it is left alone");
     }
     let chosen = chosen(&world, &namespace, &selection.names)?;
-    let name = format!("amlnet-{installation}");
+    let name = selection.lease_name.clone().unwrap_or_else(|| format!("amlnet-{installation}"));
     let candidate = Candidate { client: connection.leasing, namespace: own, name, identity, times: Times::DEFAULT };
-    let absent = if is_whole { Absent::Retained } else { Absent::NotGiven };
-    Ok(Opened { store, world, absent, chosen, candidate })
+    let absent = if listed.is_whole { Absent::Retained } else { Absent::NotGiven };
+    Ok(Opened { store, world, absent, chosen, unclaimed: listed.unclaimed, candidate })
 }
 
 fn chosen(world: &World, namespace: &str, names: &[String]) -> Result<BTreeSet<ObjectKey>, AppError> {
@@ -105,12 +115,50 @@ impl Opened {
         for (name, held) in &self.world.feeds {
             let archive = self.store.archive(name);
             let state = FeedState::restore(Some(&archive), held.object.intent.cloud).await;
-            let found = in_force(&state)
-                .map_err(|_| format!("the controller has not stored a document of the feed {name} yet; --tags FILE"));
+            let found = in_force(&state).map_err(|_| {
+                format!(
+                    "the controller has not stored a document of the feed {name} yet; plan takes one with --tags FILE"
+                )
+            });
             documents.by_feed.insert(name.clone(), found);
             documents.no_removals.extend(state.no_removals.clone().map(|why| (name.clone(), why)));
         }
         Ok(documents)
+    }
+
+    /// Makes the Networks of these targets this installation's, before anything is done for them.
+    pub async fn begin(&self, targets: &BTreeMap<ResourceId, TargetInput>) -> Result<(), AppError> {
+        let contributions = targets.values().flat_map(|input| &input.contributions);
+        let networks: BTreeSet<&ObjectKey> = contributions.map(|contribution| &contribution.network).collect();
+        for network in networks {
+            self.store.begin(network, self.unclaimed.contains(network)).await.map_err(AppError::new)?;
+        }
+        Ok(())
+    }
+
+    /// Works as the leader. An error where somebody else holds the lease, or it was lost.
+    pub async fn lead<T>(&self, work: impl Future<Output = Result<T, AppError>>) -> Result<T, AppError> {
+        // One writer: the lease is the controller's as long as it runs.
+        if let Some(holder) = self.candidate.holder().await.map_err(AppError::new)? {
+            return Err(leads(&holder));
+        }
+        let begun = Notify::new();
+        let work = async {
+            begun.notify_one();
+            work.await
+        };
+        // The clock of this machine may call a lease over that is renewed all the same.
+        let patience = async {
+            if tokio::time::timeout(PATIENCE, begun.notified()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            done = self.candidate.lead(work) => done.unwrap_or_else(|| {
+                Err(AppError("the lease was lost; look at what is left with `amlnet plan`".to_owned()))
+            }),
+            () = patience => Err(leads("somebody else")),
+        }
     }
 
     /// Whether a target concerns one of the Networks that are meant.
@@ -120,6 +168,13 @@ impl Opened {
         });
         is_left_by || input.contributions.iter().any(|contribution| self.chosen.contains(&contribution.network))
     }
+}
+
+fn leads(holder: &str) -> AppError {
+    AppError(format!(
+        "{holder} leads and applies by itself; what waits for a person needs `amlnet approve`. To apply by hand, stop \
+         the controller first"
+    ))
 }
 
 /// A fence that also asks whether the lease is still held, as the store does from now on. To be made as the first thing

@@ -10,7 +10,7 @@ use super::{Common, Exit, block_on, shows_progress};
 use crate::app::{self, AppError};
 use crate::azure::fence::Fence;
 use crate::domain::outcome::Outcome;
-use crate::domain::plan::Step;
+use crate::domain::plan::{Step, TargetInput};
 use crate::domain::resource_id::ResourceId;
 use crate::reconcile::target::{Bench, Halt, Progress};
 use crate::reconcile::{once, status};
@@ -25,22 +25,12 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
                     let what = "what is applied to a cluster follows the document of its feed; --tags is for plan";
                     return Err(AppError(what.to_owned()));
                 }
-                // One writer: the lease is the controller's as long as it runs.
-                if let Some(holder) = opened.candidate.holder().await.map_err(AppError::new)? {
-                    return Err(AppError(format!(
-                        "{holder} leads and applies by itself; what waits for a person needs `amlnet approve`. To apply \
-                         by hand, stop the controller first"
-                    )));
-                }
                 let work = async {
                     opened.store.take_over(common.now()).await.map_err(AppError::new)?;
                     let exit = apply_at(common, inputs, yes, &place).await;
-                    opened.store.flush().await;
-                    exit
+                    opened.store.finish().await.map_err(AppError::new).and(exit)
                 };
-                opened.candidate.lead(work).await.unwrap_or_else(|| {
-                    Err(AppError("the lease was lost; look at what is left with `amlnet plan`".to_owned()))
-                })
+                Box::pin(opened.lead(work)).await
             }
         }
     })
@@ -63,12 +53,18 @@ async fn apply_at(common: &Common, inputs: &Inputs, yes: bool, place: &Place) ->
     let approvals = |outcomes| Approvals::new(store, &world, &documents, outcomes, common.now());
     let keep_statuses = |outcomes: &BTreeMap<ResourceId, Outcome>, approvals: &Approvals| {
         let seen = status::Seen { world: &world, documents: &documents, outcomes, words: &approvals.words };
-        status::write_all(store, seen, &setting, common.now()).map_err(AppError::new)
+        match place {
+            Place::Files(_) => status::write_all(store, seen, &setting, common.now()),
+            // Of the others not every target was looked at.
+            Place::Cluster(opened) => status::write_some(store, &opened.chosen, seen, &setting, common.now()),
+        }
+        .map_err(AppError::new)
     };
     let steps: usize = planned.values().map(|outcome| outcome.plan.steps.len()).sum();
     // A write of which the last run never saw the end is looked after.
     let is_open = planned.keys().any(|id| store.audit_open(id).is_some());
     if steps == 0 && !is_open {
+        begin(place, &targets).await?;
         for (id, outcome) in &planned {
             store.remember(id, outcome.memory.clone(), false).await.map_err(AppError::new)?;
         }
@@ -88,10 +84,11 @@ async fn apply_at(common: &Common, inputs: &Inputs, yes: bool, place: &Place) ->
         // Standard output is for the result.
         let shown = text(&planned, false);
         write!(std::io::stderr(), "{shown}").map_err(AppError::new)?;
-        if !asked(steps)? {
+        if !asked(steps).await? {
             return Ok(exit(&planned));
         }
     }
+    begin(place, &targets).await?;
     let bars = Bars::new();
     let shown = (!yes).then_some(&planned);
     let outcomes = once::apply(&targets, bench, &bars, shown).await;
@@ -103,14 +100,26 @@ async fn apply_at(common: &Common, inputs: &Inputs, yes: bool, place: &Place) ->
     Ok(exit(&outcomes))
 }
 
-fn asked(steps: usize) -> Result<bool, AppError> {
-    let mut error = std::io::stderr().lock();
-    write!(error, "Take these {steps} steps? Only yes is a yes: ")
-        .and_then(|()| error.flush())
-        .map_err(AppError::new)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(AppError::new)?;
-    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+/// In a cluster a Network is claimed before anything is done for it.
+async fn begin(place: &Place, targets: &BTreeMap<ResourceId, TargetInput>) -> Result<(), AppError> {
+    match place {
+        Place::Files(_) => Ok(()),
+        Place::Cluster(opened) => opened.begin(targets).await,
+    }
+}
+
+/// On a thread of its own: the lease is renewed while a person thinks.
+async fn asked(steps: usize) -> Result<bool, AppError> {
+    let ask = move || -> std::io::Result<bool> {
+        let mut error = std::io::stderr().lock();
+        write!(error, "Take these {steps} steps? Only yes is a yes: ")?;
+        error.flush()?;
+        drop(error);
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        Ok(answer.trim().eq_ignore_ascii_case("yes"))
+    };
+    tokio::task::spawn_blocking(ask).await.map_err(AppError::new)?.map_err(AppError::new)
 }
 
 /// A progress bar a target, on standard error and only on a terminal.

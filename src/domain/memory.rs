@@ -258,10 +258,13 @@ impl TargetMemory {
 
     fn depart(&mut self, key: &ObjectKey, departure: Departure) {
         let Some(gone) = self.contributors.remove(key) else { return };
-        let deletes = departure == Departure::Deleted
-            && gone.deletion_policy == DeletionPolicy::Delete
-            && gone.mode != Mode::Observe
-            && !gone.suspended;
+        let deletes = match departure {
+            Departure::TakenOut => false,
+            Departure::Deleted => {
+                gone.deletion_policy == DeletionPolicy::Delete && gone.mode != Mode::Observe && !gone.suspended
+            }
+            Departure::DeletedWithEntries => true,
+        };
         for address in gone.needs.values().flatten().chain(gone.retiring.keys()) {
             if !deletes {
                 self.orphaned.entry(address.clone()).or_default().insert(key.clone());

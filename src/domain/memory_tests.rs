@@ -198,6 +198,17 @@ fn a_deleted_network_leaves_its_entries_as_its_policy_and_mode_say() {
     }
 }
 
+/// The policy was changed, or the network left Observe, and it was deleted before anybody looked again.
+#[test]
+fn a_network_whose_last_spec_asks_for_it_takes_its_entries_along_whatever_is_remembered() {
+    for (policy, mode) in [(DeletionPolicy::Retain, Mode::Sync), (DeletionPolicy::Delete, Mode::Observe)] {
+        let leaving = Contribution { deletion_policy: policy, mode, ..needing("b", &[B]) };
+        let mut scene = settled(vec![needing("a", &[A]), leaving], &[A, B]);
+        scene.decide(&departed(vec![needing("a", &[A])], "b", Departure::DeletedWithEntries));
+        assert!(scene.memory.explain(&address(B)).is_deletion(), "{policy:?} {mode:?}");
+    }
+}
+
 #[test]
 fn policy_delete_counts_only_where_the_network_was_deleted() {
     let leaving = Contribution { deletion_policy: DeletionPolicy::Delete, ..needing("b", &[B]) };

@@ -162,7 +162,8 @@ fn add_those_who_left(
             Some(held) if held.broken.is_some() => None,
             Some(_) => Some(Departure::TakenOut),
             None if world.leaving.contains_key(key) => {
-                Some(if world.leaving[key].deletes { Departure::Deleted } else { Departure::TakenOut })
+                let deletes = world.leaving[key].deletes;
+                Some(if deletes { Departure::DeletedWithEntries } else { Departure::TakenOut })
             }
             None if world.unusable(key).is_some() => None,
             None if setting.absent == Absent::Retained => Some(Departure::TakenOut),

@@ -115,10 +115,21 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
 
 /// Writes the status of every Network of a world. For one-time commands.
 pub fn write_all(store: &dyn Store, seen: Seen<'_>, setting: &Setting, now: Timestamp) -> Result<(), StoreError> {
-    for key in networks(seen.world) {
-        let old = store.read_status(&key).map(|written| restore(setting, &written));
-        if let Some(new) = of_network(&key, seen, setting, old.as_ref(), now) {
-            store.write_status(&key, &(&new).into())?;
+    write_some(store, networks(seen.world).iter(), seen, setting, now)
+}
+
+/// Writes the statuses of these Networks.
+pub fn write_some<'a>(
+    store: &dyn Store,
+    networks: impl IntoIterator<Item = &'a ObjectKey>,
+    seen: Seen<'_>,
+    setting: &Setting,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for key in networks {
+        let old = store.read_status(key).map(|written| restore(setting, &written));
+        if let Some(new) = of_network(key, seen, setting, old.as_ref(), now) {
+            store.write_status(key, &(&new).into())?;
         }
     }
     Ok(())

@@ -7,7 +7,6 @@
 
 mod approvals;
 mod commands;
-
 mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]

@@ -167,6 +167,15 @@ impl Place<'_> {
     }
 }
 
+/// Two places at the same time: most of it is waiting.
+fn both<'a>(places: [Place<'a>; 2], part: impl Fn(&Place<'a>) + Sync) {
+    std::thread::scope(|scope| {
+        for place in &places {
+            scope.spawn(|| part(place));
+        }
+    });
+}
+
 #[test]
 fn the_roles_of_the_controller_are_what_it_uses_neither_more_nor_less() {
     let (second, looked_at) = (table_id("rt-second"), table_id("rt-looked-at"));
@@ -182,9 +191,7 @@ fn the_roles_of_the_controller_are_what_it_uses_neither_more_nor_less() {
     let first = start("first");
     kube.apply(&feed(&kube.sim.page(), json!({})));
     let run = Ground { kube: &kube, user: &user };
-    for place in [run.place(own, TABLE, &first), run.place(&other, &second, &first)] {
-        place.begin();
-    }
+    both([run.place(own, TABLE, &first), run.place(&other, &second, &first)], Place::begin);
     // Nothing is left of a table that was only looked at, so that its memory goes with the Network.
     let observed = run.place(own, TABLE, &first);
     let change = json!({"metadata": {"name": "observed"}, "spec": {
@@ -195,16 +202,12 @@ fn the_roles_of_the_controller_are_what_it_uses_neither_more_nor_less() {
     first.wait_until("memory that goes", || observed.is_used("", "configmaps", "delete"));
     kube.sim.publish(&Doc::week(2).regions(1..4, 0..3));
     observed.disturb("servicetagfeeds", "public");
-    for place in [run.place(own, TABLE, &first), run.place(&other, &second, &first)] {
-        place.approve();
-    }
+    both([run.place(own, TABLE, &first), run.place(&other, &second, &first)], Place::approve);
     let standby = start("second");
     standby.wait_until("the standby", || standby.log().contains(" ready"));
     first.kill();
     standby.wait_until("the take-over", || standby.log().contains("leads"));
-    for place in [run.place(own, TABLE, &standby), run.place(&other, &second, &standby)] {
-        place.end();
-    }
+    both([run.place(own, TABLE, &standby), run.place(&other, &second, &standby)], Place::end);
     let (code, _, log) = standby.terminate();
     assert_eq!(code, 0, "{log}");
     let requests = cluster.requests_of(&user);

@@ -65,8 +65,10 @@ impl TargetInput {
 pub enum Departure {
     /// Its spec names the target no longer.
     TakenOut,
-    /// It was deleted; its deletionPolicy says what becomes of its entries.
+    /// It was deleted; the deletionPolicy that is remembered says what becomes of its entries.
     Deleted,
+    /// It is being deleted, and its spec as it is now asks to take its entries along.
+    DeletedWithEntries,
 }
 
 /// A Network that once named the target, as it is now.

@@ -31,6 +31,11 @@ pub async fn create(client: &Client, namespace: &str, approval: &Value) -> Resul
         Err(kube::Error::Api(status)) if status.code == 403 => {
             Err(refuse(format!("{}; the role amlnet-approver allows it, see deploy/rbac/people.yaml", status.message)))
         }
+        Err(kube::Error::Api(status)) if status.code == 404 && !status.message.starts_with("namespaces ") => {
+            Err(refuse(
+                "the CRD is not installed: apply the output of `amlnet crd` (or the chart with its CRDs)".to_owned(),
+            ))
+        }
         Err(error) => Err(refuse(explain(&error))),
     }
 }

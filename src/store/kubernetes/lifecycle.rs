@@ -18,7 +18,7 @@ use super::events::{Events, Told};
 use super::objects::{FINALIZER, Kind, Seen};
 use super::watch::{Shared, api};
 use crate::domain::intent::ObjectKey;
-use crate::store::World;
+use crate::store::{StoreError, World};
 
 /// So many objects are written at the same time.
 const AT_ONCE: usize = 16;
@@ -118,38 +118,38 @@ impl Lifecycle {
         objects.networks().filter_map(|(key, seen)| Some((key.clone(), seen.clone(), change(key, seen)?))).collect()
     }
 
-    async fn change(&self, key: &ObjectKey, seen: &Seen, change: Change) {
-        let api = api(self.client.clone(), Kind::Network, Some(&key.namespace));
-        let metadata = json!({"uid": seen.uid, "resourceVersion": seen.resource_version});
-        let mut finalizers = seen.finalizers.clone();
-        let result = match change {
-            Change::Claim => {
-                let mut status = if seen.status.is_object() { seen.status.clone() } else { json!({}) };
-                status["installation"] = json!(self.installation);
-                let object = json!({"metadata": {
-                    "name": key.name, "namespace": key.namespace,
-                    "uid": seen.uid, "resourceVersion": seen.resource_version,
-                }, "status": status});
-                let Ok(mut object) = serde_json::from_value::<DynamicObject>(object) else { return };
-                object.types = Some(super::watch::types(Kind::Network));
-                api.replace_status(&key.name, &PostParams::default(), &object).await
-            }
-            Change::Keep | Change::LetGo => {
-                finalizers.retain(|finalizer| finalizer != FINALIZER);
-                if change == Change::Keep {
-                    finalizers.push(FINALIZER.to_owned());
-                }
-                let mut patch = json!({"metadata": metadata});
-                patch["metadata"]["finalizers"] = json!(finalizers);
-                api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await
-            }
+    /// Claims a Network if `is_unclaimed`, and puts its finalizer where its deletionPolicy asks for one, before a command
+    /// does anything for it. An error where somebody changed it meanwhile.
+    pub async fn begin(&self, key: &ObjectKey, is_unclaimed: bool) -> Result<(), StoreError> {
+        let seen = || {
+            let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            objects.get(Kind::Network, key).cloned()
         };
-        match result {
-            Ok(object) => {
+        let send = async |seen: &Seen, change| {
+            self.send(key, seen, change).await.map_err(|error| {
+                let what = match &error {
+                    kube::Error::Api(status) if [404, 409].contains(&status.code) => {
+                        "it was changed in the meantime, so nothing was done; do it again".to_owned()
+                    }
+                    _ => super::explain(&error),
+                };
+                StoreError { place: format!("{} {key}", Kind::Network.name()), what }
+            })
+        };
+        if let Some(seen) = seen().filter(|_| is_unclaimed) {
+            send(&seen, Change::Claim).await?;
+        }
+        if let Some(seen) = seen().filter(|seen| seen.wants_deletion() && !seen.is_kept()) {
+            send(&seen, Change::Keep).await?;
+        }
+        Ok(())
+    }
+
+    async fn change(&self, key: &ObjectKey, seen: &Seen, change: Change) {
+        match self.send(key, seen, change).await {
+            Ok(()) => {
                 self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
                 tracing::info!(network = %key, change = ?change, "written");
-                // The watch tells it again; until then nothing is tried twice.
-                self.objects.lock().unwrap_or_else(PoisonError::into_inner).answered(Kind::Network, &object);
             }
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             Err(error) => {
@@ -160,6 +160,37 @@ impl Lifecycle {
                 }
             }
         }
+    }
+
+    async fn send(&self, key: &ObjectKey, seen: &Seen, change: Change) -> Result<(), kube::Error> {
+        let api = api(self.client.clone(), Kind::Network, Some(&key.namespace));
+        let metadata = json!({"uid": seen.uid, "resourceVersion": seen.resource_version});
+        let mut finalizers = seen.finalizers.clone();
+        let written = match change {
+            Change::Claim => {
+                let mut status = if seen.status.is_object() { seen.status.clone() } else { json!({}) };
+                status["installation"] = json!(self.installation);
+                let object = json!({"metadata": {
+                    "name": key.name, "namespace": key.namespace,
+                    "uid": seen.uid, "resourceVersion": seen.resource_version,
+                }, "status": status});
+                let mut object: DynamicObject = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
+                object.types = Some(super::watch::types(Kind::Network));
+                api.replace_status(&key.name, &PostParams::default(), &object).await?
+            }
+            Change::Keep | Change::LetGo => {
+                finalizers.retain(|finalizer| finalizer != FINALIZER);
+                if change == Change::Keep {
+                    finalizers.push(FINALIZER.to_owned());
+                }
+                let mut patch = json!({"metadata": metadata});
+                patch["metadata"]["finalizers"] = json!(finalizers);
+                api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await?
+            }
+        };
+        // The watch tells it again; until then nothing is tried twice.
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).answered(Kind::Network, &written);
+        Ok(())
     }
 
     async fn say_what_is_foreign(&self, world: &World, said: &mut BTreeMap<ObjectKey, String>) {

@@ -23,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use kube::Client;
+use kube::core::DynamicObject;
 use serde::Serialize;
 use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::Instant;
@@ -46,6 +47,18 @@ use crate::domain::resource_id::ResourceId;
 
 /// Statuses that are still to be written when the leader stops get so long.
 const FLUSH_FOR: Duration = Duration::from_secs(1);
+/// A command that a person waits for takes longer rather than to leave statuses unwritten.
+const FINISH_FOR: Duration = Duration::from_secs(15);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a command found in the cluster.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Whether all namespaces could be listed.
+    pub is_whole: bool,
+    /// Networks of the watched namespaces that no installation handles yet.
+    pub unclaimed: BTreeSet<ObjectKey>,
+}
 
 /// The objects of a cluster, and what amlnet keeps there.
 pub struct ClusterStore {
@@ -59,6 +72,8 @@ pub struct ClusterStore {
     memories: Memories,
     statuses: Statuses,
     lifecycle: Lifecycle,
+    /// A command's standard output is for its result.
+    is_command: bool,
 }
 
 impl std::fmt::Debug for ClusterStore {
@@ -84,7 +99,14 @@ impl ClusterStore {
             statuses: Statuses::new(client.clone(), objects.clone(), events.clone()),
             lifecycle: Lifecycle::new(client.clone(), objects.clone(), installation, events),
             objects,
+            is_command: false,
         }
+    }
+
+    /// The same for a command that a person waits for.
+    #[must_use]
+    pub fn of_command(self) -> Self {
+        Self { is_command: true, ..self }
     }
 
     /// How far the first lists are.
@@ -98,16 +120,17 @@ impl ClusterStore {
     }
 
     /// Lists everything once, for a command that a person waits for. True if all namespaces could be listed; otherwise
-    /// those that are watched were. Networks that no installation handles yet are taken for this one's.
-    pub async fn list(&self) -> Result<bool, StoreError> {
-        let mut is_whole = true;
+    /// those that are watched were. Networks there that no installation handles yet are taken for this one's, as a
+    /// controller that watches these namespaces would claim them; those elsewhere stay nobody's.
+    pub async fn list(&self) -> Result<Listed, StoreError> {
+        let mut listed = Listed { is_whole: true, unclaimed: BTreeSet::new() };
         for kind in Kind::ALL {
             let own = [Some(self.namespace.clone())];
             let lists = if kind == Kind::Feed { None } else { watch::list(&self.client, kind, None).await.transpose() };
             let found = match lists {
                 Some(Ok(found)) => vec![(None, found)],
                 refused => {
-                    is_whole &= refused.is_none();
+                    listed.is_whole &= refused.is_none();
                     let some = match &self.namespaces {
                         Namespaces::These(names) if kind != Kind::Feed => names.iter().cloned().map(Some).collect(),
                         _ => own.to_vec(),
@@ -122,15 +145,29 @@ impl ClusterStore {
             };
             let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
             for (namespace, mut list) in found {
-                for object in list.iter_mut().filter(|_| kind == Kind::Network) {
-                    objects::claim(object, &self.installation);
+                for object in list.iter_mut().filter(|object| kind == Kind::Network && self.watches(object)) {
+                    if objects::claim(object, &self.installation) {
+                        listed.unclaimed.insert(objects::key(object));
+                    }
                 }
                 objects.replace(kind, namespace.as_deref(), &list);
             }
         }
         let world = self.objects.lock().unwrap_or_else(PoisonError::into_inner).world();
         self.worlds.send_replace(Arc::new(world));
-        Ok(is_whole)
+        Ok(listed)
+    }
+
+    fn watches(&self, object: &DynamicObject) -> bool {
+        match &self.namespaces {
+            Namespaces::All => true,
+            Namespaces::These(names) => object.metadata.namespace.as_ref().is_some_and(|name| names.contains(name)),
+        }
+    }
+
+    /// Makes a Network this installation's, before a command does anything for it.
+    pub async fn begin(&self, network: &ObjectKey, is_unclaimed: bool) -> Result<(), StoreError> {
+        self.lifecycle.begin(network, is_unclaimed).await
     }
 
     /// Reads what is remembered; on becoming the leader.
@@ -165,6 +202,20 @@ impl ClusterStore {
         if tokio::time::timeout(FLUSH_FOR, self.statuses.run(true)).await.is_err() {
             tracing::warn!("not every status could be written before the end; the next leader writes them");
         }
+    }
+
+    /// Writes every status that is still to be written, for a command that ends with it: no next leader does.
+    pub async fn finish(&self) -> Result<(), StoreError> {
+        let all = async {
+            while self.statuses.are_open() {
+                self.statuses.run(true).await;
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        tokio::time::timeout(FINISH_FOR, all).await.map_err(|_| StoreError {
+            place: "the statuses".to_owned(),
+            what: "not every one could be written; the next controller writes them".to_owned(),
+        })
     }
 
     /// Where the documents of a feed are kept.
@@ -228,12 +279,18 @@ impl Store for ClusterStore {
         self.memories.begin(target, line.clone()).await
     }
 
-    /// To standard output, where whoever collects the logs finds it.
+    /// To standard output, where whoever collects the logs finds it; a command's go to standard error.
     async fn audit_end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
         use std::io::Write as _;
-        let refuse = |error: &dyn ToString| StoreError { place: "standard output".to_owned(), what: error.to_string() };
+        let place = if self.is_command { "standard error" } else { "standard output" };
+        let refuse = |error: &dyn ToString| StoreError { place: place.to_owned(), what: error.to_string() };
         let text = serde_json::to_string(line).map_err(|error| refuse(&error))?;
-        writeln!(std::io::stdout().lock(), "{text}").map_err(|error| refuse(&error))?;
+        let written = if self.is_command {
+            writeln!(std::io::stderr().lock(), "{text}")
+        } else {
+            writeln!(std::io::stdout().lock(), "{text}")
+        };
+        written.map_err(|error| refuse(&error))?;
         self.memories.end(target);
         Ok(())
     }

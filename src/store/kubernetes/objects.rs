@@ -314,12 +314,14 @@ fn add_feed(world: &mut World, key: &ObjectKey, seen: &Seen) {
     }
 }
 
-/// Takes a Network that no installation handles yet for this one's.
-pub fn claim(object: &mut DynamicObject, installation: &str) {
+/// Takes a Network that no installation handles yet for this one's. Whether it was such a one.
+pub fn claim(object: &mut DynamicObject, installation: &str) -> bool {
     let status = &mut object.data["status"];
-    if status["installation"].as_str().unwrap_or_default().is_empty() {
+    let is_unclaimed = status["installation"].as_str().unwrap_or_default().is_empty();
+    if is_unclaimed {
         status["installation"] = installation.into();
     }
+    is_unclaimed
 }
 
 /// Where an object stands.

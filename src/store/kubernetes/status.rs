@@ -90,6 +90,12 @@ impl Statuses {
         self.lock().clear();
     }
 
+    /// Whether a status is still to be written, now or later.
+    pub fn are_open(&self) -> bool {
+        let (due, next) = self.due(&[], false);
+        !due.is_empty() || next.is_some()
+    }
+
     /// Writes until it is dropped. With `flush` it ends when nothing is left that could be written now.
     pub async fn run(&self, flush: bool) {
         let mut writes = FuturesUnordered::new();

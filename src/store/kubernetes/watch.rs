@@ -76,6 +76,11 @@ pub async fn list(
     match api(client.clone(), kind, namespace).list(&ListParams::default()).await {
         Ok(list) => Ok(Some(list.items)),
         Err(kube::Error::Api(status)) if status.code == 403 && namespace.is_none() => Ok(None),
+        // A person asks.
+        Err(kube::Error::Api(status)) if status.code == 403 => {
+            let what = format!("{}; the role amlnet-viewer allows it, see deploy/rbac/people.yaml", status.message);
+            Err(StoreError { place: said(&(kind, namespace.map(str::to_owned))), what })
+        }
         Err(error) => {
             let place = said(&(kind, namespace.map(str::to_owned)));
             Err(StoreError { place, what: explain(&watcher::Error::InitialListFailed(error)) })
