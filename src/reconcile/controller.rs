@@ -119,6 +119,8 @@ impl<S: Store + 'static> Controller<S> {
                 () = &mut saving => {}
                 () = fence.fallen() => break,
             }
+            // However much there is to do, the lease has to be renewed in between.
+            tokio::task::yield_now().await;
         }
         while let Some(ended) = workers.next().await {
             self.ended(&mut memory, ended);

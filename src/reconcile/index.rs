@@ -3,11 +3,11 @@
 //! The unit of work is a target, not an AmlNetwork: several Networks may name one table.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::approval::Word;
-use crate::domain::desired::{self, Contribution};
-use crate::domain::intent::{Installation, ObjectKey, RouteTableIntent};
+use crate::domain::desired::{self, Contribution, Wishes};
+use crate::domain::intent::{Installation, Intent, ObjectKey, RouteTableIntent};
 use crate::domain::memory::TargetMemory;
 use crate::domain::plan::{Departure, Former, TargetInput};
 use crate::domain::region::Regions;
@@ -27,6 +27,37 @@ pub struct Documents {
     pub instead: Option<Arc<Document>>,
     /// What is to be said about approvals of documents.
     pub words: Vec<Word>,
+    /// What was resolved with them: most Networks of a region ask for the same.
+    pub resolved: Resolved,
+}
+
+/// Wishes by what they follow from. A memory and nothing else: with it or without, the same comes out.
+#[derive(Debug, Default)]
+pub struct Resolved(Mutex<BTreeMap<String, Result<Wishes, Unresolved>>>);
+
+impl Clone for Resolved {
+    /// A copy of `Documents` is made to be changed.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Resolved {
+    fn wishes(
+        &self,
+        intent: &Intent,
+        table: &RouteTableIntent,
+        document: &Document,
+        regions: &Regions,
+    ) -> Result<Wishes, Unresolved> {
+        let Intent { region, paired_region, families, services, .. } = intent;
+        let RouteTableIntent { next_hop, addressing, default_route, .. } = table;
+        let Document { digest, change_number, .. } = document;
+        let asks = format!("{region:?} {paired_region:?} {families:?} {services:?}");
+        let key = format!("{digest} {change_number} {asks} {next_hop:?} {addressing:?} {default_route:?}");
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(key).or_insert_with(|| desired::wishes(intent, table, document, regions)).clone()
+    }
 }
 
 impl Documents {
@@ -214,7 +245,7 @@ pub fn contribution(
     let network = &held.object;
     let outcome = documents
         .of(&network.intent.feed)
-        .and_then(|document| desired::wishes(&network.intent, table, document, regions));
+        .and_then(|document| documents.resolved.wishes(&network.intent, table, document, regions));
     Contribution {
         network: network.key.clone(),
         generation: network.generation,

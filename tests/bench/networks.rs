@@ -83,7 +83,7 @@ pub(crate) fn measure(folder: &Path, document: &Path) {
     let started = Instant::now();
     let number = |text: &[u8]| serde_json::from_slice::<Value>(text).expect("JSON")["changeNumber"].as_u64();
     let before = number(&std::fs::read(document).expect("the document")).unwrap_or_default();
-    wait_for(&cluster, &base, before);
+    wait_for(&cluster, &base, before, &folder.join("first.log"));
     println!(
         "{NETWORKS} AmlNetworks in Observe: all looked at for the first time in {:.1} s",
         started.elapsed().as_secs_f64()
@@ -94,7 +94,7 @@ pub(crate) fn measure(folder: &Path, document: &Path) {
     std::fs::write(&next, text).expect("the temporary folder");
     std::fs::rename(&next, &tags).expect("the temporary folder");
     let published = Instant::now();
-    wait_for(&cluster, &base, after);
+    wait_for(&cluster, &base, after, &folder.join("first.log"));
     let seconds = published.elapsed().as_secs_f64();
     println!(
         "a new document until the last of {NETWORKS} statuses: {seconds:.1} s; ratio {:.2} of 10 s",
@@ -163,8 +163,9 @@ fn start(cluster: &Cluster, simulator: &Running, namespace: &str, folder: &Path,
 }
 
 /// Waits until every Network's targets have followed this document.
-fn wait_for(cluster: &Cluster, base: &str, change_number: u64) {
-    wait(|| {
+fn wait_for(cluster: &Cluster, base: &str, change_number: u64, log: &Path) {
+    let mut seen = Value::Null;
+    let mut condition = || {
         let answer = cluster.ask(ADMIN, "GET", &format!("{base}/amlnetworks"), None).ok()?;
         let list: Value = answer.json();
         let is_done = |object: &Value| {
@@ -174,8 +175,19 @@ fn wait_for(cluster: &Cluster, base: &str, change_number: u64) {
                 && status["observedGeneration"] == object["metadata"]["generation"]
         };
         let items = list["items"].as_array()?;
-        (items.len() == NETWORKS && items.iter().all(is_done)).then_some(())
-    });
+        seen = items.iter().find(|object| !is_done(object)).cloned().unwrap_or_default();
+        (items.len() == NETWORKS && seen.is_null()).then_some(())
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while condition().is_none() {
+        if Instant::now() > deadline {
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            let last: Vec<&str> = text.lines().rev().take(20).collect();
+            drop(condition);
+            panic!("not in time:\n{seen:#}\n{}", last.join("\n"));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn wait<T>(mut condition: impl FnMut() -> Option<T>) -> T {

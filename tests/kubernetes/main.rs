@@ -11,6 +11,7 @@ mod crds;
 #[path = "../shared/dice.rs"]
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
 mod dice;
+mod docs;
 mod documents;
 mod faults;
 mod first;

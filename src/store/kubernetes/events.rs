@@ -90,7 +90,8 @@ fn text(value: &Value) -> &str {
 
 /// Sends events.
 pub struct Events {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
     is_refused: AtomicBool,
 }
 
@@ -103,7 +104,7 @@ impl std::fmt::Debug for Events {
 impl Events {
     pub fn new(client: Client, identity: &str) -> Self {
         let reporter = Reporter { controller: "amlnet.dev/controller".to_owned(), instance: Some(identity.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter), is_refused: AtomicBool::new(false) }
+        Self { client, reporter, is_refused: AtomicBool::new(false) }
     }
 
     pub async fn publish(&self, kind: Kind, key: &ObjectKey, uid: &str, told: Told) {
@@ -122,7 +123,9 @@ impl Events {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        match self.recorder.publish(&event, &reference).await {
+        // A recorder that knows the last event of the same reason would only count it up, and keep its text.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        match recorder.publish(&event, &reference).await {
             Ok(()) => self.is_refused.store(false, Ordering::Relaxed),
             Err(error) => {
                 if !self.is_refused.swap(true, Ordering::Relaxed) {

@@ -24,7 +24,7 @@ use crate::api::network::AmlNetwork;
 use crate::store::{StoreError, World};
 
 /// Changes that come together are told together.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Which namespaces are watched for Networks and approvals.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,8 +25,12 @@ const GOOD: &str = "#!/bin/sh\necho v9.9.9\n";
 fn build(folder: &Path, program: &str, code: u8) -> Command {
     let bin = folder.join("bin");
     std::fs::create_dir_all(&bin).unwrap();
-    std::fs::write(bin.join("go"), GO).unwrap();
-    std::fs::set_permissions(bin.join("go"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let go = bin.join("go");
+    // Written once: a process that was started before may be running it.
+    if !go.exists() {
+        std::fs::write(&go, GO).unwrap();
+        std::fs::set_permissions(&go, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_cluster"));
     command.arg("build").env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     command.env("XDG_CACHE_HOME", folder.join("cache")).env("BUILDS", folder.join("builds"));

@@ -94,8 +94,8 @@ fn stay(stop: &Stop) -> Result<End, String> {
         }
         // As Kubernetes would: a leader that lost its lease ends, and its pod starts anew.
         if let Err(error) = controller.check() {
-            let first = error.to_string().lines().next().unwrap_or_default().to_owned();
-            say(&format!("{first} It is started again."));
+            let why = error.to_string().lines().last().unwrap_or_default().to_owned();
+            say(&format!("amlnet ended, and is started again: {why}"));
             if stop.within(Duration::from_secs(2)) {
                 return Ok(End::Stopped);
             }

@@ -279,7 +279,7 @@ impl<'a> History<'a> {
             by_feed: self.in_force.iter().map(document).collect(),
             no_removals: lagging.collect(),
             instead: None,
-            words: Vec::new(),
+            ..Documents::default()
         };
         let setting = Setting {
             installation: "prod".parse().unwrap(),
