@@ -3,6 +3,7 @@
 //! Must not look at what the table holds now, and must not decide what may be written: `plan` and `guard` do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::intent::{
     Addressing, Approval, Budget, DeletionPolicy, Growth, Intent, Mode, NextHop, ObjectKey, Removal, RouteTableIntent,
@@ -164,7 +165,8 @@ pub struct Contribution {
     pub growth: Growth,
     /// Whether a prefix that the document lacks has left it: not while a source that lags is used.
     pub clocks_may_start: bool,
-    pub outcome: Result<Wishes, Unresolved>,
+    /// Shared: most Networks of a region ask for the same.
+    pub outcome: Result<Arc<Wishes>, Unresolved>,
 }
 
 /// A resolved Network.

@@ -1,5 +1,7 @@
 //! Builders of small values for tests of the pure part. Compiled for tests only.
 
+use std::sync::Arc;
+
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -129,7 +131,7 @@ pub(crate) fn contribution(name: &str, wanted: &[(&str, &str)]) -> Contribution 
         removal: AT_ONCE,
         growth: Growth { per_service: 40, total: 100 },
         clocks_may_start: true,
-        outcome: Ok(Wishes { entries: entries.collect(), ..no_wishes() }),
+        outcome: Ok(Arc::new(Wishes { entries: entries.collect(), ..no_wishes() })),
     }
 }
 
@@ -256,7 +258,7 @@ pub(crate) fn wanting(name: &str, region: &str, numbers: impl IntoIterator<Item 
         region: region.to_string(),
         family: Family::V4,
     }]);
-    Contribution { outcome: Ok(Wishes { region, asks, entries, ..wishes }), ..contribution(name, &[]) }
+    Contribution { outcome: Ok(Arc::new(Wishes { region, asks, entries, ..wishes })), ..contribution(name, &[]) }
 }
 
 /// The guarded plan of a target that was never seen before.
@@ -289,7 +291,7 @@ pub(crate) fn regional(name: &str, asked: &[Asked<'_>]) -> Contribution {
             wishes.entries.entry(address(text)).or_insert_with(new).purposes.insert(purpose.clone());
         }
     }
-    Contribution { outcome: Ok(wishes), ..contribution }
+    Contribution { outcome: Ok(Arc::new(wishes)), ..contribution }
 }
 
 /// The same for the default service in eastus2.
@@ -314,7 +316,8 @@ pub(crate) fn by_document(number: u64, contribution: Contribution) -> Contributi
     // A document is another one by its content.
     let prefix = format!("20.{number}.0.0/16");
     let document = document_numbered(number, &[("AzureCloud.eastus2", "eastus2", &[&prefix])]);
-    let wishes = contribution.outcome.map(|wishes| Wishes { document: (&document).into(), ..wishes });
+    let wishes =
+        contribution.outcome.map(|wishes| Arc::new(Wishes { document: (&document).into(), ..Wishes::clone(&wishes) }));
     Contribution { outcome: wishes, ..contribution }
 }
 

@@ -23,7 +23,7 @@ use crate::domain::intent::ObjectKey;
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{self, End, Outcome};
 use crate::domain::plan::{Step, TargetInput};
-use crate::domain::project::{ConditionType, NetworkStatus};
+use crate::domain::project::NetworkStatus;
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::scope::{OutOfScope, Scopes};
@@ -33,6 +33,9 @@ use crate::store::{Store, StoreError, World};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A target that waits for a person is looked at again after this.
 const BLOCKED_AGAIN: SignedDuration = SignedDuration::from_secs(600);
+
+/// So long the last status of a Network stands while its targets are looked at again.
+const INCOMPLETE_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// Everything that the loop works with.
 pub struct Controller<S> {
@@ -74,6 +77,8 @@ struct Memory {
     outcomes: BTreeMap<ResourceId, Outcome>,
     queue: Queue<ResourceId>,
     statuses: BTreeMap<ObjectKey, NetworkStatus>,
+    /// Since when a status could only say that some target is still to be looked at.
+    incomplete: BTreeMap<ObjectKey, Timestamp>,
     /// Networks that are left alone because of what they name.
     refused: BTreeMap<ObjectKey, OutOfScope>,
 }
@@ -112,6 +117,7 @@ impl<S: Store + 'static> Controller<S> {
                 Some(ended) = workers.next() => self.ended(&mut memory, ended),
                 _ = look.tick() => {
                     self.look_at_approvals(&mut memory);
+                    self.say_what_takes_long(&mut memory);
                     if saving.is_terminated() {
                         saving = save(self.store.clone()).boxed_local().fuse();
                     }
@@ -303,16 +309,22 @@ impl<S: Store + 'static> Controller<S> {
         }
     }
 
+    /// What stood until now is not believed for ever.
+    fn say_what_takes_long(&self, memory: &mut Memory) {
+        let now = Timestamp::now();
+        let is_long = |since: &Timestamp| since.duration_until(now) >= INCOMPLETE_FOR;
+        let keys: Vec<ObjectKey> =
+            memory.incomplete.iter().filter(|(_, since)| is_long(since)).map(|(key, _)| key.clone()).collect();
+        self.write_statuses(memory, &keys);
+    }
+
     fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {
-        let Memory { world, documents, outcomes, statuses, words, asked, .. } = memory;
+        let Memory { world, documents, outcomes, statuses, words, asked, incomplete, .. } = memory;
         for key in networks {
             let written = || self.store.read_status(key).map(|written| status::restore(&self.setting, &written));
             let old = statuses.get(key).cloned().or_else(written);
             let now = Timestamp::now();
             let seen = status::Seen { world, documents, outcomes, words };
-            if !statuses.contains_key(key) && stands_until_looked_at(world, outcomes, key, old.as_ref()) {
-                continue;
-            }
             let mut new = status::of_network(key, seen, &self.setting, old.as_ref(), now);
             if let (Some(new), Some((value, open))) = (&mut new, asked.get(key))
                 && open.is_empty()
@@ -322,9 +334,11 @@ impl<S: Store + 'static> Controller<S> {
             let Some(new) = new.filter(|new| Some(new) != statuses.get(key)) else {
                 continue;
             };
-            // After a start what stands there is as true as before, until the targets were looked at.
+            // What stands there is as true as before until the targets were looked at; but not for long.
             let says_the_same = |old: &NetworkStatus| Some(old.observed_generation) == new.generation();
-            if !statuses.contains_key(key) && !new.is_complete() && old.as_ref().is_some_and(says_the_same) {
+            if new.is_complete() || !old.as_ref().is_some_and(says_the_same) {
+                incomplete.remove(key);
+            } else if incomplete.entry(key.clone()).or_insert(now).duration_until(now) < INCOMPLETE_FOR {
                 continue;
             }
             match self.store.write_status(key, &(&new).into()) {
@@ -335,21 +349,6 @@ impl<S: Store + 'static> Controller<S> {
             }
         }
     }
-}
-
-/// Whether what was written before a restart still holds: of this generation, and not all targets were looked at since.
-fn stands_until_looked_at(
-    world: &World,
-    outcomes: &BTreeMap<ResourceId, Outcome>,
-    key: &ObjectKey,
-    old: Option<&NetworkStatus>,
-) -> bool {
-    let (Some(held), Some(old)) = (world.networks.get(key), old) else { return false };
-    let tables = &held.object.intent.route_tables;
-    held.broken.is_none()
-        && old.observed_generation == held.object.generation
-        && old.conditions.iter().any(|condition| condition.kind == ConditionType::Ready)
-        && tables.iter().any(|table| !outcomes.contains_key(&table.id))
 }
 
 /// Brings what is remembered to where it is kept.

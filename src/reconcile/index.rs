@@ -33,7 +33,7 @@ pub struct Documents {
 
 /// Wishes by what they follow from. A memory and nothing else: with it or without, the same comes out.
 #[derive(Debug, Default)]
-pub struct Resolved(Mutex<BTreeMap<String, Result<Wishes, Unresolved>>>);
+pub struct Resolved(Mutex<BTreeMap<String, Result<Arc<Wishes>, Unresolved>>>);
 
 impl Clone for Resolved {
     /// A copy of `Documents` is made to be changed.
@@ -49,14 +49,14 @@ impl Resolved {
         table: &RouteTableIntent,
         document: &Document,
         regions: &Regions,
-    ) -> Result<Wishes, Unresolved> {
+    ) -> Result<Arc<Wishes>, Unresolved> {
         let Intent { region, paired_region, families, services, .. } = intent;
         let RouteTableIntent { next_hop, addressing, default_route, .. } = table;
         let Document { digest, change_number, .. } = document;
         let asks = format!("{region:?} {paired_region:?} {families:?} {services:?}");
         let key = format!("{digest} {change_number} {asks} {next_hop:?} {addressing:?} {default_route:?}");
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(key).or_insert_with(|| desired::wishes(intent, table, document, regions)).clone()
+        known.entry(key).or_insert_with(|| desired::wishes(intent, table, document, regions).map(Arc::new)).clone()
     }
 }
 

@@ -9,6 +9,7 @@ use amlnet::domain::service_tags::{Cloud, Document};
 use amlnet::domain::tag_diff::diff;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use std::sync::Arc;
 
 use crate::support::{
     self, AT_ONCE, BASE, CAREFUL, REGIONS, Tags, apply, base_tags, document_json, executable, guarded, intent, states,
@@ -28,7 +29,7 @@ fn plan_after(document: &Document, removal: Removal) -> (Plan, Observed) {
             removal,
             growth: intent.growth,
             clocks_may_start: true,
-            outcome: desired::wishes(&intent, &table(), document, &REGIONS),
+            outcome: desired::wishes(&intent, &table(), document, &REGIONS).map(Arc::new),
         };
         TargetInput::new(support::table_id("rt"), "prod".parse().unwrap(), vec![contribution])
     };

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use amlnet::domain::desired::{self, Contribution};
 use amlnet::domain::intent::{
@@ -148,7 +149,7 @@ impl Network {
             removal: intent.removal,
             growth: intent.growth,
             clocks_may_start: true,
-            outcome,
+            outcome: outcome.map(Arc::new),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What must hold of every plan, whatever the table holds and whoever asks (ARCHITECTURE.md, "Invariants").
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::LazyLock;
 
 use amlnet::domain::desired::{self, Address, Contribution, Desired, Purpose, Wish, Wishes};
@@ -81,7 +82,7 @@ fn contribution(name: String) -> impl Strategy<Value = Contribution> {
         removal,
         growth: Growth { per_service: 40, total: 100 },
         clocks_may_start: true,
-        outcome,
+        outcome: outcome.map(Arc::new),
     })
 }
 

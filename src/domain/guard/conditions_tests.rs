@@ -1,5 +1,7 @@
 //! Hold, budget, growth, approval and deletion over time: what waits, until when, and what then goes.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use crate::domain::approval::{Approval as Word, State, Subject, word};
@@ -90,7 +92,7 @@ fn a_changed_spec_needs_no_hold_and_an_unknown_entry_does() {
     // The region is still that of the Network, so it is not another one; but nothing is asked there any more.
     let nothing = {
         let mut none = wanting("b", "westeurope", []);
-        none.outcome.as_mut().unwrap().asks.clear();
+        Arc::make_mut(none.outcome.as_mut().unwrap()).asks.clear();
         none.removal = HELD;
         none
     };
@@ -298,7 +300,7 @@ fn with_lost_memory_nothing_is_removed_for_seven_days() {
 fn another_next_hop_waits_and_drift_does_not() {
     let to = |target: &str| {
         let mut changed = wanting("ml", "eastus2", 0..2);
-        for wish in changed.outcome.as_mut().unwrap().entries.values_mut() {
+        for wish in Arc::make_mut(changed.outcome.as_mut().unwrap()).entries.values_mut() {
             wish.next_hop = hop(target);
         }
         input(vec![changed])
@@ -321,7 +323,7 @@ fn a_route_that_comes_back_with_another_next_hop_is_no_drift() {
     let to = |target: &str, numbers: std::ops::Range<usize>| {
         let mut changed = wanting("ml", "eastus2", numbers);
         changed.removal = HELD;
-        for wish in changed.outcome.as_mut().unwrap().entries.values_mut() {
+        for wish in Arc::make_mut(changed.outcome.as_mut().unwrap()).entries.values_mut() {
             wish.next_hop = hop(target);
         }
         input(vec![changed])

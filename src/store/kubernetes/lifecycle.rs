@@ -168,7 +168,7 @@ impl Lifecycle {
         let mut finalizers = seen.finalizers.clone();
         let written = match change {
             Change::Claim => {
-                let mut status = if seen.status.is_object() { seen.status.clone() } else { json!({}) };
+                let mut status = Some(seen.status.value()).filter(serde_json::Value::is_object).unwrap_or(json!({}));
                 status["installation"] = json!(self.installation);
                 let object = json!({"metadata": {
                     "name": key.name, "namespace": key.namespace,

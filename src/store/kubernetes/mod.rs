@@ -4,6 +4,7 @@
 
 pub mod approve;
 pub mod archive;
+mod compact;
 pub mod connect;
 pub mod events;
 pub mod labels;
@@ -96,7 +97,7 @@ impl ClusterStore {
             worlds: Sender::new(Arc::default()),
             progress: Sender::new(Progress::Listing(BTreeMap::new())),
             memories: Memories::new(client.clone(), namespace, installation),
-            statuses: Statuses::new(client.clone(), objects.clone(), events.clone()),
+            statuses: Statuses::new(client.clone(), objects.clone(), events.clone(), installation),
             lifecycle: Lifecycle::new(client.clone(), objects.clone(), installation, events),
             objects,
             is_command: false,
@@ -177,7 +178,8 @@ impl ClusterStore {
         let approvals = {
             let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
             for (_, seen) in objects.networks().filter(|(_, seen)| seen.installation() == self.installation) {
-                let targets = seen.status["targets"].as_array().into_iter().flatten();
+                let status = seen.status.value();
+                let targets = status["targets"].as_array().into_iter().flatten();
                 // Of what was never looked at nothing is remembered.
                 let looked_at = targets.filter(|target| target["capacity"].as_u64().unwrap_or_default() > 0);
                 expected.extend(looked_at.filter_map(|target| target["id"].as_str()?.parse::<ResourceId>().ok()));
@@ -232,7 +234,7 @@ impl ClusterStore {
     pub fn feed_status(&self, feed: &str) -> Option<ServiceTagFeedStatus> {
         let key = ObjectKey { namespace: self.namespace.clone(), name: feed.to_owned() };
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        serde_json::from_value(objects.get(Kind::Feed, &key)?.status.clone()).ok()
+        serde_json::from_value(objects.get(Kind::Feed, &key)?.status.value()).ok()
     }
 
     /// Writes the status of a feed if it differs.
@@ -244,7 +246,7 @@ impl ClusterStore {
     fn set<T: Serialize>(&self, kind: Kind, key: ObjectKey, status: &T) -> Result<(), StoreError> {
         let place = format!("{} {key}", kind.name());
         let status = serde_json::to_value(status).map_err(|error| StoreError { place, what: error.to_string() })?;
-        self.statuses.set((kind, key), status);
+        self.statuses.set((kind, key), &status);
         Ok(())
     }
 }
@@ -301,7 +303,7 @@ impl Store for ClusterStore {
 
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        serde_json::from_value(objects.get(Kind::Network, network)?.status.clone()).ok()
+        serde_json::from_value(objects.get(Kind::Network, network)?.status.value()).ok()
     }
 
     fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {

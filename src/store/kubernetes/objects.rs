@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use kube::core::DynamicObject;
-use serde_json::Value;
 
+use super::compact::Compact;
 use crate::api::read::{self, Any, Approved, Object};
 use crate::domain::approval::{Approval, DEFAULT_EXPIRY, Subject};
 use crate::domain::intent::{DeletionPolicy, Mode, ObjectKey};
@@ -53,7 +53,8 @@ pub struct Seen {
     pub generation: i64,
     pub is_leaving: bool,
     pub finalizers: Vec<String>,
-    pub status: Value,
+    pub status: Compact,
+    installation: String,
     created: Option<Timestamp>,
     content: Result<Any, String>,
     /// The last content that could be read, where the latest cannot.
@@ -84,7 +85,8 @@ impl Seen {
             generation: metadata.generation.unwrap_or_default(),
             is_leaving: metadata.deletion_timestamp.is_some(),
             finalizers: metadata.finalizers.clone().unwrap_or_default(),
-            status,
+            installation: status["installation"].as_str().unwrap_or_default().to_owned(),
+            status: Compact::of(&status),
             created: metadata.creation_timestamp.as_ref().map(|time| time.0),
             content,
             last_good: last_good.flatten(),
@@ -101,7 +103,7 @@ impl Seen {
 
     /// The installation that handles it; empty where none does yet.
     pub fn installation(&self) -> &str {
-        self.status["installation"].as_str().unwrap_or_default()
+        &self.installation
     }
 
     /// Whether its latest content can be read.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::compact::Compact;
 use super::events::{self, Events};
 use super::objects::Kind;
 use super::watch::{Shared, api};
@@ -36,9 +37,9 @@ pub type Subject = (Kind, ObjectKey);
 /// What the status of an object should be.
 #[derive(Debug, Clone)]
 struct Desired {
-    status: Value,
+    status: Compact,
     /// What was sent last, and what the API server made of it: an older CRD may have cut fields.
-    sent: Option<(Value, Value)>,
+    sent: Option<(Compact, Compact)>,
     /// Whether it may differ from what stands there.
     is_open: bool,
     not_before: Instant,
@@ -52,6 +53,7 @@ pub struct Statuses {
     desired: Mutex<BTreeMap<Subject, Desired>>,
     wake: Notify,
     events: Arc<Events>,
+    installation: String,
 }
 
 impl std::fmt::Debug for Statuses {
@@ -61,8 +63,9 @@ impl std::fmt::Debug for Statuses {
 }
 
 impl Statuses {
-    pub fn new(client: Client, objects: Shared, events: Arc<Events>) -> Self {
-        Self { client, objects, desired: Mutex::default(), wake: Notify::new(), events }
+    pub fn new(client: Client, objects: Shared, events: Arc<Events>, installation: &str) -> Self {
+        let installation = installation.to_owned();
+        Self { client, objects, desired: Mutex::default(), wake: Notify::new(), events, installation }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Subject, Desired>> {
@@ -70,11 +73,17 @@ impl Statuses {
     }
 
     /// From now on the status of this object should be this.
-    pub fn set(&self, subject: Subject, status: Value) {
+    pub fn set(&self, subject: Subject, status: &Value) {
+        let status = Compact::of(status);
         {
             let mut all = self.lock();
-            let new =
-                || Desired { status: Value::Null, sent: None, is_open: true, not_before: Instant::now(), failures: 0 };
+            let new = || Desired {
+                status: Compact::default(),
+                sent: None,
+                is_open: true,
+                not_before: Instant::now(),
+                failures: 0,
+            };
             let desired = all.entry(subject).or_insert_with(new);
             if desired.status == status {
                 return;
@@ -141,12 +150,15 @@ impl Statuses {
         let mut all = self.lock();
         let open = all.iter_mut().filter(|(subject, desired)| desired.is_open && !in_flight.contains(subject));
         for (subject, desired) in open {
-            let Some(stands) = objects.get(subject.0, &subject.1).map(|seen| &seen.status) else { continue };
+            let Some(seen) = objects.get(subject.0, &subject.1) else { continue };
+            let stands = &seen.status;
+            // It was handed over since it was last worked for.
+            let is_of_another = !seen.installation().is_empty() && seen.installation() != self.installation;
             desired.is_open = match &desired.sent {
                 Some((sent, answered)) => *sent != desired.status || stands != answered,
                 None => *stands != desired.status,
             };
-            if !desired.is_open || is_of_another(stands, &desired.status) {
+            if !desired.is_open || is_of_another {
                 continue;
             }
             if desired.not_before <= now || (flush && desired.failures == 0) {
@@ -169,14 +181,14 @@ impl Statuses {
                 "name": key.name, "namespace": key.namespace,
                 "uid": seen.uid, "resourceVersion": seen.resource_version,
             },
-            "status": status,
+            "status": status.value(),
         });
         let Ok(mut object) = serde_json::from_value::<DynamicObject>(object) else { return };
         object.types = Some(super::watch::types(*kind));
         match api.replace_status(&key.name, &PostParams::default(), &object).await {
             Ok(written) => {
-                let answered = written.data.get("status").cloned().unwrap_or_default();
-                for event in events::of(*kind, &seen.status, &status) {
+                let answered = written.data.get("status").map(Compact::of).unwrap_or_default();
+                for event in events::of(*kind, &seen.status.value(), &status.value()) {
                     self.events.publish(*kind, key, &seen.uid, event).await;
                 }
                 self.objects.lock().unwrap_or_else(PoisonError::into_inner).answered(*kind, &written);
@@ -213,10 +225,4 @@ impl Statuses {
             tracing::error!(object = %format!("{} {key}", kind.name()), why, "a status cannot be written; tried again");
         }
     }
-}
-
-/// Whether the object was handed to another installation since it was last worked for.
-fn is_of_another(stands: &Value, ours: &Value) -> bool {
-    let handled_by = stands["installation"].as_str().unwrap_or_default();
-    !handled_by.is_empty() && ours["installation"] != handled_by
 }

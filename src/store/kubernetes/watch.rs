@@ -26,6 +26,9 @@ use crate::store::{StoreError, World};
 /// Changes that come together are told together.
 const GATHER: Duration = Duration::from_millis(100);
 
+/// One list: an installation has thousands of objects at most.
+const PAGE: u32 = 10_000;
+
 /// Which namespaces are watched for Networks and approvals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Namespaces {
@@ -123,7 +126,7 @@ pub async fn watch(
     for place in &places {
         let api = api(client.clone(), place.0, place.1.as_deref());
         let tagged = place.clone();
-        let stream = watcher(api, watcher::Config::default()).default_backoff();
+        let stream = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
         streams.push(stream.map(move |event| (tagged.clone(), event)).boxed());
     }
     let mut listing: BTreeMap<String, Option<String>> = places.iter().map(|place| (said(place), None)).collect();
