@@ -128,6 +128,15 @@ fn read_all(text: &str) -> Result<Vec<Result<Any, ObjectError>>, String> {
 
 /// Reads one object. What a newer amlnet wrote and this one does not know is an error too.
 pub fn object(value: &Value) -> Result<Any, ObjectError> {
+    read_object(value, true)
+}
+
+/// Reads an object that an API server keeps: it has asked the rules of the CRD already.
+pub fn stored(value: &Value) -> Result<Any, ObjectError> {
+    read_object(value, false)
+}
+
+fn read_object(value: &Value, asks_rules: bool) -> Result<Any, ObjectError> {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
     let nameless = |path: &str, what: String| ObjectError { key: None, problems: vec![FieldError::new(path, what)] };
@@ -154,18 +163,20 @@ pub fn object(value: &Value) -> Result<Any, ObjectError> {
     let reconcile_at = reconcile_at.map(str::to_owned);
     match kind.as_str() {
         "AmlNetwork" => {
-            let intent = decode(value, &NETWORK_SCHEMA, |network: &AmlNetwork| convert::intent(&network.spec));
+            let intent =
+                decode(value, &NETWORK_SCHEMA, asks_rules, |network: &AmlNetwork| convert::intent(&network.spec));
             let intent = intent.map_err(refuse)?;
             Ok(Any::Object(Object::Network(Box::new(Network { key, generation, reconcile_at, intent }))))
         }
         "ServiceTagFeed" => {
-            let intent = decode(value, &FEED_SCHEMA, |feed: &ServiceTagFeed| convert::feed(&feed.spec));
+            let intent = decode(value, &FEED_SCHEMA, asks_rules, |feed: &ServiceTagFeed| convert::feed(&feed.spec));
             let intent = intent.map_err(refuse)?;
             Ok(Any::Object(Object::Feed(Feed { key, generation, reconcile_at, intent })))
         }
         "PlanApproval" => {
-            let approved =
-                decode(value, &APPROVAL_SCHEMA, |approval: &PlanApproval| convert::approval(&key, &approval.spec));
+            let approved = decode(value, &APPROVAL_SCHEMA, asks_rules, |approval: &PlanApproval| {
+                convert::approval(&key, &approval.spec)
+            });
             approved.map(Any::Approval).map_err(refuse)
         }
         other => Err(nameless("kind", format!("{other:?} is not one of AmlNetwork and ServiceTagFeed"))),
@@ -190,9 +201,10 @@ static FEED_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of("ServiceTagFe
 fn decode<T: DeserializeOwned, R>(
     value: &Value,
     schema: &Schema,
+    asks_rules: bool,
     convert: impl Fn(&T) -> Result<R, FieldError>,
 ) -> Result<R, Vec<FieldError>> {
-    let Checked { value, mut rules, others } = schema.check(value);
+    let Checked { value, mut rules, others } = schema.check(value, asks_rules);
     let object = serde_json::from_value(value).map_err(|error| FieldError::new("(object)", error.to_string()));
     let converted = object.and_then(|object| convert(&object));
     if rules.is_empty() && others.is_empty() {

@@ -42,7 +42,7 @@ impl Schema {
         Self { text, validator, rules, evaluation: Rules::new() }
     }
 
-    pub(super) fn check(&self, value: &Value) -> Checked {
+    pub(super) fn check(&self, value: &Value, asks_rules: bool) -> Checked {
         let mut value = value.clone();
         as_received(&mut value, &self.text);
         let errors: Vec<_> = self.validator.iter_errors(&value).collect();
@@ -50,7 +50,8 @@ impl Schema {
         let are_patterns = |error: &jsonschema::ValidationError<'_>| {
             matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })
         };
-        let rules = if errors.iter().all(are_patterns) { self.broken_rules(&value) } else { Vec::new() };
+        let can_ask = asks_rules && errors.iter().all(are_patterns);
+        let rules = if can_ask { self.broken_rules(&value) } else { Vec::new() };
         let mut others: Vec<FieldError> = errors.iter().map(|error| explain(error, &self.text)).collect();
         others.retain(|other| rules.iter().all(|known| known.path != other.path));
         drop(errors);

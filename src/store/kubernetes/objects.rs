@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use kube::core::DynamicObject;
+use serde_json::{Value, json};
 
 use super::compact::Compact;
+use crate::api::RECONCILE_AT;
 use crate::api::read::{self, Any, Approved, Object};
 use crate::domain::approval::{Approval, DEFAULT_EXPIRY, Subject};
 use crate::domain::intent::{DeletionPolicy, Mode, ObjectKey};
@@ -56,6 +58,8 @@ pub struct Seen {
     pub status: Compact,
     installation: String,
     created: Option<Timestamp>,
+    /// What `content` follows from.
+    says: Compact,
     content: Result<Any, String>,
     /// The last content that could be read, where the latest cannot.
     last_good: Option<Any>,
@@ -68,17 +72,20 @@ impl Seen {
         let mut value = serde_json::to_value(object).unwrap_or_default();
         // A status is our own, or a newer amlnet's, and says nothing about what is wanted.
         let status = value.as_object_mut().and_then(|object| object.remove("status")).unwrap_or_default();
-        let content = read::object(&value)
-            .map_err(|error| error.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-        let content = content.and_then(|any| match (kind, &any) {
-            (Kind::Network, Any::Object(Object::Network(_)))
-            | (Kind::Feed, Any::Object(Object::Feed(_)))
-            | (Kind::Approval, Any::Approval(_)) => Ok(any),
-            _ => Err(format!("it is not of kind {}", kind.name())),
-        });
         let uid = metadata.uid.clone().unwrap_or_default();
         let before = before.filter(|before| before.uid == uid);
-        let last_good = content.is_err().then(|| before?.content.clone().ok().or_else(|| before?.last_good.clone()));
+        let reconcile_at = metadata.annotations.as_ref().and_then(|annotations| annotations.get(RECONCILE_AT));
+        let says = Compact::of(&json!([value["spec"], metadata.generation, reconcile_at]));
+        // Nearly every change that is told is one of a status, of our own writing.
+        let (content, last_good) = match before.filter(|before| before.says == says) {
+            Some(same) => (same.content.clone(), same.last_good.clone()),
+            None => {
+                let content = content(kind, &value);
+                let last_good = || before?.content.clone().ok().or_else(|| before?.last_good.clone());
+                let last_good = if content.is_err() { last_good() } else { None };
+                (content, last_good)
+            }
+        };
         Self {
             uid,
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
@@ -88,8 +95,9 @@ impl Seen {
             installation: status["installation"].as_str().unwrap_or_default().to_owned(),
             status: Compact::of(&status),
             created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+            says,
             content,
-            last_good: last_good.flatten(),
+            last_good,
         }
     }
 
@@ -141,6 +149,17 @@ impl Seen {
     fn differs(&self, other: &Self) -> bool {
         let part = |seen: &Self| (seen.is_leaving, seen.is_kept(), seen.installation().to_owned(), seen.generation);
         part(self) != part(other) || self.content != other.content || self.uid != other.uid
+    }
+}
+
+fn content(kind: Kind, value: &Value) -> Result<Any, String> {
+    let any = read::stored(value)
+        .map_err(|error| error.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    match (kind, &any) {
+        (Kind::Network, Any::Object(Object::Network(_)))
+        | (Kind::Feed, Any::Object(Object::Feed(_)))
+        | (Kind::Approval, Any::Approval(_)) => Ok(any),
+        _ => Err(format!("it is not of kind {}", kind.name())),
     }
 }
 
