@@ -164,29 +164,30 @@ fn start(cluster: &Cluster, simulator: &Running, namespace: &str, folder: &Path,
 
 /// Waits until every Network's targets have followed this document.
 fn wait_for(cluster: &Cluster, base: &str, change_number: u64, log: &Path) {
-    let mut seen = Value::Null;
-    let mut condition = || {
-        let answer = cluster.ask(ADMIN, "GET", &format!("{base}/amlnetworks"), None).ok()?;
-        let list: Value = answer.json();
-        let is_done = |object: &Value| {
-            let status = &object["status"];
-            status["document"]["changeNumber"] == change_number
-                && status["targets"][0]["state"] == "Changes"
-                && status["observedGeneration"] == object["metadata"]["generation"]
-        };
-        let items = list["items"].as_array()?;
-        seen = items.iter().find(|object| !is_done(object)).cloned().unwrap_or_default();
-        (items.len() == NETWORKS && seen.is_null()).then_some(())
-    };
     let deadline = Instant::now() + PATIENCE;
-    while condition().is_none() {
+    while let Some(unfinished) = unfinished(cluster, base, change_number) {
         if Instant::now() > deadline {
             let text = std::fs::read_to_string(log).unwrap_or_default();
             let last: Vec<&str> = text.lines().rev().take(20).collect();
-            drop(condition);
-            panic!("not in time:\n{seen:#}\n{}", last.join("\n"));
+            panic!("not in time:\n{unfinished:#}\n{}", last.join("\n"));
         }
         std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// One of those that do not follow the document yet; null where they could not be listed.
+fn unfinished(cluster: &Cluster, base: &str, change_number: u64) -> Option<Value> {
+    let answer = cluster.ask(ADMIN, "GET", &format!("{base}/amlnetworks"), None);
+    let list: Value = answer.map(|answer| answer.json()).unwrap_or_default();
+    let is_done = |object: &Value| {
+        let status = &object["status"];
+        status["document"]["changeNumber"] == change_number
+            && status["targets"][0]["state"] == "Changes"
+            && status["observedGeneration"] == object["metadata"]["generation"]
+    };
+    match list["items"].as_array() {
+        Some(items) if items.len() == NETWORKS => items.iter().find(|object| !is_done(object)).cloned(),
+        _ => Some(Value::Null),
     }
 }
 
