@@ -45,7 +45,7 @@ impl From<Stop> for End {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Arm(ArmError::Stopped) => Self::Waiting {
-                why: "amlnet was asked to stop; the next run goes on from here".to_owned(),
+                why: "amlnet was asked to stop, or leads no more; whoever runs next goes on from here".to_owned(),
                 seconds: None,
             },
             Stop::Arm(ArmError::Refused(refusal)) => end_of(&refusal),

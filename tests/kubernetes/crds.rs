@@ -228,7 +228,7 @@ fn statuses_fit_the_schema() {
                 "document": {"cloud": "Public", "changeNumber": 374, "digest": "sha256:a"},
                 "targets": [{
                     "id": "/a", "state": "ANewStateOfALaterVersion", "message": "", "entries": 1, "capacity": 400,
-                    "add": 1, "remove": 0, "held": 2, "conflicts": [], "conflictsNotListed": 0,
+                    "add": 1, "remove": 0, "held": 2, "removedIn7Days": 1, "conflicts": [], "conflictsNotListed": 0,
                     "warnings": [{"code": "A", "message": ""}], "pendingHash": "sha256:a",
                 }],
                 "retiring": [{"prefix": "1.2.3.0/24", "since": "2026-01-05T12:00:00Z"}], "retiringNotListed": 1,

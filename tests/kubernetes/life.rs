@@ -90,7 +90,7 @@ fn with_policy_delete_in_mode_observe_nothing_is_written_and_it_goes() {
 #[test]
 fn with_policy_retain_it_goes_at_once_and_coming_back_is_no_news_for_azure() {
     let (kube, other) = Kube::start().beside();
-    let replica = kube.running(json!({}), &["--watch-namespaces", &other]);
+    let replica = kube.running(json!({}), &["--watch-namespaces", &other, "--allow-any-scope"]);
     assert_eq!(finalizers(&kube.network("ml")), Vec::<&str>::new());
     let (history, writes) = (kube.sim.table(), kube.sim.writes());
 

@@ -173,7 +173,8 @@ fn hash(kube: &Kube) -> String {
 fn only_the_right_approval_releases_what_waits() {
     let (kube, other) = Kube::start().beside();
     let removal = json!({"holdFor": "0s", "approval": "Always", "budget": {"max": 10, "percent": 100}});
-    let replica = kube.running(json!({"spec": {"removal": removal}}), &["--watch-namespaces", &other]);
+    let replica =
+        kube.running(json!({"spec": {"removal": removal}}), &["--watch-namespaces", &other, "--allow-any-scope"]);
     kube.publish(&replica, 102, &Doc::week(2).regions(1..4, 0..3));
     replica.wait_until("the need", || kube.condition("ml", "Blocked") == ("True".into(), "ApprovalNeeded".into()));
     let needed = hash(&kube);

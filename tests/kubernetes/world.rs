@@ -51,7 +51,7 @@ fn only_the_namespaces_that_are_watched_count() {
     kube.apply_in(&unwatched, &at(&third));
     // A feed counts in the controller's own namespace only.
     kube.apply_in(&watched, &feed("https://127.0.0.1:1/nowhere", json!({})));
-    let replica = kube.running(json!({}), &["--watch-namespaces", &watched]);
+    let replica = kube.running(json!({}), &["--watch-namespaces", &watched, "--allow-any-scope"]);
     replica.wait_until("the watched one", || is_in_sync(&kube.get_in(&watched, "amlnetworks", "ml")));
     assert_eq!(ours(&kube.sim.history(&other)).len(), 7);
     assert!(kube.get_in(&unwatched, "amlnetworks", "ml")["status"].is_null());
