@@ -142,6 +142,14 @@ impl Opened {
         if let Some(holder) = self.candidate.holder().await.map_err(AppError::new)? {
             return Err(leads(&holder));
         }
+        let memories = self.store.memories();
+        if !memories.is_empty() && memories.values().all(|memory| memory.lost_at == Some(Timestamp::MAX)) {
+            return Err(AppError(format!(
+                "nothing is remembered in namespace {} of tables that were looked at: name the controller's with \
+                 --controller-namespace. If what it remembered was deleted, let the controller look at them first",
+                self.candidate.namespace
+            )));
+        }
         let begun = Notify::new();
         let work = async {
             begun.notify_one();
@@ -159,6 +167,18 @@ impl Opened {
             }),
             () = patience => Err(leads("somebody else")),
         }
+    }
+
+    /// Whether what was read is still what stands there: a person may have thought for an hour.
+    pub async fn is_unchanged(&self) -> Result<(), AppError> {
+        let before = self.store.approvals().0;
+        self.store.list().await.map_err(AppError::new)?;
+        if *self.store.world().borrow().as_ref() != self.world || self.store.approvals().0 != before {
+            return Err(AppError(
+                "objects or approvals changed since they were read; look at the plan again".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Whether a target concerns one of the Networks that are meant.

@@ -27,6 +27,7 @@ pub fn apply(common: &Common, inputs: &Inputs, yes: bool) -> Result<Exit, AppErr
                 }
                 let work = async {
                     opened.store.take_over(common.now()).await.map_err(AppError::new)?;
+                    opened.is_unchanged().await?;
                     let exit = apply_at(common, inputs, yes, &place).await;
                     opened.store.finish().await.map_err(AppError::new).and(exit)
                 };
@@ -86,6 +87,9 @@ async fn apply_at(common: &Common, inputs: &Inputs, yes: bool, place: &Place) ->
         write!(std::io::stderr(), "{shown}").map_err(AppError::new)?;
         if !asked(steps).await? {
             return Ok(exit(&planned));
+        }
+        if let Place::Cluster(opened) = place {
+            opened.is_unchanged().await?;
         }
     }
     begin(place, &targets).await?;

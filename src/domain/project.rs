@@ -218,7 +218,7 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
                     format!("{} still has entries of its own: {}; {WAY_OUT}", target.id, target.message)
                 }
                 (None, Some(target)) => format!("{} still has entries of its own, which are removed", target.id),
-                (None, None) => "nothing of it is left".to_owned(),
+                (None, None) => format!("what is left of it is looked at; {WAY_OUT}"),
             };
             (false, stuck.is_none(), false, stuck.is_some(), "Deleting", message)
         }

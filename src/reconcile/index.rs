@@ -174,6 +174,11 @@ fn add_those_who_left(
         let still_deletes = |key: &&ObjectKey| world.leaving.get(*key).is_some_and(|leaving| leaving.deletes);
         input.retained = memory.deleting.values().filter(|key| !still_deletes(key)).cloned().collect();
     }
+    if let Some((key, _)) = world.unclaimed.iter().find(|(_, named)| named.contains(&input.id)) {
+        let why = format!("the AmlNetwork {key}, which is not claimed yet, names it too");
+        input.removals_frozen.get_or_insert(why);
+        return;
+    }
     // An object that cannot be read may be the one that seems to be gone.
     if !world.undecodable.is_empty() {
         return;

@@ -31,8 +31,9 @@ pub struct World {
     pub leaving: BTreeMap<ObjectKey, Leaving>,
     /// Networks that another installation handles, and which.
     pub foreign: BTreeMap<ObjectKey, String>,
-    /// Networks that no installation handles yet: nothing is done for them before they are claimed.
-    pub unclaimed: BTreeSet<ObjectKey>,
+    /// Networks that no installation handles yet, with the targets that they name: nothing is done for them before they
+    /// are claimed, and nothing is taken away that they may need.
+    pub unclaimed: BTreeMap<ObjectKey, BTreeSet<ResourceId>>,
 }
 
 /// A Network that is being deleted.
@@ -49,7 +50,7 @@ impl World {
         if let Some(other) = self.foreign.get(key) {
             return Some(format!("installation {other} handles the AmlNetwork {key}"));
         }
-        self.unclaimed.contains(key).then(|| format!("the AmlNetwork {key} is not claimed yet"))
+        self.unclaimed.contains_key(key).then(|| format!("the AmlNetwork {key} is not claimed yet"))
     }
 }
 

@@ -15,6 +15,7 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use super::labels;
+use super::memory::Memories;
 use crate::domain::service_tags::{Digest, Document};
 use crate::feed::{Accepted, Archive, ArchiveError, Record, decode};
 
@@ -45,6 +46,8 @@ pub struct ClusterArchive {
     api: Api<ConfigMap>,
     installation: String,
     feed: String,
+    /// They know whether this process still leads.
+    memories: Arc<Memories>,
 }
 
 impl std::fmt::Debug for ClusterArchive {
@@ -54,9 +57,19 @@ impl std::fmt::Debug for ClusterArchive {
 }
 
 impl ClusterArchive {
-    pub fn new(client: Client, namespace: &str, installation: &str, feed: &str) -> Self {
+    pub fn new(client: Client, namespace: &str, installation: &str, feed: &str, memories: &Arc<Memories>) -> Self {
         let api = Api::namespaced(client, namespace);
-        Self { api, installation: installation.to_owned(), feed: feed.to_owned() }
+        let (installation, feed) = (installation.to_owned(), feed.to_owned());
+        Self { api, installation, feed, memories: memories.clone() }
+    }
+
+    /// What a leader that was frozen began is not finished when another one leads.
+    async fn still_leads(&self) -> Result<(), ArchiveError> {
+        if self.memories.leads().await {
+            Ok(())
+        } else {
+            Err(self.error("another replica leads, and stores by itself"))
+        }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "so that map_err takes it as it is")]
@@ -112,6 +125,7 @@ impl ClusterArchive {
         if stands.data == map.data && stands.binary_data == map.binary_data {
             return Ok(());
         }
+        self.still_leads().await?;
         let mut map = map;
         map.metadata.resource_version = stands.metadata.resource_version;
         self.api.replace(&name, &params, &map).await.map(drop).map_err(|error| self.refused(&error))
@@ -300,6 +314,7 @@ impl Archive for ClusterArchive {
             let stems = records.iter().map(|record| self.part_name(&record.digest, 0));
             stems.map(|first| first.trim_end_matches('0').to_owned()).any(|stem| name.starts_with(&stem))
         };
+        self.still_leads().await?;
         for name in self.parts(Patience::Once).await?.iter().filter(|name| !is_named(name)) {
             // What stays is a few hundred kilobytes too many, and is tried again with the next document.
             let _ = self.api.delete(name, &DeleteParams::default()).await;

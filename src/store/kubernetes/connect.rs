@@ -15,6 +15,9 @@ use crate::store::StoreError;
 /// Longer than any answer takes that is still of use to a leader.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// A watch tells nothing for so long at most.
+const WATCH_QUIET_FOR: Duration = Duration::from_secs(150);
+
 /// A connection to a cluster; no request was sent yet.
 #[derive(Clone)]
 pub struct Connection {
@@ -47,6 +50,10 @@ pub async fn connect(context: Option<&str>, times: Times) -> Result<Connection, 
     };
     config.connect_timeout = Some(ANSWER_WITHIN);
     let namespace = config.default_namespace.clone();
+    // Otherwise the time that a connection was idle counts against the next answer.
+    config.reset_reader_on_write = true;
+    // Bookmarks come every minute or so: a watch that is quiet for longer is broken, and so is a list.
+    config.read_timeout = Some(WATCH_QUIET_FOR);
     let watching = Client::try_from(config.clone()).map_err(|error| refuse(explain(&error)))?;
     config.read_timeout = Some(ANSWER_WITHIN);
     config.write_timeout = Some(ANSWER_WITHIN);

@@ -78,13 +78,13 @@ impl Lifecycle {
         let mut foreign: BTreeMap<ObjectKey, String> = BTreeMap::new();
         loop {
             let world = worlds.borrow_and_update().clone();
-            self.say_what_is_foreign(&world, &mut foreign).await;
             let due = self.due();
             let is_done = due.is_empty();
             let changes = futures::stream::iter(due).map(async |(key, seen, change)| {
                 self.change(&key, &seen, change).await;
             });
             changes.buffer_unordered(AT_ONCE).collect::<()>().await;
+            self.say_what_is_foreign(&world, &mut foreign).await;
             tokio::select! {
                 told = worlds.changed() => if told.is_err() { return },
                 () = self.wake.notified() => {}

@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Api, Client};
 
 use super::labels;
@@ -85,8 +85,8 @@ impl Memories {
         *self.word.lock().unwrap_or_else(PoisonError::into_inner) = Some(word);
     }
 
-    /// A leader that was frozen must not write over what its successor remembers.
-    async fn leads(&self) -> bool {
+    /// A leader that was frozen must not write over what its successor keeps.
+    pub async fn leads(&self) -> bool {
         let word = self.word.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match word {
             Some(word) => word().await,
@@ -267,8 +267,18 @@ impl Memories {
     /// Nothing is left that anybody would have to know.
     async fn forget(&self, id: &ResourceId, kept: &Kept) -> Result<(), StoreError> {
         if kept.resource_version.is_some() {
-            match self.api.delete(&self.name(id), &DeleteParams::default()).await {
+            let preconditions = Preconditions { resource_version: kept.resource_version.clone(), uid: None };
+            let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+            match self.api.delete(&self.name(id), &params).await {
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(kube::Error::Api(status)) if status.code == 409 && self.leads().await => {
+                    // A person touched it; the next try knows the version.
+                    let stands = self.api.get_opt(&self.name(id)).await.map_err(|error| self.refused(&error))?;
+                    if let Some(now) = self.lock().get_mut(id) {
+                        now.resource_version = stands.and_then(|stands| stands.metadata.resource_version);
+                    }
+                    return Ok(());
+                }
                 Err(error) => return Err(self.refused(&error)),
                 Ok(_) => {}
             }

@@ -70,7 +70,7 @@ pub struct ClusterStore {
     objects: Shared,
     worlds: Sender<Arc<World>>,
     progress: Sender<Progress>,
-    memories: Memories,
+    memories: Arc<Memories>,
     statuses: Statuses,
     lifecycle: Lifecycle,
     /// A command's standard output is for its result.
@@ -96,7 +96,7 @@ impl ClusterStore {
             installation: installation.to_owned(),
             worlds: Sender::new(Arc::default()),
             progress: Sender::new(Progress::Listing(BTreeMap::new())),
-            memories: Memories::new(client.clone(), namespace, installation),
+            memories: Arc::new(Memories::new(client.clone(), namespace, installation)),
             statuses: Statuses::new(client.clone(), objects.clone(), events.clone(), installation),
             lifecycle: Lifecycle::new(client.clone(), objects.clone(), installation, events),
             objects,
@@ -222,7 +222,7 @@ impl ClusterStore {
 
     /// Where the documents of a feed are kept.
     pub fn archive(&self, feed: &str) -> ClusterArchive {
-        ClusterArchive::new(self.client.clone(), &self.namespace, &self.installation, feed)
+        ClusterArchive::new(self.client.clone(), &self.namespace, &self.installation, feed, &self.memories)
     }
 
     /// A document in a ConfigMap; no namespace means the controller's own.

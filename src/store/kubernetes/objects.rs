@@ -269,7 +269,9 @@ impl Objects {
             world.undecodable.push(Undecodable { place, network: Some(key.clone()), generation, message });
         }
         if handled_by.is_empty() {
-            world.unclaimed.insert(key.clone());
+            let tables = seen.network().map(|network| &network.intent.route_tables);
+            let named = tables.into_iter().flatten().map(|table| table.id.clone()).collect();
+            world.unclaimed.insert(key.clone(), named);
             return;
         }
         if let Some(network) = seen.network() {

@@ -42,7 +42,9 @@ fn nothing_is_done_for_a_network_before_it_is_claimed_nor_for_one_of_another_ins
     objects.apply(Kind::Network, &network("theirs", 1, &[("status", "installation", json!("blue"))]));
     let world = objects.world();
     assert_eq!(world.networks.keys().collect::<Vec<_>>(), [&key_of("ours")]);
-    assert_eq!(world.unclaimed, BTreeSet::from([key_of("new")]));
+    let unclaimed: Vec<&ObjectKey> = world.unclaimed.keys().collect();
+    assert_eq!(unclaimed, [&key_of("new")]);
+    assert_eq!(world.unclaimed[&key_of("new")].len(), 1, "what it names is known before it is claimed");
     assert_eq!(world.foreign, BTreeMap::from([(key_of("theirs"), "blue".to_owned())]));
     assert!(world.unusable(&key_of("theirs")).unwrap().contains("installation blue"));
 }

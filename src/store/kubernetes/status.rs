@@ -211,7 +211,7 @@ impl Statuses {
             desired.failures = desired.failures.saturating_add(1);
             let wait = FIRST_RETRY.saturating_mul(1 << desired.failures.min(10)).min(LONGEST_RETRY);
             // Somebody else wrote the object: what is true is written over what stands there now.
-            let wait = if code == 409 { FIRST_RETRY } else { wait };
+            let wait = if code == 409 && desired.failures <= 3 { FIRST_RETRY } else { wait };
             desired.not_before = Instant::now() + wait;
             desired.failures
         };
