@@ -196,3 +196,34 @@ fn a_network_that_moved_to_another_namespace_takes_its_scope_from_there() {
     let input = index(&moved, &documents(), &remembered, &scoped(&["other"])).pop_first();
     assert_eq!(input, None);
 }
+
+#[test]
+fn what_a_network_names_that_is_not_claimed_yet_stays_whoever_leaves() {
+    let cluster = Setting { absent: Absent::Retained, ..setting() };
+    let key = |name: &str| ObjectKey { namespace: "default".into(), name: name.into() };
+    // `b` is deleted with its entries, and `new`, which takes over `rt`, is not claimed yet.
+    let mut world = world(&[("a", "rt")]);
+    world.leaving.insert(key("b"), crate::store::Leaving { generation: 2, deletes: true });
+    world.unclaimed.insert(key("new"), BTreeSet::from([format!("{BASE}/rt").parse().unwrap()]));
+    let rows = departures(&world, &cluster);
+    let deleted = vec![Departure::DeletedWithEntries];
+    assert_eq!(rows, [("other".to_owned(), deleted.clone(), false), ("rt".to_owned(), vec![], true)]);
+    world.unclaimed.clear();
+    assert_eq!(
+        departures(&world, &cluster),
+        [("other".to_owned(), deleted.clone(), false), ("rt".to_owned(), deleted, false)]
+    );
+}
+
+#[test]
+fn in_a_cluster_whoever_is_gone_without_being_seen_to_leave_leaves_everything_behind() {
+    let cluster = Setting { absent: Absent::Retained, ..setting() };
+    let taken_out = vec![Departure::TakenOut];
+    let rows = departures(&world(&[("a", "rt")]), &cluster);
+    assert_eq!(rows, [("other".to_owned(), taken_out.clone(), false), ("rt".to_owned(), taken_out, false)]);
+    let mut foreign = world(&[("a", "rt")]);
+    let key = ObjectKey { namespace: "default".into(), name: "b".into() };
+    foreign.foreign.insert(key, "blue".into());
+    let rows = departures(&foreign, &cluster);
+    assert!(rows.iter().all(|(_, gone, frozen)| gone.is_empty() && *frozen), "{rows:?}");
+}
