@@ -189,16 +189,15 @@ impl Leader {
         }
         let mut progress = self.store.progress();
         loop {
-            let waits_for = match &*progress.borrow_and_update() {
+            let failed = match &*progress.borrow_and_update() {
                 Progress::Complete => break,
                 Progress::Listing(open) => {
-                    let failed = open.iter().find_map(|(what, why)| Some(format!("{what}: {}", why.as_ref()?)));
-                    failed.map_or_else(|| Err("the objects are being listed".to_owned()), Ok)
+                    open.iter().find_map(|(what, why)| Some(format!("{what}: {}", why.as_ref()?)))
                 }
             };
-            match waits_for {
-                Ok(failed) => say(failed),
-                Err(passing) => drop(readiness.send_replace(Err(passing))),
+            match failed {
+                Some(failed) => say(failed),
+                None => drop(readiness.send_replace(Err("the objects are being listed".to_owned()))),
             }
             if progress.changed().await.is_err() {
                 std::future::pending::<()>().await;

@@ -1,6 +1,6 @@
 //! Bytes of a file or an answer to the text of a document: plain or gzip, within the limit.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 use crate::domain::service_tags::{Document, DocumentError, MAX_DOCUMENT_BYTES};
 
@@ -19,6 +19,13 @@ pub fn text(bytes: Vec<u8>) -> Result<Vec<u8>, DocumentError> {
         }
     })?;
     if text.len() > MAX_DOCUMENT_BYTES { Err(DocumentError::TooLarge) } else { Ok(text) }
+}
+
+/// What `text` undoes: an archive keeps documents so.
+pub fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text)?;
+    encoder.finish()
 }
 
 /// Reads a document from bytes that may be compressed, and keeps its text.

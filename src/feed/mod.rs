@@ -123,6 +123,16 @@ pub struct Record {
     pub validators: Option<Validators>,
 }
 
+impl Record {
+    /// What a stored document is named by: its content, so that two with one change number are two.
+    pub fn content_name(&self) -> String {
+        self.digest.trim_start_matches("sha256:").chars().filter(char::is_ascii_hexdigit).take(16).collect()
+    }
+}
+
+/// How many documents of a feed an archive keeps.
+pub const KEPT: usize = 3;
+
 /// The source of a record whose own was lost with the index.
 pub const REBUILT: &str = "index rebuilt";
 

@@ -3,7 +3,6 @@
 //! `index.json` is the commit point: a document counts once the index names it, and files that it does not name are
 //! left-overs of a crash. Nothing is deleted before the new index stands.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,12 +10,10 @@ use async_trait::async_trait;
 
 use super::replace;
 use crate::domain::service_tags::Document;
-use crate::feed::{Accepted, Archive, ArchiveError, REBUILT, Record, decode};
+use crate::feed::{Accepted, Archive, ArchiveError, KEPT, REBUILT, Record, decode};
 
 /// Names the documents that count, newest first.
 const INDEX: &str = "index.json";
-/// How many documents are kept.
-const KEPT: usize = 3;
 
 /// The archive of one feed.
 #[derive(Debug, Clone)]
@@ -106,9 +103,7 @@ impl FileArchive {
 
 /// Named by its content, so that two documents with one change number are two files.
 fn file_name(record: &Record) -> String {
-    let digest: String =
-        record.digest.trim_start_matches("sha256:").chars().filter(char::is_ascii_hexdigit).take(16).collect();
-    format!("{}-{digest}.json.gz", record.change_number)
+    format!("{}-{}.json.gz", record.change_number, record.content_name())
 }
 
 /// The record of a document of which only the name is left: it is missed, not forgotten.
@@ -130,12 +125,6 @@ fn unreadable(name: &str) -> Option<Record> {
 
 /// What a source that lags had more.
 const ADDITIONS: &str = "discovery.json.gz";
-
-fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text)?;
-    encoder.finish()
-}
 
 #[async_trait]
 impl Archive for FileArchive {
@@ -160,7 +149,7 @@ impl Archive for FileArchive {
             };
         };
         std::fs::create_dir_all(&self.folder).map_err(|error| self.error(error))?;
-        let bytes = gzip(text).map_err(|error| self.error(error))?;
+        let bytes = decode::gzip(text).map_err(|error| self.error(error))?;
         replace(&path, &bytes).map_err(|error| self.error(error))
     }
 
@@ -178,7 +167,7 @@ impl Archive for FileArchive {
     async fn store(&self, record: &Record, text: &[u8]) -> Result<Vec<Record>, ArchiveError> {
         std::fs::create_dir_all(&self.folder).map_err(|error| self.error(error))?;
         let older = self.index()?;
-        let bytes = gzip(text).map_err(|error| self.error(error))?;
+        let bytes = decode::gzip(text).map_err(|error| self.error(error))?;
         let mut records = vec![record.clone()];
         records.extend(older.into_iter().filter(|old| old.digest != record.digest));
         if let Err(error) = replace(&self.folder.join(file_name(record)), &bytes) {

@@ -4,7 +4,6 @@
 //! does not name is left over from a crash, and is taken away later. Must not judge documents.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +16,8 @@ use kube::{Api, Client};
 use super::labels;
 use super::memory::Memories;
 use crate::domain::service_tags::{Digest, Document};
-use crate::feed::{Accepted, Archive, ArchiveError, Record, decode};
+use crate::feed::{Accepted, Archive, ArchiveError, KEPT, Record, decode};
 
-/// How many documents are kept.
-const KEPT: usize = 3;
 /// The API server takes 1 MiB an object.
 const PART_BYTES: usize = 900 << 10;
 const INDEX: &str = "index.json";
@@ -83,20 +80,16 @@ impl ClusterArchive {
 
     /// The beginning of every name; a feed's own may be too long for one.
     fn stem(&self) -> String {
-        let digest = Digest::of(self.feed.as_bytes()).to_string();
-        format!("amlnet-{}-feed-{}", self.installation, &digest["sha256:".len()..][..12])
+        format!("amlnet-{}-feed-{}", self.installation, Digest::of(self.feed.as_bytes()).short())
     }
 
     fn holds(&self) -> String {
-        let digest = Digest::of(self.feed.as_bytes()).to_string();
-        format!("documents-{}", &digest["sha256:".len()..][..12])
+        format!("documents-{}", Digest::of(self.feed.as_bytes()).short())
     }
 
     /// Named by its content, so that a part never belongs to two documents.
-    fn part_name(&self, digest: &str, part: usize) -> String {
-        let digest: String =
-            digest.trim_start_matches("sha256:").chars().filter(char::is_ascii_hexdigit).take(16).collect();
-        format!("{}-{digest}-{part}", self.stem())
+    fn part_name(&self, record: &Record, part: usize) -> String {
+        format!("{}-{}-{part}", self.stem(), record.content_name())
     }
 
     fn map(&self, name: String) -> ConfigMap {
@@ -206,7 +199,7 @@ impl ClusterArchive {
         let mut bytes = Vec::new();
         let mut part = 0;
         loop {
-            let name = self.part_name(&record.digest, part);
+            let name = self.part_name(record, part);
             let map = self
                 .get(&name, Patience::UntilAnswered)
                 .await?
@@ -239,10 +232,10 @@ impl ClusterArchive {
     }
 
     async fn store_parts(&self, record: &Record, text: &[u8]) -> Result<(), ArchiveError> {
-        let bytes = gzip(text).map_err(|error| self.error(error))?;
+        let bytes = decode::gzip(text).map_err(|error| self.error(error))?;
         let parts: Vec<&[u8]> = bytes.chunks(PART_BYTES).collect();
         for (number, part) in parts.iter().enumerate() {
-            let mut map = self.map(self.part_name(&record.digest, number));
+            let mut map = self.map(self.part_name(record, number));
             if number == 0 {
                 let text = serde_json::to_string(record).map_err(|error| self.error(error))?;
                 map.data.get_or_insert_default().insert(RECORD.to_owned(), text);
@@ -255,12 +248,6 @@ impl ClusterArchive {
         }
         Ok(())
     }
-}
-
-fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text)?;
-    encoder.finish()
 }
 
 #[async_trait]
@@ -294,7 +281,7 @@ impl Archive for ClusterArchive {
             };
         };
         let mut map = self.map(name);
-        let bytes = gzip(text).map_err(|error| self.error(error))?;
+        let bytes = decode::gzip(text).map_err(|error| self.error(error))?;
         map.binary_data = Some(BTreeMap::from([(PART.to_owned(), ByteString(bytes))]));
         self.put(map).await
     }
@@ -311,7 +298,7 @@ impl Archive for ClusterArchive {
         }
         self.store_index(&records).await?;
         let is_named = |name: &String| {
-            let stems = records.iter().map(|record| self.part_name(&record.digest, 0));
+            let stems = records.iter().map(|record| self.part_name(record, 0));
             stems.map(|first| first.trim_end_matches('0').to_owned()).any(|stem| name.starts_with(&stem))
         };
         self.still_leads().await?;

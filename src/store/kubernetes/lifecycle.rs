@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::Client;
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::core::DynamicObject;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
 use super::events::{Events, Told};
 use super::objects::{FINALIZER, Kind, Seen};
+use super::status;
 use super::watch::{Shared, api};
 use crate::domain::intent::ObjectKey;
 use crate::store::{StoreError, World};
@@ -170,13 +170,7 @@ impl Lifecycle {
             Change::Claim => {
                 let mut status = Some(seen.status.value()).filter(serde_json::Value::is_object).unwrap_or(json!({}));
                 status["installation"] = json!(self.installation);
-                let object = json!({"metadata": {
-                    "name": key.name, "namespace": key.namespace,
-                    "uid": seen.uid, "resourceVersion": seen.resource_version,
-                }, "status": status});
-                let mut object: DynamicObject = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
-                object.types = Some(super::watch::types(Kind::Network));
-                api.replace_status(&key.name, &PostParams::default(), &object).await?
+                status::replace(&api, Kind::Network, key, seen, &status).await?
             }
             Change::Keep | Change::LetGo => {
                 finalizers.retain(|finalizer| finalizer != FINALIZER);

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use kube::Client;
 use kube::api::PostParams;
 use kube::core::DynamicObject;
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::compact::Compact;
 use super::events::{self, Events};
-use super::objects::Kind;
+use super::objects::{Kind, Seen};
 use super::watch::{Shared, api};
 use crate::domain::intent::ObjectKey;
 
@@ -176,16 +176,7 @@ impl Statuses {
         let seen = self.objects.lock().unwrap_or_else(PoisonError::into_inner).get(*kind, key).cloned();
         let Some(seen) = seen else { return };
         let api = api(self.client.clone(), *kind, Some(&key.namespace));
-        let object = json!({
-            "metadata": {
-                "name": key.name, "namespace": key.namespace,
-                "uid": seen.uid, "resourceVersion": seen.resource_version,
-            },
-            "status": status.value(),
-        });
-        let Ok(mut object) = serde_json::from_value::<DynamicObject>(object) else { return };
-        object.types = Some(super::watch::types(*kind));
-        match api.replace_status(&key.name, &PostParams::default(), &object).await {
+        match replace(&api, *kind, key, &seen, &status.value()).await {
             Ok(written) => {
                 let answered = written.data.get("status").map(Compact::of).unwrap_or_default();
                 for event in events::of(*kind, &seen.status.value(), &status.value()) {
@@ -202,7 +193,7 @@ impl Statuses {
         }
     }
 
-    async fn failed(&self, subject: &Subject, error: &kube::Error, api: &kube::Api<DynamicObject>) {
+    async fn failed(&self, subject: &Subject, error: &kube::Error, api: &Api<DynamicObject>) {
         let (kind, key) = subject;
         let code = if let kube::Error::Api(status) = error { status.code } else { 0 };
         let failures = {
@@ -225,4 +216,24 @@ impl Statuses {
             tracing::error!(object = %format!("{} {key}", kind.name()), why, "a status cannot be written; tried again");
         }
     }
+}
+
+/// Puts a status in the place of the one that was seen; a conflict where another stands there.
+pub async fn replace(
+    api: &Api<DynamicObject>,
+    kind: Kind,
+    key: &ObjectKey,
+    seen: &Seen,
+    status: &Value,
+) -> Result<DynamicObject, kube::Error> {
+    let object = json!({
+        "metadata": {
+            "name": key.name, "namespace": key.namespace,
+            "uid": seen.uid, "resourceVersion": seen.resource_version,
+        },
+        "status": status,
+    });
+    let mut object: DynamicObject = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
+    object.types = Some(super::watch::types(kind));
+    api.replace_status(&key.name, &PostParams::default(), &object).await
 }
