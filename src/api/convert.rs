@@ -76,6 +76,7 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
         })
         .collect();
     check_families(&families, &route_tables)?;
+    let outbound = spec.outbound.as_ref().map(|outbound| super::convert_outbound::outbound(outbound, &families));
     Ok(Intent {
         feed: spec.feed_ref.clone(),
         region: spec.region.clone(),
@@ -107,6 +108,7 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
         growth: Growth { per_service: spec.growth.per_service, total: spec.growth.total },
         services,
         route_tables,
+        outbound: outbound.transpose()?,
     })
 }
 

@@ -5,9 +5,11 @@
 
 pub mod approval;
 pub mod convert;
+mod convert_outbound;
 pub mod crd;
 pub mod feed;
 pub mod network;
+pub mod outbound;
 pub mod read;
 pub mod reference;
 pub mod rules;

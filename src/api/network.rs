@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::outbound::Outbound;
 use super::rules;
 use super::status::AmlNetworkStatus;
 
@@ -69,6 +70,7 @@ use super::status::AmlNetworkStatus;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(rules::FAMILIES).message(rules::FAMILIES_SAYS))]
+#[x_kube(validation = Rule::new(rules::outbound::GROUPS_V4).message(rules::outbound::GROUPS_V4_SAYS).field_path(".ipFamilies"))]
 #[x_kube(validation = Rule::new(rules::PAIR_DIFFERS).message(rules::PAIR_DIFFERS_SAYS).field_path(".pairedRegion"))]
 pub struct AmlNetworkSpec {
     /// The name of the ServiceTagFeed whose documents count. Feeds live in the controller's own namespace. Where there
@@ -107,6 +109,10 @@ pub struct AmlNetworkSpec {
     /// compute has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<Routes>,
+    /// What the firewall must let through: the rows of Microsoft's documentation and what is added to them, kept in IP
+    /// groups and lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbound: Option<Outbound>,
     /// When an entry may go. Where several AmlNetworks name one target, the strictest of them counts.
     #[serde(default)]
     pub removal: Removal,

@@ -5,6 +5,8 @@
 //! libraries could read differently (`(?i)`, `\w` and `\d` know letters beyond ASCII in one of them). A plain pattern
 //! stands in the schema too, for editors and other programs that know no CEL.
 
+pub mod outbound;
+
 /// The rule that a text matches a pattern of the schema: only a rule can carry a sentence.
 pub fn matches(pattern: &str) -> String {
     format!("self.matches('{pattern}')")

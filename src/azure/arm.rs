@@ -25,6 +25,7 @@ use super::limiter::{Figures, Kind, Limiter, Permit, Remaining, Request};
 use super::operation::{Operation, Progress, default_wait};
 use super::transport::{self, Answer, ArmHttp, REMAINING};
 use super::tries::{LONGEST_WAIT, THROTTLED_WAIT, Tries};
+use crate::domain::attached::{Attached, AttachedKind};
 use crate::domain::resource_id::{ResourceId, TargetKind};
 use crate::telemetry::chain;
 
@@ -110,16 +111,41 @@ impl Arm {
                 let ResourceId { subscription, resource_group, kind, name } = id;
                 let answer = match kind {
                     TargetKind::RouteTable => {
-                        self.client.route_tables_client().get(resource_group, name, subscription).send()
+                        let request = self.client.route_tables_client().get(resource_group, name, subscription);
+                        request.send().await.map_err(into_refusal)?.into_raw_response()
+                    }
+                    TargetKind::IpGroup => {
+                        let request = self.client.ip_groups_client().get(resource_group, name, subscription);
+                        request.send().await.map_err(into_refusal)?.into_raw_response()
                     }
                 };
-                read_body(answer.await.map_err(into_refusal)?.into_raw_response(), "GET", &id.to_string()).await
+                read_body(answer, "GET", &id.to_string()).await
             })
             .await?;
         if let Some(location) = body["location"].as_str() {
             lock(&self.regions).insert(id.clone(), location.to_owned());
         }
         Ok(body)
+    }
+
+    /// GETs a firewall or a policy that uses a target.
+    pub async fn read_attached(&self, attached: &Attached, region: &str, fence: &Fence) -> Result<Value, ArmError> {
+        let request = Request::new(&attached.subscription, region, Kind::Read);
+        self.persist(request, fence, Tries::default(), async || {
+            let Attached { kind, subscription, resource_group, name } = attached;
+            let answer = match kind {
+                AttachedKind::Firewall => {
+                    let request = self.client.azure_firewalls_client().get(resource_group, name, subscription);
+                    request.send().await.map_err(into_refusal)?.into_raw_response()
+                }
+                AttachedKind::FirewallPolicy => {
+                    let request = self.client.firewall_policies_client().get(resource_group, name, subscription);
+                    request.send().await.map_err(into_refusal)?.into_raw_response()
+                }
+            };
+            read_body(answer, "GET", &attached.to_string()).await
+        })
+        .await
     }
 
     /// GETs one route of a table; `None` where there is none.
@@ -168,6 +194,12 @@ impl Arm {
                     let request = self.client.routes_client().delete(resource_group, table_name, name, subscription);
                     let answer = request.send().await.map_err(into_refusal)?;
                     ("DELETE", format!("{table}/routes/{name}"), answer.into_raw_response())
+                }
+                Write::PutIpGroup { id, group } => {
+                    let ResourceId { subscription, resource_group, name, .. } = id;
+                    let groups = self.client.ip_groups_client();
+                    let request = groups.create_or_update(resource_group, name, (**group).clone(), subscription);
+                    ("PUT", id.to_string(), request.send().await.map_err(into_refusal)?.into_raw_response())
                 }
             };
             accepted(raw, method, path, &write.target().subscription, &region).await

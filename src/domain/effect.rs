@@ -12,7 +12,7 @@ use super::resolve::Note;
 const LISTED: usize = 5;
 
 pub fn warnings(desired: &Desired, observed: &Observed, installation: &Installation) -> Vec<Note> {
-    let foreign: Vec<&ObservedEntry> = observed.entries.iter().filter(|e| !e.is_ours(installation)).collect();
+    let foreign: Vec<&ObservedEntry> = observed.entries.iter().filter(|e| !observed.owns(e, installation)).collect();
     [no_subnet(observed), more_specific(desired, &foreign), default_route(desired, observed)]
         .into_iter()
         .flatten()
@@ -91,7 +91,7 @@ fn default_route(desired: &Desired, observed: &Observed) -> Option<Note> {
             message: format!("{:?} drops everything that has no route of its own", entry.name),
         }),
         // A gateway or an appliance may lead to the firewall.
-        NextHop::VirtualAppliance(_) | NextHop::Other(_) => None,
+        NextHop::VirtualAppliance(_) | NextHop::Other(_) | NextHop::Member => None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use super::outbound::Outbound;
 use super::prefix::Family;
 use super::resolve::PairedRegion;
 use super::resource_id::{ResourceId, is_network_name};
@@ -152,6 +153,8 @@ pub enum NextHop {
     VirtualAppliance(IpAddr),
     /// Any other that was observed: its type and address as Azure spells them. Never desired.
     Other(String),
+    /// Nowhere: the address is not a route, but a member of an IP group.
+    Member,
 }
 
 impl fmt::Display for NextHop {
@@ -160,6 +163,7 @@ impl fmt::Display for NextHop {
             Self::Internet => f.write_str("Internet"),
             Self::VirtualAppliance(address) => write!(f, "VirtualAppliance {address}"),
             Self::Other(text) => f.write_str(text),
+            Self::Member => f.write_str("member"),
         }
     }
 }
@@ -196,6 +200,7 @@ pub struct Intent {
     /// Service tags without region, as written.
     pub services: Vec<String>,
     pub route_tables: Vec<RouteTableIntent>,
+    pub outbound: Option<Outbound>,
 }
 
 /// The name of our entry for an address: `amlnet.<installation>.<prefix>`, `/` written `_` and `:` written `-`.

@@ -234,9 +234,7 @@ impl TargetMemory {
         }
         memory.see_next_hops(input, observed, needed_before.as_ref());
         let ours: BTreeSet<Address> = observed
-            .entries
-            .iter()
-            .filter(|entry| entry.is_ours(&input.installation))
+            .ours(&input.installation)
             .map(|entry| entry.address.folded())
             .collect();
         memory.explain_all(&ours, input, now);
@@ -323,7 +321,7 @@ impl TargetMemory {
             *wanted = wanted.filter(|hop| **hop == wish.next_hop);
         }
         let mut seen = std::mem::take(&mut self.next_hops);
-        for entry in observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)) {
+        for entry in observed.ours(&input.installation) {
             let address = entry.address.folded();
             // What nobody needed until now is as good as added: what the spec says counts.
             let is_new = needed_before.is_some_and(|before| !before.contains(&address));

@@ -23,12 +23,15 @@ macro_rules! by_text {
 
 pub mod accept;
 pub mod approval;
+pub mod attached;
 pub mod decision;
 pub mod desired;
 pub mod effect;
 pub mod guard;
+pub mod host;
 pub mod intent;
 pub mod memory;
+pub mod outbound;
 pub mod outcome;
 pub mod plan;
 pub mod prefix;

@@ -12,13 +12,25 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub enum TargetKind {
     RouteTable,
+    IpGroup,
 }
 
 impl TargetKind {
+    pub const ALL: [Self; 2] = [Self::RouteTable, Self::IpGroup];
+
+    /// Whether the target is wholly ours and written as one body, not one entry at a time.
+    pub fn is_whole(self) -> bool {
+        match self {
+            Self::RouteTable => false,
+            Self::IpGroup => true,
+        }
+    }
+
     /// The resource type below the provider, as ARM spells it.
     pub(super) fn resource_type(self) -> &'static str {
         match self {
             Self::RouteTable => "routeTables",
+            Self::IpGroup => "ipGroups",
         }
     }
 }
@@ -27,6 +39,7 @@ impl fmt::Display for TargetKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RouteTable => "route table",
+            Self::IpGroup => "IP group",
         })
     }
 }
@@ -56,35 +69,36 @@ impl ResourceId {
     /// Reads an id of this kind.
     pub fn parse(text: &str, kind: TargetKind) -> Result<Self, ResourceIdError> {
         let refuse = |what: String| ResourceIdError { text: text.chars().take(300).collect(), kind, what };
+        let (subscription, resource_group, name) = Self::segments(text, kind.resource_type()).map_err(refuse)?;
+        Ok(Self { subscription, resource_group, kind, name })
+    }
+
+    /// Subscription, resource group and name of the id of a resource of this type, or what is wrong with it.
+    pub(super) fn segments(text: &str, resource_type: &str) -> Result<(String, String, String), String> {
         let parts: Vec<&str> = text.split('/').collect();
         let ["", subscriptions, subscription, groups, group, providers, provider, of_type, name] = parts[..] else {
-            return Err(refuse(format!("it has {} parts instead of 8", parts.len().saturating_sub(1))));
+            return Err(format!("it has {} parts instead of 8", parts.len().saturating_sub(1)));
         };
         let words = [
             (subscriptions, "subscriptions"),
             (groups, "resourceGroups"),
             (providers, "providers"),
             (provider, PROVIDER),
-            (of_type, kind.resource_type()),
+            (of_type, resource_type),
         ];
         if let Some((found, wanted)) = words.into_iter().find(|(found, wanted)| !found.eq_ignore_ascii_case(wanted)) {
-            return Err(refuse(format!("{found:?} stands where {wanted:?} belongs")));
+            return Err(format!("{found:?} stands where {wanted:?} belongs"));
         }
         if !is_guid(subscription) {
-            return Err(refuse(format!("{subscription:?} is not a subscription id")));
+            return Err(format!("{subscription:?} is not a subscription id"));
         }
         if !is_group_name(group) {
-            return Err(refuse(format!("{group:?} is not the name of a resource group")));
+            return Err(format!("{group:?} is not the name of a resource group"));
         }
         if !is_network_name(name) {
-            return Err(refuse(format!("{name:?} is not the name of a {kind}")));
+            return Err(format!("{name:?} is not the name of a resource"));
         }
-        Ok(Self {
-            subscription: subscription.to_owned(),
-            resource_group: group.to_owned(),
-            kind,
-            name: name.to_owned(),
-        })
+        Ok((subscription.to_owned(), group.to_owned(), name.to_owned()))
     }
 
     fn key(&self) -> String {
@@ -167,9 +181,11 @@ impl serde::Serialize for ResourceId {
 impl FromStr for ResourceId {
     type Err = ResourceIdError;
 
-    /// The only kind there is so far.
+    /// The id of a target of any kind.
     fn from_str(text: &str) -> Result<Self, ResourceIdError> {
-        Self::parse(text, TargetKind::RouteTable)
+        let of_type = text.split('/').nth(7).unwrap_or_default();
+        let kind = TargetKind::ALL.into_iter().find(|kind| kind.resource_type().eq_ignore_ascii_case(of_type));
+        Self::parse(text, kind.unwrap_or(TargetKind::RouteTable))
     }
 }
 
@@ -219,6 +235,6 @@ mod tests {
     #[test]
     fn the_error_says_what_to_write() {
         let error = GOOD.replace("rt-ml", "rt%2fml").parse::<ResourceId>().unwrap_err().to_string();
-        assert!(error.contains(r#""rt%2fml" is not the name of a route table; write /subscriptions/"#), "{error}");
+        assert!(error.contains(r#""rt%2fml" is not the name of a resource; write /subscriptions/"#), "{error}");
     }
 }

@@ -97,6 +97,7 @@ pub(crate) fn intent() -> Intent {
         growth: Growth { per_service: 40, total: 100 },
         services: vec!["AzureMachineLearning".to_owned()],
         route_tables: vec![table()],
+        outbound: None,
     }
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn observed(routes: &[(&str, &str, &str)]) -> Observed {
         next_hop: hop(to),
         failed: false,
     });
-    Observed { location: "eastus2".to_owned(), entries: entries.collect(), subnets: 1, updating: false }
+    Observed { location: "eastus2".to_owned(), entries: entries.collect(), subnets: 1, updating: false, whole: None }
 }
 
 pub(crate) fn input(contributions: Vec<Contribution>) -> TargetInput {

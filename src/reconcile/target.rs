@@ -145,7 +145,7 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     }
     progress.started(&input.id, plan.steps.len());
     let mut applied = Vec::new();
-    let taken = take_steps(&plan, input, bench, basis, progress, &mut applied, &mut memory).await;
+    let taken = take_steps(&plan, input, &gathered.observed, bench, basis, progress, &mut applied, &mut memory).await;
     remember(store, input, &memory, false).await;
     if let Err(stop) = taken {
         let is_taken = |step: &Step| applied.iter().any(|applied: &Applied| applied.step == *step);
@@ -207,6 +207,7 @@ fn decided(input: &TargetInput, gathered: &Gathered, basis: Basis<'_>) -> (Plan,
 async fn take_steps(
     plan: &Plan,
     input: &TargetInput,
+    observed: &Observed,
     bench: Bench<'_>,
     basis: Basis<'_>,
     progress: &dyn Progress,
@@ -234,7 +235,7 @@ async fn take_steps(
         if bench.halt.is_pulled() && step.is_default_route() {
             return Err(Stop::Halted);
         }
-        let operation = match write(plan, input, step, bench).await {
+        let operation = match write(plan, input, std::slice::from_ref(step), observed, bench).await {
             Ok(operation) => operation,
             Err(stop) => {
                 if step.action == Action::Remove && stop.says_that_nothing_came_about() {

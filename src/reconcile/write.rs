@@ -1,4 +1,4 @@
-//! One step: sent, waited for, and written down in the audit before and after.
+//! One write, of a step or of all steps of a body: sent, waited for, and written down in the audit before and after.
 //!
 //! Must not decide whether a step is taken.
 
@@ -10,24 +10,28 @@ use crate::domain::plan::{Action, Observed, Plan, Step, TargetInput};
 use crate::store::Store;
 use crate::store::audit::{AuditLine, AuditRoute};
 
-/// Sends one step and waits for its end; its correlation id.
+/// Sends one write and waits for its end; its correlation id. `observed` is what stood there before it.
 pub(super) async fn write(
     plan: &Plan,
     input: &TargetInput,
-    step: &Step,
+    steps: &[Step],
+    observed: &Observed,
     bench: Bench<'_>,
 ) -> Result<Option<String>, Stop> {
     let Bench { arm, store, fence, .. } = bench;
     let number = uuid::Uuid::new_v4().to_string();
-    let line = AuditLine::begin(input, plan, step, bench.now().to_string(), number);
+    let line = AuditLine::begin(input, plan, steps, bench.now().to_string(), number);
     if let Err(error) = store.audit_begin(&input.id, &line).await {
-        if step.action == Action::Remove {
+        if steps.iter().any(|step| step.action == Action::Remove) {
             return Err(Stop::Forgetful(error));
         }
         // A full disk must not keep new addresses from the network; the log still has the line.
         tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
     }
-    let sent = arm.send(&kind::of(input.id.kind).request(&input.id, step), fence).await;
+    let Some(request) = kind::of(input.id.kind).request(input, steps, observed) else {
+        return Err(Stop::Unreadable(format!("a {} like that is not written", input.id.kind)));
+    };
+    let sent = arm.send(&request, fence).await;
     let (ended, operation_id) = match sent {
         Ok(operation) => {
             // The log has it as soon as Azure has accepted it, whatever becomes of this process.

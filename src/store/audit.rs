@@ -2,9 +2,11 @@
 //!
 //! Must not hold secrets, and must not be needed for any decision: what amlnet rests on is remembered elsewhere.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
-use crate::domain::plan::{Plan, Step, TargetInput};
+use crate::domain::plan::{Action, Plan, Step, TargetInput};
 
 /// One write, as it stands in `audit.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +18,9 @@ pub struct AuditLine {
     pub write: String,
     pub installation: String,
     pub target: String,
-    /// `Add`, `Change` or `Remove`.
+    /// `Add`, `Change` or `Remove`; `Write` where one write changed a whole body.
     pub action: String,
+    /// The name of the entry; of a body that is written as a whole, the name of the resource.
     pub entry: String,
     pub contributors: Vec<String>,
     /// The contributors that want what is written; nobody wants what is removed.
@@ -30,6 +33,13 @@ pub struct AuditLine {
     pub before: Option<AuditRoute>,
     /// What stands there afterwards; null for nothing.
     pub after: Option<AuditRoute>,
+    /// The addresses that a write of a whole body added, wrote again and took away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
     /// `Succeeded`; `Refused` or `Failed`: it did not come about; `Found` or `NotFound`: the answer was never seen, and a
     /// later look at the target found that it came about, or did not; empty while it is under way.
     pub result: String,
@@ -56,8 +66,17 @@ pub struct AuditRoute {
 
 impl AuditLine {
     /// The line of a write that is about to be sent.
-    pub fn begin(input: &TargetInput, plan: &Plan, step: &Step, at: String, write: String) -> Self {
-        let pending = plan.pending.as_ref().filter(|pending| pending.steps.contains_key(&step.line()));
+    pub fn begin(input: &TargetInput, plan: &Plan, steps: &[Step], at: String, write: String) -> Self {
+        let is_pending = |step: &Step, lines: &BTreeMap<String, _>| lines.contains_key(&step.line());
+        let pending =
+            plan.pending.as_ref().filter(|pending| steps.iter().any(|step| is_pending(step, &pending.steps)));
+        let alone = steps.first().filter(|_| !input.id.kind.is_whole());
+        let of = |action: Action| {
+            let of_action = steps.iter().filter(|step| alone.is_none() && step.action == action);
+            of_action.map(|step| step.address.to_string()).collect()
+        };
+        let wanted_by: BTreeSet<String> =
+            steps.iter().flat_map(|step| &step.wanted_by).map(ToString::to_string).collect();
         let route = |prefix: &dyn ToString, hop: &dyn ToString| AuditRoute {
             prefix: prefix.to_string(),
             next_hop: hop.to_string(),
@@ -67,10 +86,10 @@ impl AuditLine {
             write,
             installation: input.installation.to_string(),
             target: input.id.to_string(),
-            action: format!("{:?}", step.action),
-            entry: step.entry.clone(),
+            action: alone.map_or_else(|| "Write".to_owned(), |step| format!("{:?}", step.action)),
+            entry: alone.map_or_else(|| input.id.name.clone(), |step| step.entry.clone()),
             contributors: input.contributions.iter().map(|c| c.network.to_string()).collect(),
-            wanted_by: step.wanted_by.iter().map(ToString::to_string).collect(),
+            wanted_by: wanted_by.into_iter().collect(),
             plan: plan.identity().to_string(),
             documents: plan
                 .documents
@@ -82,8 +101,11 @@ impl AuditLine {
                 })
                 .collect(),
             approvals: pending.map(|pending| pending.approved_by.iter().cloned().collect()).unwrap_or_default(),
-            before: step.before.as_ref().map(|(address, hop)| route(address, hop)),
-            after: step.next_hop.as_ref().map(|hop| route(&step.address, hop)),
+            before: alone.and_then(|step| step.before.as_ref()).map(|(address, hop)| route(address, hop)),
+            after: alone.and_then(|step| Some(route(&step.address, step.next_hop.as_ref()?))),
+            added: of(Action::Add),
+            changed: of(Action::Change),
+            removed: of(Action::Remove),
             result: String::new(),
             code: None,
             correlation_id: None,

@@ -128,6 +128,7 @@ impl Network {
             growth: Growth { per_service: 40, total: 100 },
             services: self.services.clone(),
             route_tables: vec![],
+            outbound: None,
         };
         let table = RouteTableIntent {
             id: support::table_id("rt-ml"),
@@ -179,6 +180,7 @@ impl Case {
             entries: written.chain(others).chain(by_tag).collect(),
             subnets: self.subnets,
             updating: false,
+            whole: None,
         }
     }
 

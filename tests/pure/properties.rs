@@ -118,7 +118,7 @@ fn observed() -> impl Strategy<Value = Observed> {
         // Azure holds one route per name.
         let mut names = BTreeSet::new();
         let entries = routes.into_iter().flatten().filter(|entry| names.insert(entry.name.to_lowercase())).collect();
-        Observed { location: "eastus2".to_owned(), entries, subnets: 1, updating: false }
+        Observed { location: "eastus2".to_owned(), entries, subnets: 1, updating: false, whole: None }
     })
 }
 
@@ -141,7 +141,7 @@ fn at<'a>(observed: &'a Observed, address: &Address) -> Option<&'a ObservedEntry
 }
 
 fn foreign(world: &World, observed: &Observed) -> Vec<ObservedEntry> {
-    observed.entries.iter().filter(|entry| !entry.is_ours(&world.input.installation)).cloned().collect()
+    observed.entries.iter().filter(|entry| !observed.owns(entry, &world.input.installation)).cloned().collect()
 }
 
 proptest! {

@@ -114,6 +114,7 @@ pub(crate) fn intent(services: &[&str], removal: Removal) -> Intent {
         growth: Growth { per_service: 40, total: 100 },
         services: services.iter().map(ToString::to_string).collect(),
         route_tables: vec![],
+        outbound: None,
     }
 }
 

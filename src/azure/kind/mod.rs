@@ -2,12 +2,13 @@
 //!
 //! Must not send anything.
 
+pub mod ip_group;
 pub mod route_table;
 
 use azure_mgmt_network::package_2024_03::models;
 use serde_json::Value;
 
-use crate::domain::plan::{Observed, Step};
+use crate::domain::plan::{Observed, Step, TargetInput};
 use crate::domain::resource_id::{ResourceId, TargetKind};
 
 /// A request that changes exactly one thing that is wholly ours.
@@ -15,6 +16,7 @@ use crate::domain::resource_id::{ResourceId, TargetKind};
 pub enum Write {
     PutRoute { table: ResourceId, name: String, route: Box<models::Route> },
     DeleteRoute { table: ResourceId, name: String },
+    PutIpGroup { id: ResourceId, group: Box<models::IpGroup> },
 }
 
 impl Write {
@@ -26,6 +28,7 @@ impl Write {
     pub fn target(&self) -> &ResourceId {
         match self {
             Self::PutRoute { table, .. } | Self::DeleteRoute { table, .. } => table,
+            Self::PutIpGroup { id, .. } => id,
         }
     }
 }
@@ -42,13 +45,15 @@ pub struct UnreadableResource {
 pub trait Kind: Send + Sync {
     /// Reads a GET's body.
     fn observe(&self, id: &ResourceId, body: &Value) -> Result<Observed, UnreadableResource>;
-    /// The request that carries a step out.
-    fn request(&self, id: &ResourceId, step: &Step) -> Write;
+    /// The request that carries steps out. `observed` is what stood there before them. A kind that is written one entry
+    /// at a time is asked with one step, a kind that is written as a whole with all of them.
+    fn request(&self, input: &TargetInput, steps: &[Step], observed: &Observed) -> Option<Write>;
 }
 
 /// The file that knows a kind.
 pub fn of(kind: TargetKind) -> &'static dyn Kind {
     match kind {
         TargetKind::RouteTable => &route_table::RouteTable,
+        TargetKind::IpGroup => &ip_group::IpGroup,
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Kind, UnreadableResource, Write};
 use crate::domain::desired::Address;
 use crate::domain::intent::NextHop;
-use crate::domain::plan::{Observed, ObservedEntry, Step};
+use crate::domain::plan::{Observed, ObservedEntry, Step, TargetInput};
 use crate::domain::resource_id::ResourceId;
 
 #[derive(Debug)]
@@ -34,18 +34,21 @@ impl Kind for RouteTable {
             entries,
             subnets: properties.get("subnets").and_then(Value::as_array).map_or(0, Vec::len),
             updating: updating(body) || routes.iter().any(updating),
+            whole: None,
         })
     }
 
-    fn request(&self, id: &ResourceId, step: &Step) -> Write {
-        let (table, name) = (id.clone(), step.entry.clone());
+    fn request(&self, input: &TargetInput, steps: &[Step], _: &Observed) -> Option<Write> {
+        let [step] = steps else { return None };
+        let (table, name) = (input.id.clone(), step.entry.clone());
         let Some(next_hop) = &step.next_hop else {
-            return Write::DeleteRoute { table, name };
+            return Some(Write::DeleteRoute { table, name });
         };
         let (kind, address) = match next_hop {
             NextHop::Internet => (RouteNextHopType::Internet, None),
             NextHop::VirtualAppliance(address) => (RouteNextHopType::VirtualAppliance, Some(address.to_string())),
             NextHop::Other(text) => (RouteNextHopType::UnknownValue(text.clone()), None),
+            NextHop::Member => return None,
         };
         let properties = models::RoutePropertiesFormat {
             address_prefix: Some(step.address.to_string()),
@@ -53,7 +56,7 @@ impl Kind for RouteTable {
             ..models::RoutePropertiesFormat::new(kind)
         };
         let route = models::Route { properties: Some(properties), name: Some(name.clone()), ..Default::default() };
-        Write::PutRoute { table, name, route: Box::new(route) }
+        Some(Write::PutRoute { table, name, route: Box::new(route) })
     }
 }
 

@@ -48,7 +48,7 @@ fn new_by_place(situation: Situation<'_>) -> BTreeMap<Place<'_>, BTreeSet<&Addre
     let mut new: BTreeMap<Place<'_>, BTreeSet<&Address>> = BTreeMap::new();
     // Where the memory is lost, what stands is all that is known to have been needed.
     let standing: Option<BTreeSet<Address>> = memory.lost_at.map(|_| {
-        let ours = situation.observed.entries.iter().filter(|entry| entry.is_ours(&situation.input.installation));
+        let ours = situation.observed.ours(&situation.input.installation);
         ours.map(|entry| entry.address.folded()).collect()
     });
     let asked = memory.contributors.values().flat_map(|contributor| &contributor.needs);

@@ -22,7 +22,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     if unresolved.len() == input.contributions.len() && !unresolved.is_empty() {
         let reasons: BTreeSet<String> = unresolved.iter().map(|(key, why)| format!("{key}: {why}")).collect();
         let message = reasons.into_iter().collect::<Vec<_>>().join("; ");
-        let ours = observed.entries.iter().filter(|entry| entry.is_ours(&input.installation)).count();
+        let ours = observed.ours(&input.installation).count();
         return Plan {
             entries_now: observed.entries.len(),
             owned_now: ours,
@@ -76,7 +76,7 @@ struct Table<'a> {
 impl<'a> Table<'a> {
     fn new(input: &'a TargetInput, observed: &'a Observed, desired: &Desired) -> Self {
         let (ours, foreign): (Vec<_>, Vec<_>) =
-            observed.entries.iter().partition(|entry| entry.is_ours(&input.installation));
+            observed.entries.iter().partition(|entry| observed.owns(entry, &input.installation));
         let by_address = |list: Vec<&'a ObservedEntry>| list.into_iter().map(|e| (e.address.folded(), e)).collect();
         Self {
             input,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::attached::Attached;
 use super::desired::{self, Address, Contribution, DocumentId, Purpose};
 use super::intent::{Installation, Mode, NextHop, ObjectKey, Removal};
 use super::resolve::Note;
@@ -89,6 +90,41 @@ pub struct Observed {
     pub subnets: usize,
     /// True while an operation of somebody is under way: nothing is planned on a moving target.
     pub updating: bool,
+    /// Of a kind whose body is written as a whole.
+    pub whole: Option<Whole>,
+}
+
+/// What is known of a target whose body is written as a whole, besides its entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    pub exists: bool,
+    /// The installation whose mark it bears, if it bears one.
+    pub owner: Option<String>,
+    /// What else people have written on it; kept as it is.
+    pub tags: BTreeMap<String, String>,
+    /// The firewalls and policies whose rules name it.
+    pub users: BTreeSet<Attached>,
+}
+
+impl Observed {
+    /// Whether an entry is ours: by its name, compared without case as Azure does, or by the mark of the whole body.
+    pub fn owns(&self, entry: &ObservedEntry, installation: &Installation) -> bool {
+        match &self.whole {
+            Some(whole) => whole.is_marked(installation),
+            None => entry.is_ours(installation),
+        }
+    }
+
+    /// The entries that are ours.
+    pub fn ours(&self, installation: &Installation) -> impl Iterator<Item = &ObservedEntry> {
+        self.entries.iter().filter(move |entry| self.owns(entry, installation))
+    }
+}
+
+impl Whole {
+    pub fn is_marked(&self, installation: &Installation) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.eq_ignore_ascii_case(installation.as_str()))
+    }
 }
 
 /// One route as it stands in the table.
@@ -102,8 +138,7 @@ pub struct ObservedEntry {
 }
 
 impl ObservedEntry {
-    /// Ownership is the name, compared without case as Azure does.
-    pub fn is_ours(&self, installation: &Installation) -> bool {
+    fn is_ours(&self, installation: &Installation) -> bool {
         let prefix = installation.entry_prefix();
         self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&prefix))
     }

@@ -305,6 +305,7 @@ impl<'a> History<'a> {
             entries: self.entries[&table].clone(),
             subnets: 1,
             updating: false,
+            whole: None,
         }
     }
 

@@ -264,6 +264,7 @@ impl Net {
             growth: self.growth,
             services: self.services.iter().map(ToString::to_string).collect(),
             route_tables: tables.collect(),
+            outbound: None,
         }
     }
 
