@@ -91,7 +91,7 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
         let inputs = index::index(&world, &documents, &state.memories(), &setting);
         let store = FileStore { world: watch::channel(Arc::new(World::default())).1, state: Some(state) };
         let halt = Halt::default();
-        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, clock: common.clock() };
+        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, queues: true, clock: common.clock() };
         let outcomes = once::apply(&inputs, bench, &Silent, None).await;
         let undecodable = !world.undecodable.is_empty();
         let now = common.now();

@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use jiff::Timestamp;
 
 use super::desired::Purpose;
+use super::intent::NextHop;
 use super::plan::{Action, Counts, Plan, Step};
 
 /// A plan that can be printed.
@@ -28,7 +29,8 @@ impl fmt::Display for Printed<'_> {
         let plan = self.plan;
         let limit = plan.limits.entries;
         writeln!(f, "{} {}", plan.id.kind, plan.id)?;
-        writeln!(f, "  {} -> {} of at most {limit} routes", plan.entries_now, plan.entries_after())?;
+        let what = plan.id.kind.entries();
+        writeln!(f, "  {} -> {} of at most {limit} {what}", plan.entries_now, plan.entries_after())?;
         for document in &plan.documents {
             let number = document.change_number;
             writeln!(f, "  document {} change number {number}, {}", document.cloud, document.digest.short())?;
@@ -97,6 +99,10 @@ impl Printed<'_> {
             Action::Change => ('~', YELLOW),
             Action::Remove => ('-', RED),
         };
+        if is_member(step) {
+            let was_there = if step.action == Action::Change { "  (written again)" } else { "" };
+            return self.paint(colour, &format!("{sign} {}{was_there}", step.address));
+        }
         let hop = step.next_hop.as_ref().or(step.before.as_ref().map(|(_, hop)| hop));
         let hop = hop.map(ToString::to_string).unwrap_or_default();
         let mut line = format!("{sign} {:<22} -> {hop:<24} {}", step.address.to_string(), step.entry);
@@ -140,6 +146,11 @@ impl Printed<'_> {
     }
 }
 
+fn is_member(step: &Step) -> bool {
+    let before = step.before.as_ref().map(|(_, hop)| hop);
+    step.next_hop.as_ref().or(before) == Some(&NextHop::Member)
+}
+
 /// `AzureMachineLearning eastus2`, or all purposes of an entry that serves several.
 fn title(step: &Step) -> String {
     if step.action == Action::Remove {
@@ -154,6 +165,10 @@ impl fmt::Display for Purpose {
             Self::Service { service, region: Some(region), paired: false } => write!(f, "{service} {region}"),
             Self::Service { service, region: Some(region), paired: true } => write!(f, "{service} {region} (paired)"),
             Self::Service { service, region: None, .. } => write!(f, "{service} by service tag"),
+            Self::Requirement { name, region, .. } => match region {
+                Some(region) => write!(f, "{name} {region}"),
+                None => f.write_str(name),
+            },
             Self::DefaultRoute => f.write_str("default route"),
         }
     }
@@ -186,14 +201,16 @@ pub fn service_and_region(purposes: &BTreeSet<Purpose>) -> (Option<String>, Opti
     let services: BTreeSet<&str> = purposes
         .iter()
         .filter_map(|purpose| match purpose {
-            Purpose::Service { service, .. } => Some(service.as_str()),
+            Purpose::Service { service, .. } | Purpose::Requirement { service, .. } => Some(service.as_str()),
             Purpose::DefaultRoute => None,
         })
         .collect();
     let regions: BTreeSet<&str> = purposes
         .iter()
         .filter_map(|purpose| match purpose {
-            Purpose::Service { region, .. } => region.as_ref().map(super::region::RegionName::as_str),
+            Purpose::Service { region, .. } | Purpose::Requirement { region, .. } => {
+                region.as_ref().map(super::region::RegionName::as_str)
+            }
             Purpose::DefaultRoute => None,
         })
         .collect();

@@ -256,7 +256,7 @@ pub(crate) fn wanting(name: &str, region: &str, numbers: impl IntoIterator<Item 
     let entries: std::collections::BTreeMap<_, _> = entries.collect();
     let asks = BTreeSet::from([desired::Ask::Prefixes {
         service: "azuremachinelearning".to_owned(),
-        region: region.to_string(),
+        region: Some(region.to_string()),
         family: Family::V4,
     }]);
     Contribution { outcome: Ok(Arc::new(Wishes { region, asks, entries, ..wishes })), ..contribution(name, &[]) }
@@ -283,7 +283,8 @@ pub(crate) fn regional(name: &str, asked: &[Asked<'_>]) -> Contribution {
     for (at, service, prefixes) in asked {
         let region = region(at);
         let families = prefixes.iter().map(|text| prefix(text).family()).chain([Family::V4]);
-        let ask = |family| Ask::Prefixes { service: service.to_ascii_lowercase(), region: (*at).to_owned(), family };
+        let ask =
+            |family| Ask::Prefixes { service: service.to_ascii_lowercase(), region: Some((*at).to_owned()), family };
         wishes.asks.extend(families.map(ask));
         let paired = region != wishes.region;
         let purpose = Purpose::Service { service: (*service).to_owned(), paired, region: Some(region) };
@@ -302,7 +303,7 @@ pub(crate) fn needing(name: &str, prefixes: &[&str]) -> Contribution {
 
 /// By what a need of IPv4 is remembered.
 pub(crate) fn ask(region: &str, service: &str) -> Ask {
-    Ask::Prefixes { service: service.to_ascii_lowercase(), region: region.to_owned(), family: Family::V4 }
+    Ask::Prefixes { service: service.to_ascii_lowercase(), region: Some(region.to_owned()), family: Family::V4 }
 }
 
 /// Read once: properties make many contributions.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::index::{Documents, Setting, contribution};
+use super::index::{Documents, Setting, asked, check_scope, contribution};
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::{self, Word};
 use crate::domain::intent::ObjectKey;
@@ -36,18 +36,15 @@ pub fn of_network(
     let Seen { world, documents, outcomes, words } = seen;
     let (generation, subject) = match world.networks.get(key) {
         Some(held) => {
-            let scope = setting.scopes.check(&key.namespace, &held.object.intent);
+            let scope = check_scope(key, &held.object.intent, world, setting);
             let subject = match (&held.broken, scope) {
                 (Some(why), _) => Subject::Invalid(why.clone()),
                 (None, Err(why)) => Subject::OutOfScope(why),
                 (None, Ok(())) => Subject::Valid(
-                    held.object
-                        .intent
-                        .route_tables
-                        .iter()
-                        .map(|table| {
-                            let contribution = contribution(held, table, documents, &setting.regions);
-                            (table.id.clone(), contribution, outcomes.get(&table.id).cloned())
+                    asked(&held.object.intent)
+                        .map(|asked| {
+                            let contribution = contribution(held, asked, documents, setting);
+                            (asked.id().clone(), contribution, outcomes.get(asked.id()).cloned())
                         })
                         .collect(),
                 ),

@@ -4,6 +4,7 @@
 //! choice is left to whoever applies it.
 
 pub mod entries;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +37,8 @@ pub struct TargetInput {
     pub former: BTreeMap<ObjectKey, Former>,
     /// Why nothing at all is written, if so.
     pub read_only: Option<String>,
+    /// Where the resource is to be created if it does not exist, by who asks for it.
+    pub create: BTreeMap<ObjectKey, String>,
 }
 
 impl TargetInput {
@@ -51,6 +54,7 @@ impl TargetInput {
             retained: BTreeSet::new(),
             former: BTreeMap::new(),
             read_only: None,
+            create: BTreeMap::new(),
         }
     }
 
@@ -156,6 +160,8 @@ impl Limits {
     /// Used where the live limits cannot be read. 400 was the platform's default for ten years, later ones are
     /// higher (docs/facts.md, "Limits").
     pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25 };
+    /// Of an IP group. No API tells it (docs/facts.md, "Limits").
+    pub const IP_GROUP: Self = Self { entries: 5000, tag_entries: 0 };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -260,6 +266,8 @@ pub struct Conflict {
 pub enum BlockedReason {
     Unresolved,
     Capacity,
+    /// What is there is somebody else's.
+    Conflict,
     NotFound,
     Locked,
     Forbidden,
@@ -271,6 +279,7 @@ impl BlockedReason {
         match self {
             Self::Unresolved => "Unresolved",
             Self::Capacity => "Capacity",
+            Self::Conflict => "Conflict",
             Self::NotFound => "NotFound",
             Self::Locked => "Locked",
             Self::Forbidden => "Forbidden",
