@@ -23,6 +23,7 @@ use crate::domain::accept;
 use crate::domain::approval::{self, Approval, Subject, Word};
 use crate::domain::intent::Installation;
 use crate::domain::region::Regions;
+use crate::domain::requirement::Requirements;
 use crate::domain::scope::Scopes;
 use crate::domain::service_tags::{Cloud, Document};
 use crate::feed::download::{Download, Start};
@@ -78,6 +79,16 @@ pub fn regions(path: Option<&Path>) -> Result<Arc<Regions>, AppError> {
         std::fs::read_to_string(path).map_err(|error| AppError(format!("--regions {}: {error}", path.display())))?;
     let regions = Regions::parse(&text).map_err(|error| AppError(format!("--regions {}: {error}", path.display())))?;
     Ok(Arc::new(regions))
+}
+
+/// The tables of requirements: a file's, or those that are compiled in.
+pub fn requirements(path: Option<&Path>) -> Result<Arc<Requirements>, AppError> {
+    let Some(path) = path else {
+        return Ok(Arc::new(Requirements::built_in()));
+    };
+    let refuse = |error: &dyn std::fmt::Display| AppError(format!("--requirements {}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
+    Ok(Arc::new(Requirements::parse(&text).map_err(|error| refuse(&error))?))
 }
 
 /// What stays the same for a run.

@@ -41,6 +41,7 @@ pub mod project;
 pub mod queue;
 pub mod region;
 pub mod render;
+pub mod requirement;
 pub mod resolve;
 pub mod resource_id;
 pub mod scope;

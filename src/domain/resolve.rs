@@ -74,6 +74,15 @@ pub enum Unresolved {
     NotRoutable { service: String },
     #[error("no Service Tags document is in force for feed {feed}: {why}")]
     NoDocument { feed: String, why: String },
+    #[error("outbound: {0}")]
+    Outbound(String),
+    #[error("requirement {requirement}: {why}")]
+    Requirement { requirement: String, why: String },
+    #[error(
+        "requirement {requirement}: there is no service tag {service} in change number {change_number} for cloud {cloud}; \
+         {advice}"
+    )]
+    NoTagForRequirement { requirement: String, service: String, change_number: u64, cloud: String, advice: String },
 }
 
 impl From<UnknownRegion> for Unresolved {
