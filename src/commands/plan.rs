@@ -111,11 +111,19 @@ pub(super) async fn prepare(
 
 async fn prepare_cluster(common: &Common, inputs: &Inputs, opened: &Opened) -> Result<Prepared, AppError> {
     let regions = app::regions(common.regions.as_deref())?;
+    let requirements = app::requirements(common.requirements.as_deref())?;
     let scopes = common.scopes.read()?;
     let arm = Arc::new(app::arm(&common.azure)?);
     let documents = opened.documents(inputs.tags.as_deref(), common.azure.cloud, &regions).await?;
     let memories = opened.store.memories();
-    let setting = app::setting(common.installation.clone(), regions, true, opened.absent, common.read_only, scopes);
+    let setting = app::setting(
+        common.installation.clone(),
+        (regions, requirements),
+        true,
+        opened.absent,
+        common.read_only,
+        scopes,
+    );
     let mut targets = index::index(&opened.world, &documents, &memories, &setting);
     targets.retain(|id, input| opened.concerns(id, input, &memories));
     let mut refused = index::out_of_scope(&opened.world, &setting);
@@ -133,6 +141,7 @@ async fn prepare_files(
     store: bool,
 ) -> Result<Prepared, AppError> {
     let regions = app::regions(common.regions.as_deref())?;
+    let requirements = app::requirements(common.requirements.as_deref())?;
     let scopes = common.scopes.read()?;
     let world = app::world_of_files(&inputs.files)?;
     if world.networks.is_empty() {
@@ -149,7 +158,8 @@ async fn prepare_files(
     };
     let memories = state.map(State::memories).unwrap_or_default();
     let (installation, has_state) = (common.installation.clone(), state.is_some());
-    let setting = app::setting(installation, regions, has_state, Absent::NotGiven, common.read_only, scopes);
+    let setting =
+        app::setting(installation, (regions, requirements), has_state, Absent::NotGiven, common.read_only, scopes);
     let targets = index::index(&world, &documents, &memories, &setting);
     let refused = index::out_of_scope(&world, &setting);
     Ok(Prepared { arm, world, documents, setting, targets, refused })

@@ -32,11 +32,18 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
     block_on(async {
         let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
+        let requirements = app::requirements(common.requirements.as_deref())?;
         let scopes = common.scopes.read()?;
         let arm = Arc::new(app::arm(&common.azure)?);
         let installation = common.installation.clone();
-        let setting =
-            app::setting(installation, regions.clone(), true, Absent::Deleted, common.read_only, scopes.clone());
+        let setting = app::setting(
+            installation,
+            (regions.clone(), requirements),
+            true,
+            Absent::Deleted,
+            common.read_only,
+            scopes.clone(),
+        );
         let (scopes_sender, scopes) = watch::channel(scopes);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
@@ -71,6 +78,7 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
     block_on(async {
         let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
+        let requirements = app::requirements(common.requirements.as_deref())?;
         let scopes = common.scopes.read()?;
         let world = read_folder(&folders.dir)?;
         for problem in &world.undecodable {
@@ -87,7 +95,8 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
             () = fence.fallen() => return Err(AppError("stopped before anything was done".to_owned())),
         };
         let installation = common.installation.clone();
-        let setting = app::setting(installation, regions, true, Absent::Deleted, common.read_only, scopes);
+        let setting =
+            app::setting(installation, (regions, requirements), true, Absent::Deleted, common.read_only, scopes);
         let inputs = index::index(&world, &documents, &state.memories(), &setting);
         let store = FileStore { world: watch::channel(Arc::new(World::default())).1, state: Some(state) };
         let halt = Halt::default();

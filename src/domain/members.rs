@@ -33,7 +33,8 @@ pub fn wishes(
     let refuse = |why: String| Unresolved::Requirement { requirement: group.requirement.clone(), why };
     let selection = requirements.select(outbound, document.cloud, &pair.primary.name);
     let selection = selection.map_err(|error| Unresolved::Outbound(error.to_string()))?;
-    let is_meant = |row: &&requirement::Selected| row.direction == Direction::Outbound && row.is_named(&group.requirement);
+    let is_meant =
+        |row: &&requirement::Selected| row.direction == Direction::Outbound && row.is_named(&group.requirement);
     let rows: Vec<_> = selection.rows.iter().filter(is_meant).collect();
     if rows.is_empty() {
         return Err(refuse(match requirements.check_name(&outbound.edition, &group.requirement) {

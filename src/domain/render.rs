@@ -8,7 +8,6 @@ use std::fmt::{self, Write as _};
 use jiff::Timestamp;
 
 use super::desired::Purpose;
-use super::intent::NextHop;
 use super::plan::{Action, Counts, Plan, Step};
 
 /// A plan that can be printed.
@@ -99,7 +98,7 @@ impl Printed<'_> {
             Action::Change => ('~', YELLOW),
             Action::Remove => ('-', RED),
         };
-        if is_member(step) {
+        if step.is_member() {
             let was_there = if step.action == Action::Change { "  (written again)" } else { "" };
             return self.paint(colour, &format!("{sign} {}{was_there}", step.address));
         }
@@ -144,11 +143,6 @@ impl Printed<'_> {
         }
         Ok(())
     }
-}
-
-fn is_member(step: &Step) -> bool {
-    let before = step.before.as_ref().map(|(_, hop)| hop);
-    step.next_hop.as_ref().or(before) == Some(&NextHop::Member)
 }
 
 /// `AzureMachineLearning eastus2`, or all purposes of an entry that serves several.

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::approval::Word;
-use crate::domain::desired::{self, Contribution, Wishes};
 use crate::domain::demand;
+use crate::domain::desired::{self, Contribution, Wishes};
 use crate::domain::intent::{Installation, Intent, ObjectKey, RouteTableIntent};
 use crate::domain::members;
-use crate::domain::outbound::{IpGroupIntent, Outbound};
-use crate::domain::requirement::Requirements;
 use crate::domain::memory::TargetMemory;
+use crate::domain::outbound::{IpGroupIntent, Outbound};
 use crate::domain::plan::{Departure, Former, TargetInput};
 use crate::domain::region::Regions;
+use crate::domain::requirement::Requirements;
 use crate::domain::resolve::Unresolved;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::scope::{OutOfScope, Scopes};
@@ -69,9 +69,7 @@ impl Resolved {
         let Setting { regions, requirements, .. } = setting;
         let resolve = || match asked {
             Asked::Table(table) => desired::wishes(intent, table, document, regions),
-            Asked::Group(outbound, group) => {
-                members::wishes(intent, outbound, group, document, regions, requirements)
-            }
+            Asked::Group(outbound, group) => members::wishes(intent, outbound, group, document, regions, requirements),
         };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(key).or_insert_with(|| resolve().map(Arc::new)).clone()
@@ -165,9 +163,10 @@ impl Asked<'_> {
 
 /// All targets of a Network.
 pub fn asked(intent: &Intent) -> impl Iterator<Item = Asked<'_>> {
-    let groups = intent.outbound.iter().flat_map(|outbound| {
-        outbound.ip_groups.iter().map(move |group| Asked::Group(outbound, group))
-    });
+    let groups = intent
+        .outbound
+        .iter()
+        .flat_map(|outbound| outbound.ip_groups.iter().map(move |group| Asked::Group(outbound, group)));
     intent.route_tables.iter().map(Asked::Table).chain(groups)
 }
 

@@ -176,6 +176,7 @@ fn setting(scopes: Scopes) -> Setting {
     Setting {
         installation: "prod".parse().unwrap(),
         regions: Arc::new(REGIONS.clone()),
+        requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,

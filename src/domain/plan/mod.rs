@@ -191,6 +191,12 @@ impl Step {
         self.purposes.contains(&Purpose::DefaultRoute)
     }
 
+    /// Whether it is about a member of an IP group, not about a route.
+    pub fn is_member(&self) -> bool {
+        let before = self.before.as_ref().map(|(_, hop)| hop);
+        self.next_hop.as_ref().or(before) == Some(&NextHop::Member)
+    }
+
     /// Whether it sends what has a route already somewhere else.
     pub fn moves(&self) -> bool {
         self.before.as_ref().is_some_and(|(_, before)| self.next_hop.as_ref().is_some_and(|after| after != before))

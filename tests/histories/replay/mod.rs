@@ -284,6 +284,7 @@ impl<'a> History<'a> {
         let setting = Setting {
             installation: "prod".parse().unwrap(),
             regions: Arc::clone(&self.stage.regions),
+            requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,
