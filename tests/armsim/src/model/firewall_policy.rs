@@ -145,7 +145,8 @@ impl World {
         }
     }
 
-    /// A policy from the world file or the control interface, at once. Its rule collection groups stay.
+    /// A policy from the world file or the control interface, at once. Its rule collection groups stay, and those that are
+    /// written out in the body are placed as well.
     pub(super) fn place_firewall_policy(&mut self, id: &ResourceId, mut body: PlacedBody) -> Result<(), ApiError> {
         route_request::check_name(&id.name)?;
         let location = normalised(body.location.as_ref().ok_or_else(error::location_required)?);
@@ -157,10 +158,18 @@ impl World {
         let firewalls = properties.remove("firewalls").unwrap_or_default();
         let ids = firewalls.as_array().into_iter().flatten().filter_map(|firewall| firewall["id"].as_str());
         let given_firewalls = ids.map(str::to_owned).collect();
+        let inside = properties.remove("ruleCollectionGroups").unwrap_or_default();
         let groups = self.firewall_policies.remove(&id.key()).map(|present| present.groups).unwrap_or_default();
         let id = id.clone();
         let policy = FirewallPolicy { id, location, tags, etag, state, properties, given_firewalls, groups };
-        self.firewall_policies.insert(policy.id.key(), policy);
+        let id = policy.id.clone();
+        self.firewall_policies.insert(id.key(), policy);
+        // As a GET shows them they are references and nothing else.
+        for group in inside.as_array().into_iter().flatten().filter(|group| group.get("properties").is_some()) {
+            let name = group["name"].as_str().ok_or_else(|| error::missing_property("name"))?;
+            let body: PlacedBody = route_request::read(group.to_string().as_bytes())?;
+            self.place_rule_collection_group(&id, name, body)?;
+        }
         Ok(())
     }
 

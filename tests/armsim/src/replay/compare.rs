@@ -223,6 +223,30 @@ mod tests {
     }
 
     #[test]
+    fn the_second_back_end_indents() {
+        let body = json!({"status": "Succeeded"});
+        let recorded = |name: &str, length: usize| -> Interaction {
+            serde_json::from_value(json!({
+                "method": "GET", "url": format!("https://management.azure.com/locations/l/{name}/x?api-version=1"), "status": 200,
+                "response_headers": {"content-type": "application/json; charset=utf-8", "content-length": length.to_string()},
+                "response_body": body,
+            }))
+            .unwrap()
+        };
+        let found = |recorded: &Interaction, answer: &ApiResponse| {
+            compare(recorded, answer, Scope { retry_after: true }, &mut Names::default())
+        };
+        let (compact, pretty) = (ApiResponse::json(200, &body), ApiResponse::pretty(200, &body));
+        assert!(found(&recorded("nfvOperations", 29), &pretty).is_empty());
+        let differences = found(&recorded("nfvOperations", 29), &compact);
+        assert_eq!((differences.len(), differences[0].field.as_str()), (1, "layout"));
+        assert_eq!(differences[0].text, "recorded indented, simulated compact");
+        assert_eq!(found(&recorded("nfvOperations", 22), &pretty).len(), 1);
+        assert!(found(&recorded("nfvOperations", 40), &compact).is_empty(), "the length says nothing");
+        assert!(found(&recorded("operations", 29), &compact).is_empty(), "the core was indented until 2023");
+    }
+
+    #[test]
     fn status_and_headers_are_compared() {
         let found = compare(
             &recorded(&json!({})),

@@ -223,6 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn a_settled_ip_group_shows_the_end_although_its_etag_stays() {
+        let group = TABLE.replace("routeTables", "ipGroups");
+        let recording = [
+            interaction("PUT", &group, 200, 1, Some(A), &route("Updating", "1")),
+            interaction("GET", &group, 200, 2, None, &route("Updating", "1")),
+            interaction("GET", &group, 200, 3, None, &route("Succeeded", "1")),
+        ];
+        let timeline = Timeline::of(&recording);
+        assert_eq!(timeline.ends[&0], (timeline.moments[2], timeline.moments[2]));
+        let of_a_table = [
+            interaction("PUT", TABLE, 200, 1, Some(A), &route("Updating", "1")),
+            interaction("GET", TABLE, 200, 2, None, &route("Succeeded", "1")),
+        ];
+        assert!(Timeline::of(&of_a_table).ends.is_empty(), "what a replica showed that was behind");
+    }
+
+    #[test]
     fn a_status_may_lag_behind_the_resource() {
         let poll = |second, status: &str| {
             interaction(

@@ -123,6 +123,22 @@ fn a_group_shows_who_names_it() {
 }
 
 #[test]
+fn rule_collection_groups_may_stand_inside_their_policy() {
+    let mut azure = azure("");
+    let groups = json!([{"name": "inside", "properties": rules("ipGroups/free")}, {"id": id("firewallPolicies/q/ruleCollectionGroups/x")}]);
+    let policy = json!({"id": id("firewallPolicies/q"), "location": "eastus2", "properties": {"ruleCollectionGroups": groups, "firewalls": [{"id": "/elsewhere/f"}]}});
+    azure.world.put_resource(azure.now, &policy).unwrap();
+    let shown = azure.get(&id("firewallPolicies/q")).value()["properties"].clone();
+    assert_eq!(shown["ruleCollectionGroups"], json!([{"id": id("firewallPolicies/q/ruleCollectionGroups/inside")}]));
+    assert_eq!(shown["firewalls"], json!([{"id": "/elsewhere/f"}]));
+    put(&mut azure, "free");
+    azure.pass(189_000);
+    assert_eq!(state(&mut azure, "firewallPolicies/q"), "Updating", "its firewall is live, wherever it is");
+    azure.pass(65_000);
+    assert_eq!(state(&mut azure, "firewallPolicies/q"), "Succeeded");
+}
+
+#[test]
 fn a_write_holds_everything_that_uses_the_group() {
     let mut azure = azure("");
     let accepted = put(&mut azure, "a");

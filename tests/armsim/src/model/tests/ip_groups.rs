@@ -191,6 +191,12 @@ fn permissions_are_asked_for_by_name() {
         "roles: [{{client: {client}, scope: {GROUP}, actions: [Microsoft.Network/ipGroups/read, Microsoft.Network/ipGroups/write]}}]"
     ));
     settle(&mut azure, &["20.1.0.0/16"]);
+    let mut repeated = body(&["20.1.0.0/16"]);
+    repeated["properties"]["firewalls"] =
+        json!([{"id": format!("{GROUP}/providers/Microsoft.Network/azureFirewalls/f")}]);
+    assert_eq!(azure.put(IP_GROUP, &repeated).status, 200, "what is read-only needs no permission");
+    azure.pass(5_000);
+    assert_eq!(azure.get(IP_GROUP).value()["properties"]["firewalls"], json!([]));
     let refused = azure.delete(IP_GROUP);
     assert_eq!((refused.status, code(&refused).as_str()), (403, "AuthorizationFailed"));
     assert!(message(&refused).contains("'Microsoft.Network/ipGroups/delete'"), "{}", message(&refused));
