@@ -163,6 +163,18 @@ fn a_write_holds_everything_that_uses_the_group() {
 }
 
 #[test]
+fn policies_of_policies_are_held_in_whatever_order_they_stand() {
+    let mut azure = azure("");
+    let grandchild = json!({"id": id("firewallPolicies/aa"), "location": "eastus2", "properties": {"basePolicy": {"id": id("firewallPolicies/child")}}});
+    azure.world.put_resource(azure.now, &grandchild).unwrap();
+    let firewall = json!({"id": id("azureFirewalls/far"), "location": "eastus2", "properties": {"firewallPolicy": {"id": id("firewallPolicies/aa")}}});
+    azure.world.put_resource(azure.now, &firewall).unwrap();
+    put(&mut azure, "a");
+    assert_eq!(state(&mut azure, "firewallPolicies/aa"), "Updating");
+    assert_eq!(state(&mut azure, "azureFirewalls/far"), "Updating");
+}
+
+#[test]
 fn latencies_and_the_time_scale_shorten_it() {
     let mut azure = azure("latencies: {attachedFirewall: [3s, 3s], ipGroup: 1s}");
     azure.world = azure.world.clone().with_time_scale(0.01);
