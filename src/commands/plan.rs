@@ -242,7 +242,7 @@ pub(super) fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> S
             let _ = write!(text, "{}", Printed { plan: &outcome.plan, colour: colour() });
         }
         if applied && !outcome.applied.is_empty() {
-            let _ = writeln!(text, "  {} writes done", outcome.applied.len());
+            let _ = writeln!(text, "  {} writes done", outcome.writes());
         }
         match &outcome.end {
             End::Planned | End::Applied => {}

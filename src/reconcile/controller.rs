@@ -394,7 +394,7 @@ async fn sleep_until(due: Option<Timestamp>) {
 fn log(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>) {
     let left = outcome.plan.counts().to_string();
     if !outcome.applied.is_empty() {
-        tracing::info!(target_id = %id, writes = outcome.applied.len(), left, "reconciled");
+        tracing::info!(target_id = %id, writes = outcome.writes(), left, "reconciled");
     }
     if before.is_some_and(|before| before.end.is_like(&outcome.end) && before.plan == outcome.plan) {
         return;

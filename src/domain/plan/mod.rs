@@ -14,7 +14,7 @@ use super::attached::Attached;
 use super::desired::{self, Address, Contribution, DocumentId, Purpose};
 use super::intent::{Installation, Mode, NextHop, ObjectKey, Removal};
 use super::resolve::Note;
-use super::resource_id::ResourceId;
+use super::resource_id::{ResourceId, TargetKind};
 use super::service_tags::Digest;
 
 /// Everything that a plan for one target rests on, besides what is observed.
@@ -162,6 +162,14 @@ impl Limits {
     pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25 };
     /// Of an IP group. No API tells it (docs/facts.md, "Limits").
     pub const IP_GROUP: Self = Self { entries: 5000, tag_entries: 0 };
+
+    /// Where no live ones are known.
+    pub fn of(kind: TargetKind) -> Self {
+        match kind {
+            TargetKind::RouteTable => Self::DEFAULT,
+            TargetKind::IpGroup => Self::IP_GROUP,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -340,7 +348,7 @@ impl Plan {
         Self {
             id: input.id.clone(),
             documents: documents(&input.contributions),
-            limits: Limits::DEFAULT,
+            limits: Limits::of(input.id.kind),
             entries_now: 0,
             owned_now: 0,
             steps: Vec::new(),
