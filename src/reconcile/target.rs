@@ -17,6 +17,7 @@ use crate::azure::fence::Fence;
 use crate::azure::kind;
 use crate::domain::decision::{Basis, decide};
 use crate::domain::effect;
+use crate::domain::guard::GROWTH_HIGH;
 use crate::domain::intent::{ObjectKey, span};
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{Applied, End, Outcome};
@@ -356,8 +357,10 @@ async fn read_back(
     let basis = Basis { remembered: &memory, approvals: &approvals, now: bench.now() };
     match gather(input, bench).await {
         Ok(gathered) => {
-            let (plan, after) = decided(input, &gathered, basis);
+            let (mut plan, after) = decided(input, &gathered, basis);
             remember(bench.store, input, &after, false).await;
+            // What is only warned of is done by now: nobody would hear of it.
+            plan.warnings.extend(before.warnings.into_iter().filter(|note| note.code == GROWTH_HIGH));
             let was_sent = |step: &&Step| applied.iter().any(|applied| applied.step.line() == step.line());
             let end = match (plan.steps.iter().find(was_sent), plan.steps.first()) {
                 (Some(step), _) => Stop::NotInEffect(step.entry.clone()).into(),

@@ -67,3 +67,17 @@ fn limits_are_looked_at_first_and_growth_is_only_said() {
     let plan = plan(&many, &[], testing::marked("prod"));
     assert_eq!(plan.steps.len(), 300);
 }
+
+#[test]
+fn what_one_write_takes_away_makes_room_and_what_is_held_does_not() {
+    let plan = |hold_seconds: u64| {
+        let mut contribution = contribution("a", &[(A, "member"), (B, "member")]);
+        contribution.removal.hold_seconds = hold_seconds;
+        let limits = Limits { entries: 2, ..Limits::IP_GROUP };
+        guarded(&group_input(vec![contribution]), &group(&[B, C], testing::marked("prod")), limits)
+    };
+    assert_eq!((plan(0).blocked, taken(&plan(0)).len()), (None, 2));
+    let full = plan(3600).blocked.unwrap();
+    assert_eq!(full.reason, BlockedReason::Capacity);
+    assert!(full.message.contains("would hold 3 addresses, its limit is 2"), "{}", full.message);
+}

@@ -11,6 +11,9 @@ use crate::domain::plan::{Action, HeldReason, Plan, Step};
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::TargetKind;
 
+/// The code of the warning where growth does not wait.
+pub const GROWTH_HIGH: &str = "GrowthHigh";
+
 /// Service and region: both families count together.
 type Place<'a> = (&'a str, &'a str);
 
@@ -24,7 +27,7 @@ pub(super) fn needs(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String
 pub(super) fn warn(mut plan: Plan, situation: Situation<'_>) -> Plan {
     if situation.input.id.kind != TargetKind::RouteTable {
         let said: BTreeSet<String> = too_many(&plan.steps, situation).into_values().map(|(_, why)| why).collect();
-        plan.warnings.extend(said.into_iter().map(|message| Note { code: "GrowthHigh", message }));
+        plan.warnings.extend(said.into_iter().map(|message| Note { code: GROWTH_HIGH, message }));
     }
     plan
 }

@@ -14,6 +14,7 @@ mod next_hop;
 mod region;
 mod removal;
 
+pub use growth::GROWTH_HIGH;
 use jiff::Timestamp;
 
 use super::approval::Approval;

@@ -226,7 +226,8 @@ fn contradiction(address: &Address, hops: &BTreeSet<(NextHop, ObjectKey)>) -> Co
     }
 }
 
-/// Blocks the plan as a whole where the peak (what stands now and all additions) would not fit; warns at 80 %.
+/// Blocks the plan as a whole where the peak (what stands now and all additions) would not fit; warns at 80 %. What is
+/// written as a whole has no moment in between: what the same write takes away makes room.
 ///
 /// Where every addition is held, those held by mode count, so that mode Observe shows what would happen; otherwise they do
 /// not, so that one Network's Observe cannot stop another's additions to a shared table.
@@ -238,7 +239,10 @@ pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
         let by_mode = plan.held.iter().filter(|held| held.reason == HeldReason::Mode);
         additions = by_mode.map(|held| &held.step).filter(is_addition).collect();
     }
-    let routes = (observed.entries.len(), additions.len());
+    let is_removal = |step: &&Step| step.action == Action::Remove;
+    let makes_room =
+        if plan.id.kind.is_whole() { plan.steps.iter().filter(is_removal).count() } else { 0 };
+    let routes = (observed.entries.len().saturating_sub(makes_room), additions.len());
     let tags = (
         observed.entries.iter().filter(|entry| is_tag(&entry.address)).count(),
         additions.iter().filter(|step| is_tag(&step.address)).count(),

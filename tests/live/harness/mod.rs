@@ -1,6 +1,7 @@
 //! What every test here starts with: a simulator, documents that the test writes itself, objects, and the binary.
 
 mod documents;
+pub(crate) mod groups;
 mod history;
 mod objects;
 mod process;

@@ -223,6 +223,21 @@ impl Sim {
         world.history(id)
     }
 
+    /// Every state of an IP group, once no operation on it is under way.
+    pub(crate) fn group_states(&self, name: &str) -> Vec<HistoryState<String>> {
+        let id = super::groups::group_id(name);
+        wait_until("the end of the operation on the group", || {
+            self.resource(&id)["properties"]["provisioningState"] != "Updating"
+        });
+        self.running.world().address_history(&id)
+    }
+
+    /// A resource as a GET shows it; null where there is none.
+    pub(crate) fn resource(&self, id: &str) -> Value {
+        let answer = self.running.world().get_resource(now(), id);
+        answer.map_or(Value::Null, |answer| serde_json::from_slice(&answer.body).unwrap())
+    }
+
     /// Requests of all servers so far.
     pub(crate) fn log(&self) -> Vec<LogEntry> {
         self.running.world().log().to_vec()

@@ -1,0 +1,181 @@
+//! The firewalls and policies that use an IP group: one writer at a time, at rest before, in order afterwards.
+
+use std::collections::BTreeMap;
+
+use armsim::model::log::LogEntry;
+use serde_json::{Value, json};
+
+use crate::harness::Sim;
+use crate::harness::groups::{
+    asked, batch, classic, firewall_id, group_id, group_writes, groups_week, marked, policy, policy_id, storage,
+};
+
+/// Groups `batch` and `storage`, both ours, and the resources that use them.
+fn with(users: Vec<Value>, world: Value) -> Sim {
+    let groups = vec![marked("batch", &[&batch(0)]), marked("storage", &[&storage(0)])];
+    let sim = Sim::with_groups_in(groups.into_iter().chain(users).collect(), world);
+    sim.ask_groups(&[asked("batch", "BatchNodeManagement"), asked("storage", "Storage")], json!({}));
+    sim
+}
+
+/// When each group was being written, in milliseconds: from its PUT to the end of its operation, as the log tells.
+fn writes(log: &[LogEntry], name: &str) -> (usize, usize) {
+    let url = |entry: &LogEntry| entry.url.to_lowercase();
+    let is_put = |entry: &LogEntry| {
+        entry.method == "PUT" && url(entry).contains(&group_id(name).to_lowercase()) && entry.status < 300
+    };
+    let first = log.iter().position(is_put).unwrap_or_else(|| panic!("{name} was not written"));
+    // What was read back afterwards marks the end as amlnet saw it.
+    let is_get = |entry: &LogEntry| entry.method == "GET" && url(entry).split('?').next().unwrap() == group_id(name).to_lowercase();
+    let last = log[first..].iter().position(is_get).unwrap_or_else(|| panic!("{name} was not read back")) + first;
+    (first, last)
+}
+
+fn refused(log: &[LogEntry]) -> usize {
+    log.iter().filter(|entry| entry.status == 409).count()
+}
+
+#[test]
+fn two_groups_of_one_policy_are_written_one_after_the_other() {
+    let sim = with(policy("p", &["batch", "storage"]), json!({}));
+    sim.once(&[]).exits(0);
+    let log = sim.log();
+    let mut spans = [writes(&log, "batch"), writes(&log, "storage")];
+    spans.sort_unstable();
+    assert!(spans[0].1 < spans[1].0, "they overlap: {spans:?}");
+    assert_eq!((group_writes(&log), refused(&log)), (2, 0), "neither was refused");
+    assert_eq!((sim.members("batch").len(), sim.members("storage").len()), (4, 3));
+    // The running controller does the same.
+    let running = sim.controller(&[]);
+    sim.publish(&groups_week(2, 0..7, 0..9));
+    sim.ask_feed();
+    running.wait_until("both groups", || sim.members("batch").len() == 7 && sim.members("storage").len() == 9);
+    running.terminate();
+    assert_eq!((group_writes(&sim.log()), refused(&sim.log())), (4, 0));
+}
+
+#[test]
+fn groups_that_nothing_connects_are_written_side_by_side() {
+    let users = policy("p", &["batch"]).into_iter().chain(policy("q", &["storage"])).collect();
+    let sim = with(users, json!({}));
+    sim.once(&[]).exits(0);
+    let log = sim.log();
+    let mut spans = [writes(&log, "batch"), writes(&log, "storage")];
+    spans.sort_unstable();
+    assert!(spans[0].1 > spans[1].0, "one waits for the other: {spans:?}");
+}
+
+#[test]
+fn policies_that_belong_together_have_one_writer() {
+    let mut child = policy("child", &["storage"]);
+    child[0]["properties"] = json!({"basePolicy": {"id": policy_id("base")}});
+    let users = policy("base", &["batch"]).into_iter().chain(child).collect();
+    let sim = with(users, json!({}));
+    sim.once(&[]).exits(0);
+    let log = sim.log();
+    let mut spans = [writes(&log, "batch"), writes(&log, "storage")];
+    spans.sort_unstable();
+    assert!(spans[0].1 < spans[1].0, "they overlap: {spans:?}");
+    assert_eq!(refused(&log), 0);
+}
+
+#[test]
+fn a_firewall_that_failed_after_the_write_is_told_until_it_is_in_order() {
+    let sim = with(vec![classic("fw-1", &[group_id("batch")], json!({}))], json!({}));
+    sim.once(&[]).exits(0);
+    // At rest before the write, and failed after it.
+    let failed = classic("fw-1", &[group_id("batch")], json!({"properties": {"provisioningState": "Failed"}}));
+    sim.publish(&groups_week(3, 0..7, 0..3));
+    sim.fault(json!({"match": {"method": "GET", "pathContains": "/azureFirewalls/fw-1", "nth": 2}, "times": 1,
+        "effect": {"status": {"code": 200, "body": failed}}}));
+    let ran = sim.once(&[]);
+    ran.says(&["fw-1", "AttachedFailed", "is in state Failed after the write"]);
+    assert_eq!(sim.members("batch").len(), 7, "the write itself was done");
+    // A restart asks again, and so does each run while it is out of order.
+    sim.put(failed);
+    for _ in 0..2 {
+        let (ran, cost) = sim.group_cost("batch", || sim.once(&[]));
+        ran.says(&["fw-1", "AttachedFailed"]);
+        assert_eq!(cost.1, 0, "nothing is written for it");
+    }
+    let state = sim.status("ml");
+    let target = state["targets"].as_array().unwrap().iter().find(|t| t["id"] == group_id("batch")).unwrap().clone();
+    assert_eq!(target["state"], "Failed", "{target}");
+    sim.put(classic("fw-1", &[group_id("batch")], json!({})));
+    sim.once(&[]).exits(0);
+    let from = sim.log().len();
+    sim.once(&[]).exits(0);
+    let asked = sim.log()[from..].iter().filter(|entry| entry.url.contains("azureFirewalls")).count();
+    assert_eq!(asked, 0, "what is in order is not asked about");
+}
+
+#[test]
+fn a_group_that_azure_failed_to_write_takes_its_firewall_along_and_both_come_back() {
+    let sim = with(policy("p", &["batch"]), json!({}));
+    sim.once(&[]).exits(0);
+    sim.publish(&groups_week(2, 0..6, 0..3));
+    sim.fault(json!({"match": {"method": "PUT", "pathContains": "/ipGroups/batch"},
+        "effect": {"ipGroupsUpdateFailed": {"failsAttached": true}}}));
+    let first = sim.once(&[]);
+    assert_ne!(first.code, 0, "{}", first.all());
+    sim.once(&[]).exits(0);
+    assert_eq!(sim.members("batch").len(), 6);
+    for id in [policy_id("p"), firewall_id("fw-p"), group_id("batch")] {
+        assert_eq!(sim.resource(&id)["properties"]["provisioningState"], "Succeeded", "{id}");
+    }
+}
+
+#[test]
+fn while_a_firewall_is_updating_nothing_is_written() {
+    let sim = with(vec![classic("fw-1", &[group_id("batch")], json!({}))], json!({}));
+    let updating =
+        classic("fw-1", &[group_id("batch")], json!({"properties": {"provisioningState": "Updating"}}));
+    sim.fault(json!({"match": {"method": "GET", "pathContains": "/azureFirewalls/fw-1"}, "times": 0,
+        "effect": {"status": {"code": 200, "body": updating}}}));
+    let running = sim.controller(&[]);
+    running.wait_until("the other group", || sim.members("storage").len() == 3);
+    running.wait_until("that it says so", || running.log().contains("fw-1 is being updated"));
+    assert_eq!(sim.members("batch").len(), 1);
+    sim.clear_faults();
+    running.wait_until("the end of the wait", || sim.members("batch").len() == 4);
+}
+
+#[test]
+fn a_firewall_that_may_not_be_read_is_warned_of() {
+    let sim = with(policy("p", &["batch"]), json!({}));
+    sim.fault(json!({"match": {"method": "GET", "pathContains": "/azureFirewalls/"}, "times": 0,
+        "effect": {"status": {"code": 403, "body": {"error": {"code": "AuthorizationFailed", "message": "may not"}}}}}));
+    sim.fault(json!({"match": {"method": "GET", "pathContains": "/firewallPolicies/"}, "times": 0,
+        "effect": {"status": {"code": 403, "body": {"error": {"code": "AuthorizationFailed", "message": "may not"}}}}}));
+    let ran = sim.once(&[]).exits(0);
+    ran.says(&["whether it is in order after a write is not known", "WARN"]);
+    assert_eq!(sim.members("batch").len(), 4);
+}
+
+#[test]
+fn more_groups_than_a_classic_firewall_supports_block() {
+    let names: Vec<String> = (0..200).map(|n| group_id(&format!("other-{n}"))).chain([group_id("batch")]).collect();
+    let sim = with(vec![], json!({"limits": {"ipGroupsPerFirewall": 500}}));
+    sim.put(classic("fw-1", &names, json!({})));
+    sim.once(&[]).exits(3).says(&["blocked, Capacity", "firewall fw-1 name 201 IP groups, 200 are supported"]);
+    assert_eq!((sim.members("batch").len(), sim.members("storage").len()), (1, 3));
+    sim.put(classic("fw-1", &names[1..], json!({})));
+    sim.once(&[]).exits(0);
+    assert_eq!(sim.members("batch").len(), 4);
+}
+
+#[test]
+fn what_uses_a_group_is_asked_only_when_it_is_written() {
+    let sim = with(policy("p", &["batch", "storage"]), json!({}));
+    sim.once(&[]).exits(0).says(&["nothing to do"]);
+    let from = sim.log().len();
+    let ran = sim.once(&[]).exits(0);
+    assert!(!ran.all().contains("NotUsed"), "{}", ran.all());
+    let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in &sim.log()[from..] {
+        if entry.server == armsim::model::log::Server::Arm {
+            *asked.entry(format!("{} {}", entry.method, entry.url.split('?').next().unwrap())).or_default() += 1;
+        }
+    }
+    assert_eq!(asked.len(), 2, "one look at each group: {asked:?}");
+}
