@@ -7,6 +7,7 @@ mod crds;
 mod damage;
 mod discovery;
 mod golden;
+mod groups;
 mod imports;
 mod layering;
 #[path = "../objects/mod.rs"]
