@@ -68,11 +68,18 @@ pub fn requirements(options: &Options, output: Output) -> Result<Exit, AppError>
     let report = report(options)?;
     match output {
         Output::Json => print_json(&report)?,
-        Output::Text => print(&text::text(&report))?,
-        Output::Csv => print(&csv::csv(&report))?,
-        Output::Markdown => print(&markdown::markdown(&report))?,
+        Output::Text | Output::Csv | Output::Markdown => print(&table(&report, output))?,
     }
     Ok(Exit::Done)
+}
+
+/// The forms that are not JSON.
+pub fn table(report: &Report, output: Output) -> String {
+    match output {
+        Output::Csv => csv::csv(report),
+        Output::Markdown => markdown::markdown(report),
+        Output::Text | Output::Json => text::text(report),
+    }
 }
 
 /// All that is printed, in whatever form.
