@@ -4,7 +4,6 @@
 //! test --test pure requirements` writes them anew; read the diff before you commit it. What the rows say is checked
 //! against their sources by `requirements_facts` and `requirements_seeds`.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -33,26 +32,25 @@ pub(crate) fn all(edition: &str, cloud: Cloud) -> Report {
     report(&Options { edition: Some(edition.to_owned()), cloud: Some(cloud), ..Options::default() }).unwrap()
 }
 
-/// The same, taken apart.
-pub(crate) fn facts(edition: &str, cloud: Cloud) -> BTreeSet<Fact> {
-    let mut facts = BTreeSet::new();
+/// The same, taken apart and sorted. Where two rows say the same it stands twice.
+pub(crate) fn facts(edition: &str, cloud: Cloud) -> Vec<Fact> {
+    let mut facts = Vec::new();
     for row in all(edition, cloud).requirements {
         let service = row.service_tag.map(|tag| if row.regional == Some(true) { tag + ".<region>" } else { tag });
         let destinations = row.hosts.unwrap_or_else(|| vec![service.or(row.platform_tag).unwrap()]);
         for what in destinations {
-            for port in &row.ports {
-                facts.insert(Fact {
-                    edition: edition.to_owned(),
-                    cloud: cloud.name(),
-                    profile: row.profile.clone().unwrap(),
-                    direction: if row.direction == "Inbound" { "Inbound" } else { "Outbound" },
-                    what: what.clone(),
-                    protocol: port.protocol.clone(),
-                    port: port.port,
-                });
-            }
+            facts.extend(row.ports.iter().map(|port| Fact {
+                edition: edition.to_owned(),
+                cloud: cloud.name(),
+                profile: row.profile.clone().unwrap(),
+                direction: if row.direction == "Inbound" { "Inbound" } else { "Outbound" },
+                what: what.clone(),
+                protocol: port.protocol.clone(),
+                port: port.port,
+            }));
         }
     }
+    facts.sort();
     facts
 }
 
@@ -92,11 +90,17 @@ pub(crate) fn ports(text: &str) -> Vec<(String, u16)> {
     ports
 }
 
-/// What is in one and not in the other, both ways.
-pub(crate) fn assert_same(written: &BTreeSet<Fact>, data: &BTreeSet<Fact>) {
-    let missing: Vec<String> = written.difference(data).map(|fact| format!("{fact:?}")).collect();
-    let more: Vec<String> = data.difference(written).map(|fact| format!("{fact:?}")).collect();
-    assert!(missing.is_empty(), "not in the data:\n{}", missing.join("\n"));
+/// What is in the first more often than in the second.
+pub(crate) fn missing(wanted: &[Fact], found: &[Fact]) -> Vec<String> {
+    let count = |all: &[Fact], fact: &Fact| all.iter().filter(|other| *other == fact).count();
+    let more = wanted.iter().filter(|fact| count(wanted, fact) > count(found, fact));
+    more.map(|fact| format!("{fact:?}")).collect()
+}
+
+/// Compares both ways.
+pub(crate) fn assert_same(written: &[Fact], data: &[Fact]) {
+    let (lacking, more) = (missing(written, data), missing(data, written));
+    assert!(lacking.is_empty(), "not in the data:\n{}", lacking.join("\n"));
     assert!(more.is_empty(), "only in the data:\n{}", more.join("\n"));
 }
 

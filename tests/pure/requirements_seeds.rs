@@ -3,11 +3,9 @@
 //!
 //! They lie in `../shared/seeds` beside this repository; where they do not, these tests say so and pass.
 
-use std::collections::BTreeSet;
-
 use amlnet::domain::service_tags::Cloud;
 
-use crate::requirements::{Fact, all, assert_same, cells, facts, ports, shared};
+use crate::requirements::{Fact, all, assert_same, cells, facts, missing, ports, shared};
 use crate::requirements_facts;
 
 const EDITION: &str = "2023-01";
@@ -30,8 +28,8 @@ fn fact(cloud: Cloud, profile: &str, what: &str, protocol: &str, port: u16) -> F
 }
 
 /// The page about outbound traffic. `no_first_party`: clouds whose files lack `AzureFrontDoor.FirstParty`.
-fn read(page: &str, cloud: Cloud, no_first_party: &[Cloud]) -> BTreeSet<Fact> {
-    let mut found = BTreeSet::new();
+fn read(page: &str, cloud: Cloud, no_first_party: &[Cloud]) -> Vec<Fact> {
+    let mut found = Vec::new();
     let (mut profile, mut of_hosts) = ("Base", false);
     let mut targets: Vec<&str> = Vec::new();
     for line in page.lines() {
@@ -84,7 +82,7 @@ fn the_seeds_and_the_data_say_the_same() {
     for cloud in Cloud::ALL {
         let seeds = read(&page, cloud, &outside.no_first_party());
         assert!(seeds.len() >= 20, "{seeds:?}");
-        let written: BTreeSet<Fact> = seeds.iter().cloned().chain(outside.outside_of_seeds(EDITION, cloud)).collect();
+        let written: Vec<Fact> = seeds.iter().cloned().chain(outside.outside_of_seeds(EDITION, cloud)).collect();
         assert_same(&written, &facts(EDITION, cloud));
     }
 }
@@ -94,7 +92,7 @@ fn a_changed_page_is_noticed() {
     let Some(page) = shared("seeds/000_3a1b7a037ed5c64f.txt") else { return };
     let data = facts(EDITION, Cloud::Public);
     let as_it_is = read(&page, Cloud::Public, &[]);
-    assert!(as_it_is.is_subset(&data));
+    assert_eq!(missing(&as_it_is, &data), Vec::<String>::new());
     for (from, to) in [
         ("18881<br>UDP: 5831", "18882<br>UDP: 5831"),
         ("UDP: 5831", "5831"),
@@ -107,8 +105,7 @@ fn a_changed_page_is_noticed() {
     ] {
         assert!(page.contains(from), "{from}");
         let changed = read(&page.replace(from, to), Cloud::Public, &[]);
-        assert!(!changed.is_subset(&data), "{from} -> {to}");
-        assert_ne!(changed, as_it_is);
+        assert!(!missing(&changed, &data).is_empty(), "{from} -> {to}");
     }
 }
 
