@@ -286,6 +286,8 @@ mod tests {
         let error = Regions::built_in().find("estus2", &document).unwrap_err();
         assert!(error.to_string().starts_with(r#"region "estus2" is not known; did you mean eastus2 or "#), "{error}");
         assert!(Regions::built_in().find("", &document).is_err());
+        let error = Regions::built_in().find_documented("usgov virgina", Cloud::AzureGovernment).unwrap_err();
+        assert_eq!(error.nearest[0], "usgovvirginia");
         assert!(Regions::built_in().find("chinaeast2", &document).is_err(), "another cloud's region");
     }
 

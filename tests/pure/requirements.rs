@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use amlnet::commands::Output;
 use amlnet::commands::requirements::report::Report;
 use amlnet::commands::requirements::{Options, report, table};
+use amlnet::domain::requirement::Requirements;
 use amlnet::domain::service_tags::Cloud;
 
 use crate::support::manifest_dir;
@@ -173,4 +174,24 @@ fn the_conditions_and_the_warning_of_the_documentation_are_said() {
     assert!(row("2023-01", "PythonPackages.PyTorch").warnings[0].contains("*pytorch.org"));
     assert!(row("2026-03", "PythonPackages.PyTorch").warnings.is_empty());
     assert_eq!(row("2026-03", "RStudio.Images").rule.as_deref(), Some("AllowRStudioInstall"));
+}
+
+/// `docs/requirements.md` names what the data has, and its example is read.
+#[test]
+fn the_page_about_requirements_agrees_with_the_data() {
+    let page = std::fs::read_to_string(manifest_dir().join("docs/requirements.md")).unwrap();
+    let tables = Requirements::built_in();
+    let profiles = tables.profiles().iter().map(|profile| &profile.name);
+    let editions = tables.editions().iter().map(|edition| &edition.id);
+    let parameters = tables.parameters().iter().map(|parameter| &parameter.name);
+    for name in profiles.chain(editions).chain(parameters) {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    let csv = table(&all("2026-03", Cloud::Public), Output::Csv);
+    for column in csv.lines().next().unwrap().split(',') {
+        assert!(page.contains(&format!("`{column}`")), "{column}");
+    }
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let extended = Requirements::parse(example).unwrap();
+    assert!(extended.profiles_of("2026-03", Cloud::China).contains("Mirror"));
 }
