@@ -94,7 +94,7 @@ pub fn requirements(path: Option<&Path>) -> Result<Arc<Requirements>, AppError> 
 /// What stays the same for a run.
 pub fn setting(
     installation: Installation,
-    regions: Arc<Regions>,
+    (regions, requirements): (Arc<Regions>, Arc<Requirements>),
     has_state: bool,
     absent: Absent,
     read_only: bool,
@@ -103,7 +103,7 @@ pub fn setting(
     let no_memory =
         (!has_state).then_some("without --state nothing is removed: there is no memory of what was needed before");
     let read_only = read_only.then_some("amlnet runs with --read-only");
-    Setting { installation, regions, no_memory, absent, read_only, scopes }
+    Setting { installation, regions, requirements, no_memory, absent, read_only, scopes }
 }
 
 /// The objects of some files (`-` is standard input). Any that cannot be read is an error: a person is waiting.

@@ -251,6 +251,9 @@ struct CommonArgs {
     /// Replaces the table of regions and pairs.
     #[arg(long, value_name = "FILE", env = "AMLNET_REGIONS")]
     regions: Option<PathBuf>,
+    /// Replaces the documentation's tables, or with extends: true adds to them.
+    #[arg(long, value_name = "FILE", env = "AMLNET_REQUIREMENTS")]
+    requirements: Option<PathBuf>,
     /// The clock for accepting documents and for guards, instead of the real one.
     #[arg(long, value_name = "RFC3339", env = "AMLNET_NOW")]
     now: Option<Timestamp>,
@@ -277,6 +280,7 @@ impl CommonArgs {
                 ca_file: self.ca_file,
             },
             regions: self.regions,
+            requirements: self.requirements,
             format,
             now: self.now,
             read_only: self.read_only,

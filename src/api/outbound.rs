@@ -123,6 +123,7 @@ pub struct Additional {
     /// Only the tag's part in the AmlNetwork's region.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub regional: bool,
+    /// What is let through there.
     #[schemars(length(min = 1, max = 20), extend("example" = json!([{"protocol": "Https", "port": 443}])))]
     pub ports: Vec<Port>,
 }
@@ -138,6 +139,7 @@ pub struct HostName(#[schemars(regex(pattern = rules::HOST), length(max = 253))]
 pub struct Port {
     /// TCP, UDP, Any, or with hosts Http and Https.
     pub protocol: Protocol,
+    /// 1 to 65535.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
 }

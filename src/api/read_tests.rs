@@ -56,7 +56,7 @@ fn every_mistake_names_the_field_and_what_to_write() {
         (network("region: a, mode: Sync").replace("name: ml", "name: ml, namespace: a.b"), "metadata.namespace"),
         (with_table(", adressing: Prefixes"), "routeTables[0]: unknown field adressing (did you mean addressing?)"),
         (with_table("").replace("/rt\"", "/../rt\""), "spec.routes.routeTables[0].id: "),
-        (with_table("").replace("/rt\"", "/r%2ft\""), "is not the name of a route table; write /subscriptions/"),
+        (with_table("").replace("/rt\"", "/r%2ft\""), "is not the name of a resource; write /subscriptions/"),
         (
             network(&format!(
                 "region: a, mode: Sync, routes: {{routeTables: [{{id: \"{TABLE}\"}}, {{id: \"{}\"}}]}}",

@@ -22,6 +22,7 @@ use super::error::{Class, NO_TOKEN, OPERATION_LOST, Refusal, UNREADABLE};
 use super::fence::Fence;
 use super::kind::Write;
 use super::limiter::{Figures, Kind, Limiter, Permit, Remaining, Request};
+use super::locks::Locks;
 use super::operation::{Operation, Progress, default_wait};
 use super::transport::{self, Answer, ArmHttp, REMAINING};
 use super::tries::{LONGEST_WAIT, THROTTLED_WAIT, Tries};
@@ -60,6 +61,7 @@ pub struct Arm {
     /// The locations of resources that were read, by id: the network provider counts by location.
     regions: Mutex<HashMap<ResourceId, String>>,
     pub(super) cached: Cached,
+    locks: Arc<Locks>,
     /// For reads that nobody stops: whoever waits for them gives up by itself.
     standing: (watch::Sender<bool>, Fence),
 }
@@ -94,6 +96,7 @@ impl Arm {
             started: Instant::now(),
             regions: Mutex::default(),
             cached: Cached::default(),
+            locks: Arc::default(),
             standing: Fence::new(),
         })
     }
@@ -101,6 +104,11 @@ impl Arm {
     /// How far Azure's clock is ahead of this machine's.
     pub fn ahead(&self) -> SignedDuration {
         self.http.ahead()
+    }
+
+    /// Who writes what at the moment.
+    pub fn locks(&self) -> &Arc<Locks> {
+        &self.locks
     }
 
     /// GETs a target.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod fence;
 pub mod kind;
 pub mod limiter;
+pub mod locks;
 pub mod operation;
 pub mod transport;
 mod tries;

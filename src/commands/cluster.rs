@@ -72,6 +72,7 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
     let identity = options.identity.clone().unwrap_or_else(unique_name);
     let namespaces = options.namespaces(&namespace);
     let regions = app::regions(common.regions.as_deref())?;
+    let requirements = app::requirements(common.requirements.as_deref())?;
     let scopes = common.scopes.read()?;
     let watches_others = namespaces != Namespaces::These(BTreeSet::from([namespace.clone()]));
     if watches_others && scopes.is_any() && !common.scopes.allow_any_scope {
@@ -103,7 +104,7 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
     let mut serving = tokio::spawn(http::serve(listener, ready));
     let setting = app::setting(
         common.installation.clone(),
-        regions.clone(),
+        (regions.clone(), requirements),
         true,
         Absent::Retained,
         common.read_only,

@@ -119,6 +119,7 @@ pub struct Common {
     pub installation: Installation,
     pub azure: AzureOptions,
     pub regions: Option<PathBuf>,
+    pub requirements: Option<PathBuf>,
     pub format: Format,
     pub now: Option<Timestamp>,
     /// Nothing is written to Azure.

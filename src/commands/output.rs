@@ -6,10 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::{Approvals, Refused};
-use crate::domain::desired::{Address, DocumentId};
+use crate::domain::desired::DocumentId;
+use crate::domain::intent::NextHop;
 use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::{Action, Counts, Plan, Standing, Step};
 use crate::domain::render::{service_and_region, total};
+use crate::domain::resource_id::TargetKind;
 
 /// What `plan` and `apply` print.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -93,6 +95,7 @@ pub struct Target {
 #[derive(Debug, Serialize, JsonSchema)]
 pub enum Kind {
     RouteTable,
+    IpGroup,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -109,8 +112,11 @@ pub struct StepOutput {
     pub entry: String,
     /// A prefix, or a service tag where the route is by tag.
     pub prefix: String,
-    /// What it will be; null for a removal.
+    /// What it will be; null for a removal, and where the target is no route table.
     pub next_hop: Option<String>,
+    /// The members of an IP group that the step is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<String>>,
     /// What it is; null for an addition.
     pub before: Option<Before>,
     pub service: Option<String>,
@@ -122,7 +128,8 @@ pub struct StepOutput {
 #[serde(rename_all = "camelCase")]
 pub struct Before {
     pub prefix: String,
-    pub next_hop: String,
+    /// Null where the target is no route table.
+    pub next_hop: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -248,7 +255,10 @@ impl Target {
         let plan = &outcome.plan;
         Self {
             id: plan.id.to_string(),
-            kind: Kind::RouteTable,
+            kind: match plan.id.kind {
+                TargetKind::RouteTable => Kind::RouteTable,
+                TargetKind::IpGroup => Kind::IpGroup,
+            },
             limit: plan.limits.entries,
             entries_now: plan.entries_now,
             entries_after: plan.entries_after(),
@@ -300,16 +310,21 @@ impl From<&Step> for StepOutput {
             },
             entry: step.entry.clone(),
             prefix: step.address.to_string(),
-            next_hop: step.next_hop.as_ref().map(ToString::to_string),
+            next_hop: step.next_hop.as_ref().and_then(hop),
+            addresses: step.is_member().then(|| vec![step.address.to_string()]),
             before: step
                 .before
                 .as_ref()
-                .map(|(address, hop): &(Address, _)| Before { prefix: address.to_string(), next_hop: hop.to_string() }),
+                .map(|(address, next_hop)| Before { prefix: address.to_string(), next_hop: hop(next_hop) }),
             service,
             region,
             wanted_by: step.wanted_by.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+fn hop(next_hop: &NextHop) -> Option<String> {
+    (*next_hop != NextHop::Member).then(|| next_hop.to_string())
 }
 
 impl ResultOutput {

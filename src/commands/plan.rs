@@ -24,6 +24,7 @@ use crate::domain::scope::OutOfScope;
 use crate::reconcile::index::{self, Absent, Documents, Setting};
 use crate::reconcile::once;
 use crate::reconcile::target::{Bench, Halt};
+use crate::store::files::folder;
 use crate::store::files::state::{FileStore, State};
 use crate::store::{Store, StoreError, World};
 
@@ -75,7 +76,7 @@ pub fn plan(common: &Common, inputs: &Inputs) -> Result<Exit, AppError> {
         let (_switch, fence) = Fence::new();
         let store = place.store();
         let halt = Halt::default();
-        let bench = Bench { arm: &arm, store, fence: &fence, halt: &halt, clock: common.clock() };
+        let bench = Bench { arm: &arm, store, fence: &fence, halt: &halt, queues: true, clock: common.clock() };
         let outcomes = once::plan(&targets, bench).await;
         let approvals = Approvals::new(store, &world, &documents, &outcomes, common.now());
         report(&outcomes, &approvals, &refused, common.format, false)?;
@@ -111,11 +112,19 @@ pub(super) async fn prepare(
 
 async fn prepare_cluster(common: &Common, inputs: &Inputs, opened: &Opened) -> Result<Prepared, AppError> {
     let regions = app::regions(common.regions.as_deref())?;
+    let requirements = app::requirements(common.requirements.as_deref())?;
     let scopes = common.scopes.read()?;
     let arm = Arc::new(app::arm(&common.azure)?);
     let documents = opened.documents(inputs.tags.as_deref(), common.azure.cloud, &regions).await?;
     let memories = opened.store.memories();
-    let setting = app::setting(common.installation.clone(), regions, true, opened.absent, common.read_only, scopes);
+    let setting = app::setting(
+        common.installation.clone(),
+        (regions, requirements),
+        true,
+        opened.absent,
+        common.read_only,
+        scopes,
+    );
     let mut targets = index::index(&opened.world, &documents, &memories, &setting);
     targets.retain(|id, input| opened.concerns(id, input, &memories));
     let mut refused = index::out_of_scope(&opened.world, &setting);
@@ -133,8 +142,10 @@ async fn prepare_files(
     store: bool,
 ) -> Result<Prepared, AppError> {
     let regions = app::regions(common.regions.as_deref())?;
+    let requirements = app::requirements(common.requirements.as_deref())?;
     let scopes = common.scopes.read()?;
-    let world = app::world_of_files(&inputs.files)?;
+    let mut world = app::world_of_files(&inputs.files)?;
+    folder::keep_editions(&mut world, |network| state?.edition(network));
     if world.networks.is_empty() {
         return Err(AppError("the files hold no AmlNetwork; see config/samples for one".to_owned()));
     }
@@ -149,7 +160,8 @@ async fn prepare_files(
     };
     let memories = state.map(State::memories).unwrap_or_default();
     let (installation, has_state) = (common.installation.clone(), state.is_some());
-    let setting = app::setting(installation, regions, has_state, Absent::NotGiven, common.read_only, scopes);
+    let setting =
+        app::setting(installation, (regions, requirements), has_state, Absent::NotGiven, common.read_only, scopes);
     let targets = index::index(&world, &documents, &memories, &setting);
     let refused = index::out_of_scope(&world, &setting);
     Ok(Prepared { arm, world, documents, setting, targets, refused })
@@ -232,7 +244,7 @@ pub(super) fn text(outcomes: &BTreeMap<ResourceId, Outcome>, applied: bool) -> S
             let _ = write!(text, "{}", Printed { plan: &outcome.plan, colour: colour() });
         }
         if applied && !outcome.applied.is_empty() {
-            let _ = writeln!(text, "  {} writes done", outcome.applied.len());
+            let _ = writeln!(text, "  {} writes done", outcome.writes());
         }
         match &outcome.end {
             End::Planned | End::Applied => {}

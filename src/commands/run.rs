@@ -11,6 +11,7 @@ use super::{Common, Exit, block_on};
 use crate::app::feeds::{Feeds, Shelf};
 use crate::app::{self, AppError, Kept};
 use crate::azure::fence::Fence;
+use crate::domain::intent::ObjectKey;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
 use crate::reconcile::controller::Controller;
@@ -32,18 +33,27 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
     block_on(async {
         let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
+        let requirements = app::requirements(common.requirements.as_deref())?;
         let scopes = common.scopes.read()?;
         let arm = Arc::new(app::arm(&common.azure)?);
         let installation = common.installation.clone();
-        let setting =
-            app::setting(installation, regions.clone(), true, Absent::Deleted, common.read_only, scopes.clone());
+        let setting = app::setting(
+            installation,
+            (regions.clone(), requirements),
+            true,
+            Absent::Deleted,
+            common.read_only,
+            scopes.clone(),
+        );
         let (scopes_sender, scopes) = watch::channel(scopes);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
-        let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir)?));
+        let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir, &state)?));
         let (documents_sender, documents) = watch::channel(Arc::new(Documents::default()));
         tracing::info!(installation = %setting.installation, version = env!("CARGO_PKG_VERSION"), "amlnet starts");
-        let folder = tokio::spawn(folder::watch(folders.dir.clone(), world_sender));
+        let known = state.clone();
+        let edition = move |network: &ObjectKey| known.edition(network);
+        let folder = tokio::spawn(folder::watch(folders.dir.clone(), world_sender, edition));
         let feeds = Feeds {
             shelf: Shelf::Files(state.clone()),
             regions,
@@ -71,8 +81,9 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
     block_on(async {
         let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
+        let requirements = app::requirements(common.requirements.as_deref())?;
         let scopes = common.scopes.read()?;
-        let world = read_folder(&folders.dir)?;
+        let world = read_folder(&folders.dir, &state)?;
         for problem in &world.undecodable {
             tracing::error!(%problem, "an object cannot be read; nothing is removed until it can");
         }
@@ -87,11 +98,12 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
             () = fence.fallen() => return Err(AppError("stopped before anything was done".to_owned())),
         };
         let installation = common.installation.clone();
-        let setting = app::setting(installation, regions, true, Absent::Deleted, common.read_only, scopes);
+        let setting =
+            app::setting(installation, (regions, requirements), true, Absent::Deleted, common.read_only, scopes);
         let inputs = index::index(&world, &documents, &state.memories(), &setting);
         let store = FileStore { world: watch::channel(Arc::new(World::default())).1, state: Some(state) };
         let halt = Halt::default();
-        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, clock: common.clock() };
+        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, queues: true, clock: common.clock() };
         let outcomes = once::apply(&inputs, bench, &Silent, None).await;
         let undecodable = !world.undecodable.is_empty();
         let now = common.now();
@@ -106,9 +118,11 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
     })
 }
 
-fn read_folder(dir: &Path) -> Result<World, AppError> {
+fn read_folder(dir: &Path, state: &State) -> Result<World, AppError> {
     let files = folder::scan(dir).map_err(|error| AppError(format!("--dir {}: {error}", dir.display())))?;
-    Ok(folder::assemble(&files, &World::default()))
+    let mut world = folder::assemble(&files, &World::default());
+    folder::keep_editions(&mut world, |network| state.edition(network));
+    Ok(world)
 }
 
 #[derive(Debug)]

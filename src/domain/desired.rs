@@ -57,13 +57,16 @@ impl std::str::FromStr for Address {
 
 by_text!(Address);
 
+/// Stands for the region in what is asked of a global tag.
+const EVERYWHERE: &str = "*";
+
 /// What a Network asks of a document, as it is remembered: a service in a region, in one family.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ask {
-    /// In lower case, as services are compared without case.
+    /// In lower case, as services are compared without case. No region: the prefixes of the global tag.
     Prefixes {
         service: String,
-        region: String,
+        region: Option<String>,
         family: Family,
     },
     /// The tag itself.
@@ -77,7 +80,7 @@ impl Ask {
     /// The region that is asked for, where prefixes are.
     pub fn region(&self) -> Option<&str> {
         match self {
-            Self::Prefixes { region, .. } => Some(region),
+            Self::Prefixes { region, .. } => region.as_deref(),
             Self::Tag { .. } | Self::DefaultRoute => None,
         }
     }
@@ -86,21 +89,28 @@ impl Ask {
         match (purpose, address) {
             (Purpose::DefaultRoute, _) => Self::DefaultRoute,
             (Purpose::Service { service, region: Some(region), .. }, Address::Prefix(prefix)) => {
-                Self::prefixes(service, region, prefix.family())
+                Self::prefixes(service, Some(region), prefix.family())
             }
-            (Purpose::Service { service, .. }, _) => Self::Tag { service: service.to_ascii_lowercase() },
+            (Purpose::Requirement { service, region, .. }, Address::Prefix(prefix)) => {
+                Self::prefixes(service, region.as_ref(), prefix.family())
+            }
+            (Purpose::Service { service, .. } | Purpose::Requirement { service, .. }, _) => {
+                Self::Tag { service: service.to_ascii_lowercase() }
+            }
         }
     }
 
-    fn prefixes(service: &str, region: &RegionName, family: Family) -> Self {
-        Self::Prefixes { service: service.to_ascii_lowercase(), region: region.to_string(), family }
+    pub(super) fn prefixes(service: &str, region: Option<&RegionName>, family: Family) -> Self {
+        Self::Prefixes { service: service.to_ascii_lowercase(), region: region.map(ToString::to_string), family }
     }
 }
 
 impl std::fmt::Display for Ask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Prefixes { service, region, family } => write!(f, "{service}/{region}/{family}"),
+            Self::Prefixes { service, region, family } => {
+                write!(f, "{service}/{}/{family}", region.as_deref().unwrap_or(EVERYWHERE))
+            }
             Self::Tag { service } => write!(f, "tag/{service}"),
             Self::DefaultRoute => f.write_str("defaultRoute"),
         }
@@ -117,7 +127,7 @@ impl std::str::FromStr for Ask {
             ["tag", service] => Ok(Self::Tag { service: service.to_owned() }),
             [service, region, family] => {
                 let family = [Family::V4, Family::V6].into_iter().find(|known| known.to_string() == family);
-                let (service, region) = (service.to_owned(), region.to_owned());
+                let (service, region) = (service.to_owned(), (region != EVERYWHERE).then(|| region.to_owned()));
                 Ok(Self::Prefixes { service, region, family: family.ok_or_else(refuse)? })
             }
             _ => Err(refuse()),
@@ -135,6 +145,8 @@ pub type Needs = BTreeMap<Ask, BTreeSet<Address>>;
 pub enum Purpose {
     /// A service in a region (no region: the global tag). `paired`: the region is wanted as somebody's secondary.
     Service { service: String, region: Option<RegionName>, paired: bool },
+    /// A requirement of the documentation or of the user, by its name, with the service tag that it is met by.
+    Requirement { name: String, service: String, region: Option<RegionName> },
     /// The route to the firewall. Written after everything else was read back.
     DefaultRoute,
 }
@@ -216,7 +228,7 @@ pub fn wishes(
         match table.addressing {
             Addressing::Prefixes => {
                 for (region, family) in pair.regions().flat_map(|r| intent.families.iter().map(move |f| (r, *f))) {
-                    asks.insert(Ask::prefixes(service, &region.name, family));
+                    asks.insert(Ask::prefixes(service, Some(&region.name), family));
                 }
                 add_prefixes(intent, table, service, &pair, document, &mut entries, &mut notes)?;
             }

@@ -98,7 +98,9 @@ mod tests {
 
     #[test]
     fn names_and_patterns_are_taken_in_any_case() {
-        for good in ["github.com", "*.github.com", "*pytorch.org", "GHCR.io", "a_b.example.org", "xn--bcher-kva.example"] {
+        for good in
+            ["github.com", "*.github.com", "*pytorch.org", "GHCR.io", "a_b.example.org", "xn--bcher-kva.example"]
+        {
             assert_eq!(good.parse::<Host>().unwrap().as_str(), good.to_ascii_lowercase());
         }
         assert!("*pytorch.org".parse::<Host>().unwrap().matches_strangers());

@@ -42,6 +42,9 @@ pub struct TargetMemory {
     pub waiting: Vec<Waiting>,
     /// Approvals that were used, until they expire.
     pub used: BTreeMap<String, Timestamp>,
+    /// Whether it is still to be seen that the firewalls and policies that use the target are in order after a write.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unsettled: bool,
     /// When the memory of this target was found to be lost, if it ever was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_at: Option<Timestamp>,
@@ -233,10 +236,7 @@ impl TargetMemory {
             memory.take_in(contribution, now);
         }
         memory.see_next_hops(input, observed, needed_before.as_ref());
-        let ours: BTreeSet<Address> = observed
-            .ours(&input.installation)
-            .map(|entry| entry.address.folded())
-            .collect();
+        let ours: BTreeSet<Address> = observed.ours(&input.installation).map(|entry| entry.address.folded()).collect();
         memory.explain_all(&ours, input, now);
         (memory, notes)
     }
@@ -325,6 +325,9 @@ impl TargetMemory {
             let address = entry.address.folded();
             // What nobody needed until now is as good as added: what the spec says counts.
             let is_new = needed_before.is_some_and(|before| !before.contains(&address));
+            if entry.next_hop == NextHop::Member {
+                continue;
+            }
             let known = match desired.get(&address).copied().flatten() {
                 Some(wanted) if is_new || *wanted == entry.next_hop => Some(wanted.clone()),
                 _ => seen.remove(&address),
@@ -431,7 +434,7 @@ impl TargetMemory {
 
     /// Takes in that a step was carried out.
     pub fn wrote(&mut self, step: &Step) {
-        if let Some(next_hop) = &step.next_hop {
+        if let Some(next_hop) = step.next_hop.as_ref().filter(|next_hop| **next_hop != NextHop::Member) {
             self.next_hops.insert(step.address.folded(), next_hop.clone());
         }
     }

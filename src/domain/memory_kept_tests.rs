@@ -167,6 +167,7 @@ fn full() -> TargetMemory {
             approved_by: BTreeMap::from([("ok".to_owned(), noon())]),
         }],
         used: BTreeMap::from([("ok".to_owned(), noon())]),
+        unsettled: false,
         lost_at: Some(noon()),
     }
 }

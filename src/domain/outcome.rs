@@ -91,6 +91,14 @@ impl Outcome {
         if matches!(self.end, End::Blocked { .. }) { Counts { blocked: 1, ..counts } } else { counts }
     }
 
+    /// How many writes were sent for what was applied: one a step, or one for all steps of a body.
+    pub fn writes(&self) -> usize {
+        if !self.plan.id.kind.is_whole() {
+            return self.applied.len();
+        }
+        self.applied.iter().map(|applied| &applied.correlation_id).collect::<BTreeSet<_>>().len()
+    }
+
     /// What is left, as an exit code says it. A failure of our own or Azure's is not among these.
     pub fn standing(&self) -> Standing {
         match self.end {

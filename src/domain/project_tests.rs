@@ -213,7 +213,9 @@ fn long_lists_are_cut_and_counted() {
 
 #[test]
 fn what_is_out_of_scope_is_blocked_seen_and_not_looked_at() {
-    let why = Scopes::only(Vec::new()).check("default", &super::super::testing::intent()).unwrap_err();
+    let intent = super::super::testing::intent();
+    let demands = crate::domain::demand::demands(&intent, &crate::domain::requirement::Requirements::default(), None);
+    let why = Scopes::only(Vec::new()).check("default", &demands).unwrap_err();
     let old = projected(&subject(&[Some(in_sync())]), 1, None, 0);
     let status = projected(&Subject::OutOfScope(why), 2, Some(&old), 10);
     assert_eq!(summary(&status), (vec!["Stalled", "Blocked"], "OutOfScope".to_owned()));

@@ -28,7 +28,8 @@ impl fmt::Display for Printed<'_> {
         let plan = self.plan;
         let limit = plan.limits.entries;
         writeln!(f, "{} {}", plan.id.kind, plan.id)?;
-        writeln!(f, "  {} -> {} of at most {limit} routes", plan.entries_now, plan.entries_after())?;
+        let what = plan.id.kind.entries();
+        writeln!(f, "  {} -> {} of at most {limit} {what}", plan.entries_now, plan.entries_after())?;
         for document in &plan.documents {
             let number = document.change_number;
             writeln!(f, "  document {} change number {number}, {}", document.cloud, document.digest.short())?;
@@ -97,6 +98,10 @@ impl Printed<'_> {
             Action::Change => ('~', YELLOW),
             Action::Remove => ('-', RED),
         };
+        if step.is_member() {
+            let was_there = if step.action == Action::Change { "  (written again)" } else { "" };
+            return self.paint(colour, &format!("{sign} {}{was_there}", step.address));
+        }
         let hop = step.next_hop.as_ref().or(step.before.as_ref().map(|(_, hop)| hop));
         let hop = hop.map(ToString::to_string).unwrap_or_default();
         let mut line = format!("{sign} {:<22} -> {hop:<24} {}", step.address.to_string(), step.entry);
@@ -154,6 +159,10 @@ impl fmt::Display for Purpose {
             Self::Service { service, region: Some(region), paired: false } => write!(f, "{service} {region}"),
             Self::Service { service, region: Some(region), paired: true } => write!(f, "{service} {region} (paired)"),
             Self::Service { service, region: None, .. } => write!(f, "{service} by service tag"),
+            Self::Requirement { name, region, .. } => match region {
+                Some(region) => write!(f, "{name} {region}"),
+                None => f.write_str(name),
+            },
             Self::DefaultRoute => f.write_str("default route"),
         }
     }
@@ -186,14 +195,16 @@ pub fn service_and_region(purposes: &BTreeSet<Purpose>) -> (Option<String>, Opti
     let services: BTreeSet<&str> = purposes
         .iter()
         .filter_map(|purpose| match purpose {
-            Purpose::Service { service, .. } => Some(service.as_str()),
+            Purpose::Service { service, .. } | Purpose::Requirement { service, .. } => Some(service.as_str()),
             Purpose::DefaultRoute => None,
         })
         .collect();
     let regions: BTreeSet<&str> = purposes
         .iter()
         .filter_map(|purpose| match purpose {
-            Purpose::Service { region, .. } => region.as_ref().map(super::region::RegionName::as_str),
+            Purpose::Service { region, .. } | Purpose::Requirement { region, .. } => {
+                region.as_ref().map(super::region::RegionName::as_str)
+            }
             Purpose::DefaultRoute => None,
         })
         .collect();

@@ -26,6 +26,14 @@ impl TargetKind {
         }
     }
 
+    /// What it holds, as people count it.
+    pub fn entries(self) -> &'static str {
+        match self {
+            Self::RouteTable => "routes",
+            Self::IpGroup => "addresses",
+        }
+    }
+
     /// The resource type below the provider, as ARM spells it.
     pub(super) fn resource_type(self) -> &'static str {
         match self {

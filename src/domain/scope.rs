@@ -3,12 +3,14 @@
 //! Must be asked before anything else is done for a Network, and must not guess: what no scope allows is refused, and
 //! so is what only several scopes together would allow.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::intent::{Intent, NextHop};
+use super::demand::Demand;
+use super::intent::NextHop;
 use super::prefix::Prefix;
 use super::resource_id::{PROVIDER, ResourceId, TargetKind, is_group_name, is_guid};
 
@@ -37,15 +39,11 @@ pub struct Scope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted<'a> {
     Id(&'a ResourceId),
-    Tag(&'a str),
+    Tag(Cow<'a, str>),
     NextHop(NextHop),
-    Host(&'a str),
+    Host(Cow<'a, str>),
     Source(Prefix),
 }
-
-/// All that a Network asks of one target: what is wanted, by the field of the spec that asks for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Demand<'a>(pub Vec<(String, Wanted<'a>)>);
 
 /// Why a Network is left alone. `Display` says which field asks for what, and what would be allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +77,10 @@ impl Scopes {
         self.0.is_none()
     }
 
-    /// Whether a Network of this namespace may ask for all that `intent` asks for.
-    pub fn check(&self, namespace: &str, intent: &Intent) -> Result<(), OutOfScope> {
+    /// Whether a Network of this namespace may ask for all of it.
+    pub fn check(&self, namespace: &str, demands: &[Demand<'_>]) -> Result<(), OutOfScope> {
         let problems: BTreeSet<String> =
-            demands(intent).iter().filter_map(|demand| self.allows(namespace, demand).err()).collect();
+            demands.iter().filter_map(|demand| self.allows(namespace, demand).err()).collect();
         if problems.is_empty() { Ok(()) } else { Err(OutOfScope(problems.into_iter().collect())) }
     }
 
@@ -136,28 +134,6 @@ fn offers(scopes: &[&Scope], wanted: &Wanted<'_>) -> (&'static str, String) {
         offers.push(format!("and {} more", count - OFFERED));
     }
     (list, if offers.is_empty() { "none".to_owned() } else { offers.join(", ") })
-}
-
-/// What `intent` asks of each of its targets.
-fn demands(intent: &Intent) -> Vec<Demand<'_>> {
-    let mut demands = Vec::new();
-    for (index, table) in intent.route_tables.iter().enumerate() {
-        let at = |field: &str| format!("spec.routes.routeTables[{index}].{field}");
-        let mut demand = Demand(vec![(at("id"), Wanted::Id(&table.id))]);
-        for (number, tag) in intent.services.iter().enumerate() {
-            demand.0.push((format!("spec.routes.services[{number}]"), Wanted::Tag(tag)));
-        }
-        if !intent.services.is_empty() {
-            // A table with nothing but a default route sends nothing to its next hop.
-            demand.0.push((at("nextHop"), Wanted::NextHop(table.next_hop.clone())));
-        }
-        if let Some(firewall) = table.default_route {
-            let hop = NextHop::VirtualAppliance(firewall);
-            demand.0.push((at("defaultRoute.ipAddress"), Wanted::NextHop(hop)));
-        }
-        demands.push(demand);
-    }
-    demands
 }
 
 impl Scope {
@@ -335,8 +311,11 @@ fn id_prefix(text: &str) -> Result<(), String> {
     name(3, is_group_name, "name of a resource group")?;
     word(4, "providers")?;
     word(5, PROVIDER)?;
-    word(6, TargetKind::RouteTable.resource_type())?;
-    name(7, super::resource_id::is_network_name, "name of a route table")?;
+    let types = TargetKind::ALL.map(TargetKind::resource_type);
+    if let Some(found) = segments.get(6).filter(|found| !types.iter().any(|known| known.eq_ignore_ascii_case(found))) {
+        return Err(format!("{found:?} stands where {} belongs", types.map(|known| format!("{known:?}")).join(" or ")));
+    }
+    name(7, super::resource_id::is_network_name, "name of a resource")?;
     match segments.len() {
         1 => Err("the id of the subscription is missing".to_owned()),
         3 => Err("the name of the resource group is missing".to_owned()),

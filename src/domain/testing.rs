@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::decision::{Basis, decide};
@@ -13,7 +13,7 @@ use super::intent::{
     RouteTableIntent, entry_name,
 };
 use super::memory::TargetMemory;
-use super::plan::{Limits, Observed, ObservedEntry, Plan, TargetInput, entries};
+use super::plan::{Limits, Observed, ObservedEntry, Plan, TargetInput, Whole, entries};
 use super::prefix::{Family, Prefix};
 use super::region::{RegionName, Regions};
 use super::resolve::{PairSource, PairedRegion, Unresolved};
@@ -65,6 +65,7 @@ pub(crate) fn address(text: &str) -> Address {
 pub(crate) fn hop(text: &str) -> NextHop {
     match text {
         "Internet" => NextHop::Internet,
+        "member" => NextHop::Member,
         _ => text.parse().map_or_else(|_| NextHop::Other(text.to_owned()), NextHop::VirtualAppliance),
     }
 }
@@ -81,6 +82,36 @@ pub(crate) fn installation() -> Installation {
 pub(crate) fn table_id(name: &str) -> ResourceId {
     let text = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network";
     format!("{text}/routeTables/{name}").parse().unwrap()
+}
+
+pub(crate) fn group_id(name: &str) -> ResourceId {
+    table_id(name).to_string().replace("routeTables", "ipGroups").parse().unwrap()
+}
+
+/// What is asked of an IP group.
+pub(crate) fn group_input(contributions: Vec<Contribution>) -> TargetInput {
+    TargetInput::new(group_id("ipg"), installation(), contributions)
+}
+
+/// An IP group that holds these.
+pub(crate) fn group(addresses: &[&str], whole: Whole) -> Observed {
+    let entry = |text: &&str| ObservedEntry {
+        name: (*text).to_owned(),
+        address: address(text),
+        next_hop: NextHop::Member,
+        failed: false,
+    };
+    let entries = addresses.iter().map(entry).collect();
+    Observed { location: "eastus2".to_owned(), entries, subnets: 0, updating: false, whole: Some(whole) }
+}
+
+/// With the mark of an installation.
+pub(crate) fn marked(installation: &str) -> Whole {
+    Whole { owner: Some(installation.to_owned()), ..unmarked() }
+}
+
+pub(crate) fn unmarked() -> Whole {
+    Whole { exists: true, owner: None, tags: BTreeMap::new(), users: BTreeSet::new() }
 }
 
 /// A spec for eastus2 without a pair, with one table and the default service.
@@ -256,7 +287,7 @@ pub(crate) fn wanting(name: &str, region: &str, numbers: impl IntoIterator<Item 
     let entries: std::collections::BTreeMap<_, _> = entries.collect();
     let asks = BTreeSet::from([desired::Ask::Prefixes {
         service: "azuremachinelearning".to_owned(),
-        region: region.to_string(),
+        region: Some(region.to_string()),
         family: Family::V4,
     }]);
     Contribution { outcome: Ok(Arc::new(Wishes { region, asks, entries, ..wishes })), ..contribution(name, &[]) }
@@ -283,7 +314,8 @@ pub(crate) fn regional(name: &str, asked: &[Asked<'_>]) -> Contribution {
     for (at, service, prefixes) in asked {
         let region = region(at);
         let families = prefixes.iter().map(|text| prefix(text).family()).chain([Family::V4]);
-        let ask = |family| Ask::Prefixes { service: service.to_ascii_lowercase(), region: (*at).to_owned(), family };
+        let ask =
+            |family| Ask::Prefixes { service: service.to_ascii_lowercase(), region: Some((*at).to_owned()), family };
         wishes.asks.extend(families.map(ask));
         let paired = region != wishes.region;
         let purpose = Purpose::Service { service: (*service).to_owned(), paired, region: Some(region) };
@@ -302,7 +334,7 @@ pub(crate) fn needing(name: &str, prefixes: &[&str]) -> Contribution {
 
 /// By what a need of IPv4 is remembered.
 pub(crate) fn ask(region: &str, service: &str) -> Ask {
-    Ask::Prefixes { service: service.to_ascii_lowercase(), region: region.to_owned(), family: Family::V4 }
+    Ask::Prefixes { service: service.to_ascii_lowercase(), region: Some(region.to_owned()), family: Family::V4 }
 }
 
 /// Read once: properties make many contributions.

@@ -19,6 +19,7 @@ use super::target::{self, Bench, Clock, Halt, Intention, Progress};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::approval::{Approval, Subject, Word};
+use crate::domain::demand;
 use crate::domain::intent::ObjectKey;
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{self, End, Outcome};
@@ -224,7 +225,8 @@ impl<S: Store + 'static> Controller<S> {
         let contributors = input.contributions.iter().map(|contribution| contribution.network.clone()).collect();
         memory.running.insert(id.clone(), (halt.clone(), contributors));
         let work = async move {
-            let bench = Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, clock: Clock(None) };
+            let bench =
+                Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, queues: false, clock: Clock(None) };
             let intention = Intention::Apply { progress: &Logged, shown: None };
             let outcome = target::reconcile(&input, bench, intention).await;
             (input, outcome)
@@ -285,7 +287,7 @@ impl<S: Store + 'static> Controller<S> {
             if asked.get(key).is_some_and(|(known, _)| known == value) {
                 continue;
             }
-            let named = held.object.intent.route_tables.iter().map(|table| table.id.clone());
+            let named = demand::targets(&held.object.intent).cloned();
             asked.insert(key.clone(), (value.clone(), named.filter(|id| inputs.contains_key(id)).collect()));
         }
     }
@@ -392,7 +394,7 @@ async fn sleep_until(due: Option<Timestamp>) {
 fn log(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>) {
     let left = outcome.plan.counts().to_string();
     if !outcome.applied.is_empty() {
-        tracing::info!(target_id = %id, writes = outcome.applied.len(), left, "reconciled");
+        tracing::info!(target_id = %id, writes = outcome.writes(), left, "reconciled");
     }
     if before.is_some_and(|before| before.end.is_like(&outcome.end) && before.plan == outcome.plan) {
         return;

@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::approval::Word;
+use crate::domain::demand;
 use crate::domain::desired::{self, Contribution, Wishes};
 use crate::domain::intent::{Installation, Intent, ObjectKey, RouteTableIntent};
+use crate::domain::members;
 use crate::domain::memory::TargetMemory;
+use crate::domain::outbound::{IpGroupIntent, Outbound};
 use crate::domain::plan::{Departure, Former, TargetInput};
 use crate::domain::region::Regions;
+use crate::domain::requirement::Requirements;
 use crate::domain::resolve::Unresolved;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::scope::{OutOfScope, Scopes};
@@ -46,17 +50,29 @@ impl Resolved {
     fn wishes(
         &self,
         intent: &Intent,
-        table: &RouteTableIntent,
+        asked: Asked<'_>,
         document: &Document,
-        regions: &Regions,
+        setting: &Setting,
     ) -> Result<Arc<Wishes>, Unresolved> {
         let Intent { region, paired_region, families, services, .. } = intent;
-        let RouteTableIntent { next_hop, addressing, default_route, .. } = table;
+        let asks = match asked {
+            Asked::Table(RouteTableIntent { next_hop, addressing, default_route, .. }) => {
+                format!("{services:?} {next_hop:?} {addressing:?} {default_route:?}")
+            }
+            Asked::Group(outbound, IpGroupIntent { requirement, .. }) => {
+                let Outbound { edition, profiles, parameters, exclude, additional, .. } = outbound;
+                format!("{requirement:?} {edition:?} {profiles:?} {parameters:?} {exclude:?} {additional:?}")
+            }
+        };
         let Document { digest, change_number, .. } = document;
-        let asks = format!("{region:?} {paired_region:?} {families:?} {services:?}");
-        let key = format!("{digest} {change_number} {asks} {next_hop:?} {addressing:?} {default_route:?}");
+        let key = format!("{digest} {change_number} {region:?} {paired_region:?} {families:?} {asks}");
+        let Setting { regions, requirements, .. } = setting;
+        let resolve = || match asked {
+            Asked::Table(table) => desired::wishes(intent, table, document, regions),
+            Asked::Group(outbound, group) => members::wishes(intent, outbound, group, document, regions, requirements),
+        };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(key).or_insert_with(|| desired::wishes(intent, table, document, regions).map(Arc::new)).clone()
+        known.entry(key).or_insert_with(|| resolve().map(Arc::new)).clone()
     }
 }
 
@@ -81,6 +97,7 @@ impl Documents {
 pub struct Setting {
     pub installation: Installation,
     pub regions: Arc<Regions>,
+    pub requirements: Arc<Requirements>,
     /// Why nothing is ever removed, if so: `plan` and `apply` without `--state` have no memory.
     pub no_memory: Option<&'static str>,
     /// What it means that a Network which is remembered is not there.
@@ -108,10 +125,49 @@ pub type Memories = BTreeMap<ResourceId, TargetMemory>;
 /// The Networks that name something outside their scope, and why. Nothing is done for them.
 pub fn out_of_scope(world: &World, setting: &Setting) -> BTreeMap<ObjectKey, OutOfScope> {
     let checked = world.networks.iter().filter_map(|(key, held)| {
-        let why = setting.scopes.check(&key.namespace, &held.object.intent).err()?;
+        let why = check_scope(key, &held.object.intent, world, setting).err()?;
         Some((key.clone(), why))
     });
     checked.collect()
+}
+
+/// Whether a Network may name what it names.
+pub(super) fn check_scope(
+    key: &ObjectKey,
+    intent: &Intent,
+    world: &World,
+    setting: &Setting,
+) -> Result<(), OutOfScope> {
+    if setting.scopes.is_any() {
+        return Ok(());
+    }
+    let cloud = world.feeds.get(&intent.feed).map(|feed| feed.object.intent.cloud);
+    setting.scopes.check(&key.namespace, &demand::demands(intent, &setting.requirements, cloud))
+}
+
+/// One target of a Network, and what is asked of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    Table(&'a RouteTableIntent),
+    Group(&'a Outbound, &'a IpGroupIntent),
+}
+
+impl Asked<'_> {
+    pub fn id(&self) -> &ResourceId {
+        match self {
+            Self::Table(table) => &table.id,
+            Self::Group(_, group) => &group.id,
+        }
+    }
+}
+
+/// All targets of a Network.
+pub fn asked(intent: &Intent) -> impl Iterator<Item = Asked<'_>> {
+    let groups = intent
+        .outbound
+        .iter()
+        .flat_map(|outbound| outbound.ip_groups.iter().map(move |group| Asked::Group(outbound, group)));
+    intent.route_tables.iter().map(Asked::Table).chain(groups)
 }
 
 /// The input of every target that some Network names within its scope, or where one that named it left something.
@@ -132,12 +188,15 @@ pub fn index(
     let refused = out_of_scope(world, setting);
     let mut targets: BTreeMap<ResourceId, TargetInput> = BTreeMap::new();
     for held in world.networks.values().filter(|held| !refused.contains_key(&held.object.key)) {
-        for table in &held.object.intent.route_tables {
-            let input = targets.entry(table.id.clone()).or_insert_with(|| new(&table.id));
+        for asked in asked(&held.object.intent) {
+            let input = targets.entry(asked.id().clone()).or_insert_with(|| new(asked.id()));
             if let Some(why) = documents.no_removals.get(&held.object.intent.feed) {
                 input.no_memory.get_or_insert_with(|| why.clone());
             }
-            input.contributions.push(contribution(held, table, documents, &setting.regions));
+            if let Asked::Group(_, IpGroupIntent { create: Some(location), .. }) = asked {
+                input.create.insert(held.object.key.clone(), location.clone());
+            }
+            input.contributions.push(contribution(held, asked, documents, setting));
         }
     }
     for (id, memory) in memories {
@@ -240,17 +299,17 @@ fn is_left_to(
     if everybody { has_leftovers || !memory.contributors.is_empty() } else { is_given }
 }
 
-/// What one Network asks of one table.
+/// What one Network asks of one target.
 pub fn contribution(
     held: &Held<crate::api::read::Network>,
-    table: &RouteTableIntent,
+    asked: Asked<'_>,
     documents: &Documents,
-    regions: &Regions,
+    setting: &Setting,
 ) -> Contribution {
     let network = &held.object;
     let outcome = documents
         .of(&network.intent.feed)
-        .and_then(|document| documents.resolved.wishes(&network.intent, table, document, regions));
+        .and_then(|document| documents.resolved.wishes(&network.intent, asked, document, setting));
     Contribution {
         network: network.key.clone(),
         generation: network.generation,

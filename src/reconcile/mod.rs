@@ -8,4 +8,5 @@ pub mod once;
 pub mod status;
 mod stop;
 pub mod target;
+mod whole;
 mod write;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::index::{Documents, Setting, contribution};
+use super::index::{Documents, Setting, asked, check_scope, contribution};
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::{self, Word};
 use crate::domain::intent::ObjectKey;
@@ -36,18 +36,15 @@ pub fn of_network(
     let Seen { world, documents, outcomes, words } = seen;
     let (generation, subject) = match world.networks.get(key) {
         Some(held) => {
-            let scope = setting.scopes.check(&key.namespace, &held.object.intent);
+            let scope = check_scope(key, &held.object.intent, world, setting);
             let subject = match (&held.broken, scope) {
                 (Some(why), _) => Subject::Invalid(why.clone()),
                 (None, Err(why)) => Subject::OutOfScope(why),
                 (None, Ok(())) => Subject::Valid(
-                    held.object
-                        .intent
-                        .route_tables
-                        .iter()
-                        .map(|table| {
-                            let contribution = contribution(held, table, documents, &setting.regions);
-                            (table.id.clone(), contribution, outcomes.get(&table.id).cloned())
+                    asked(&held.object.intent)
+                        .map(|asked| {
+                            let contribution = contribution(held, asked, documents, setting);
+                            (asked.id().clone(), contribution, outcomes.get(asked.id()).cloned())
                         })
                         .collect(),
                 ),
@@ -69,6 +66,10 @@ pub fn of_network(
         }
     };
     let mut status = project::project(&setting.installation, key, generation, &subject, old, now);
+    let outbound = world.networks.get(key).and_then(|held| held.object.intent.outbound.as_ref());
+    // What cannot be read now keeps the edition too.
+    let before = old.filter(|_| !world.networks.contains_key(key)).and_then(|old| old.edition.clone());
+    status.edition = outbound.map(|outbound| outbound.edition.clone()).or(before);
     status.orphaned = outcomes.values().filter_map(|outcome| project::orphaned(outcome, key)).collect();
     let is_its_own = |word: &&Word| word.approval.subject == approval::Subject::Network(key.clone());
     status.approvals = words.iter().filter(is_its_own).take(project::LIST_CAP).cloned().collect();
@@ -104,6 +105,7 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
         conditions: conditions.collect(),
         paired_region: None,
         document: None,
+        edition: written.edition.clone(),
         targets: Vec::new(),
         retiring: Vec::new(),
         retiring_not_listed: 0,

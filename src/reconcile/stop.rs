@@ -2,10 +2,13 @@
 //!
 //! Must not call Azure.
 
+use std::collections::BTreeSet;
+
 use crate::azure::arm::ArmError;
 use crate::azure::error::{Class, Refusal};
+use crate::domain::attached::Attached;
 use crate::domain::outcome::{End, Failure};
-use crate::domain::plan::BlockedReason;
+use crate::domain::plan::{BlockedReason, TargetInput};
 use crate::store::StoreError;
 
 /// Why an application ended before its end.
@@ -22,6 +25,20 @@ pub(super) enum Stop {
     Forgetful(StoreError),
     /// What was asked for changed meanwhile.
     Halted,
+    /// Something that changes together with the target is being changed.
+    Busy(String),
+    /// What uses the target is out of order after the write.
+    AttachedFailed(Attached),
+    TooManyGroups {
+        firewall: String,
+        groups: usize,
+        most: usize,
+    },
+    /// It does not exist, and is not to be created as things stand.
+    Missing {
+        reason: BlockedReason,
+        failure: Box<Failure>,
+    },
 }
 
 impl Stop {
@@ -72,6 +89,23 @@ impl From<Stop> for End {
                 why: "what is asked for changed meanwhile; it is planned anew".to_owned(),
                 seconds: Some(1),
             },
+            Stop::Busy(why) => Self::Waiting { why, seconds: Some(10) },
+            Stop::AttachedFailed(Attached { kind, name, .. }) => Self::Failed(Failure {
+                code: "AttachedFailed".to_owned(),
+                message: format!("the {kind} {name} uses the group and is in state Failed after the write"),
+                advice: "look at its activity log in Azure; writing it again unchanged often repairs it",
+                correlation_id: None,
+            }),
+            Stop::TooManyGroups { firewall, groups, most } => Self::Blocked {
+                reason: BlockedReason::Capacity,
+                failure: Failure {
+                    code: "TooManyIpGroups".to_owned(),
+                    message: format!("the rules of firewall {firewall} name {groups} IP groups, {most} are supported"),
+                    advice: "nothing is written; take groups out of its rules",
+                    correlation_id: None,
+                },
+            },
+            Stop::Missing { reason, failure } => Self::Blocked { reason, failure: *failure },
             Stop::Changed(entry) => Self::Waiting {
                 why: format!("somebody changed {entry} meanwhile; it is planned anew"),
                 seconds: Some(1),
@@ -92,6 +126,36 @@ fn end_of(refusal: &Refusal) -> End {
         Class::Stale => End::Waiting { why: failure.to_string(), seconds: Some(2) },
         Class::Transient | Class::Unauthenticated => End::Failed(failure),
     }
+}
+
+/// A target that does not exist: where it may be created, or why it is not.
+pub(super) fn missing(input: &TargetInput, refusal: &Refusal) -> Result<String, Stop> {
+    let mut failure = Box::new(refusal.failure());
+    let locations: BTreeSet<&String> = input.create.values().collect();
+    let mut locations = locations.into_iter();
+    match (locations.next(), locations.next()) {
+        // Without its resource group it cannot be created either.
+        _ if !refusal.code.eq_ignore_ascii_case("ResourceNotFound") => {
+            Err(Stop::Arm(ArmError::Refused(Box::new(refusal.clone()))))
+        }
+        (Some(location), None) => Ok(location.clone()),
+        (None, _) => {
+            failure.advice = "create it, or let amlnet create it: write create: {location: …} beside its id";
+            Err(Stop::Missing { reason: BlockedReason::NotFound, failure })
+        }
+        (Some(_), Some(_)) => {
+            let wanted = input.create.iter().map(|(network, location)| format!("{network} wants {location}"));
+            failure.message = format!("it does not exist, and {}", wanted.collect::<Vec<_>>().join(", "));
+            failure.advice = "make them agree about create.location";
+            Err(Stop::Missing { reason: BlockedReason::Conflict, failure })
+        }
+    }
+}
+
+/// Whether something is there that amlnet may not read, or is not there any more.
+pub(super) fn is_hidden(error: &ArmError) -> bool {
+    matches!(error, ArmError::Refused(refusal)
+        if matches!(refusal.class(), Class::NotFound | Class::Blocked(BlockedReason::Forbidden)))
 }
 
 /// Whether a refusal says nothing about the other steps.

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::stop::{Stop, is_about_one_entry};
+use super::stop::{Stop, is_about_one_entry, missing};
+use super::whole;
 use super::write::{find_open_write, write};
 use crate::azure::arm::{Arm, ArmError};
-use crate::azure::error::Refusal;
+use crate::azure::error::{Class, Refusal};
 use crate::azure::fence::Fence;
 use crate::azure::kind;
 use crate::domain::decision::{Basis, decide};
@@ -21,7 +22,7 @@ use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{Applied, End, Outcome};
 use crate::domain::plan::{Action, Limits, Observed, Plan, Step, TargetInput};
 use crate::domain::resolve::Note;
-use crate::domain::resource_id::ResourceId;
+use crate::domain::resource_id::{ResourceId, TargetKind};
 use crate::store::Store;
 
 /// Told of each step that was taken, for whoever shows progress.
@@ -85,7 +86,7 @@ impl Halt {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_pulled(&self) -> bool {
+    pub(super) fn is_pulled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -97,6 +98,8 @@ pub struct Bench<'a> {
     pub store: &'a dyn Store,
     pub fence: &'a Fence,
     pub halt: &'a Halt,
+    /// Whether it waits for its turn where others write what changes together with the target.
+    pub queues: bool,
     pub clock: Clock,
 }
 
@@ -132,6 +135,12 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     find_open_write(input, &gathered.observed, store).await;
     // Whoever is forgotten in a crash after a write would be nobody whose entries have to stay.
     remember(store, input, &memory, memory != remembered && !plan.steps.is_empty()).await;
+    if memory.unsettled && plan.steps.is_empty() && !gathered.observed.updating {
+        if let Err(stop) = whole::settle(&gathered.observed, bench, &mut memory).await {
+            return outcome(plan, Vec::new(), stop.into(), memory);
+        }
+        remember(store, input, &memory, false).await;
+    }
     if plan.blocked.is_some() || plan.steps.is_empty() {
         return outcome(plan, Vec::new(), End::Planned, memory);
     }
@@ -145,7 +154,12 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     }
     progress.started(&input.id, plan.steps.len());
     let mut applied = Vec::new();
-    let taken = take_steps(&plan, input, &gathered.observed, bench, basis, progress, &mut applied, &mut memory).await;
+    let observed = &gathered.observed;
+    let taken = if input.id.kind.is_whole() {
+        whole::take_all(&plan, input, observed, bench, progress, &mut applied, &mut memory).await
+    } else {
+        take_steps(&plan, input, observed, bench, basis, progress, &mut applied, &mut memory).await
+    };
     remember(store, input, &memory, false).await;
     if let Err(stop) = taken {
         let is_taken = |step: &Step| applied.iter().any(|applied: &Applied| applied.step == *step);
@@ -179,6 +193,9 @@ async fn gather(input: &TargetInput, bench: Bench<'_>) -> Result<Gathered, Stop>
 
 /// What is read once an hour: limits and ARM's own word about pairs.
 async fn surroundings(input: &TargetInput, arm: &Arm, observed: &Observed) -> (Limits, Vec<Note>) {
+    if input.id.kind == TargetKind::IpGroup {
+        return (Limits::IP_GROUP, Vec::new());
+    }
     let (limits, refusal) = arm.limits(&input.id.subscription, &observed.location).await;
     let mut notes: Vec<Note> = refusal.into_iter().map(|refusal| limits_unknown(&refusal, limits)).collect();
     for wishes in input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).filter(|w| w.pair_is_automatic) {
@@ -195,8 +212,13 @@ fn limits_unknown(refusal: &Refusal, limits: Limits) -> Note {
     Note { code: "LimitsUnknown", message }
 }
 
-async fn observe(input: &TargetInput, bench: Bench<'_>) -> Result<Observed, Stop> {
-    let body = bench.arm.read(&input.id, bench.fence).await?;
+pub(super) async fn observe(input: &TargetInput, bench: Bench<'_>) -> Result<Observed, Stop> {
+    let body = match bench.arm.read(&input.id, bench.fence).await {
+        Err(ArmError::Refused(refusal)) if input.id.kind.is_whole() && refusal.class() == Class::NotFound => {
+            return missing(input, &refusal).map(|location| kind::ip_group::absent(&location));
+        }
+        body => body?,
+    };
     kind::of(input.id.kind).observe(&input.id, &body).map_err(|error| Stop::Unreadable(error.to_string()))
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Must not decide whether a step is taken.
 
+use std::collections::BTreeSet;
+
 use super::stop::Stop;
 use super::target::Bench;
 use crate::azure::arm::ArmError;
@@ -76,6 +78,12 @@ async fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
 /// A write whose answer was never seen: what stands in the target tells how it ended.
 pub(super) async fn find_open_write(input: &TargetInput, observed: &Observed, store: &dyn Store) {
     let Some(line) = store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
+    if input.id.kind.is_whole() {
+        let stands: BTreeSet<String> = observed.entries.iter().map(|entry| entry.address.to_string()).collect();
+        let came_about = line.added.iter().all(|address| stands.contains(address))
+            && !line.removed.iter().any(|address| stands.contains(address));
+        return close(store, input, &line.ended(if came_about { "Found" } else { "NotFound" }, None, None)).await;
+    }
     let entry = observed.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(&line.entry));
     let stands = match (&line.after, entry) {
         (Some(after), Some(entry)) => {
@@ -91,6 +99,7 @@ pub(super) async fn find_open_write(input: &TargetInput, observed: &Observed, st
 /// The line for whoever reads the log.
 fn log_write(line: &AuditLine, correlation_id: Option<&str>) {
     let route = |route: &AuditRoute| format!("{} -> {}", route.prefix, route.next_hop);
+    let some = |addresses: &[String]| (!addresses.is_empty()).then(|| addresses.join(","));
     let documents: Vec<&str> = line.documents.iter().map(|document| document.digest.as_str()).collect();
     tracing::info!(
         target: "amlnet::audit",
@@ -99,6 +108,9 @@ fn log_write(line: &AuditLine, correlation_id: Option<&str>) {
         entry = line.entry,
         before = line.before.as_ref().map(route),
         after = line.after.as_ref().map(route),
+        added = some(&line.added),
+        changed = some(&line.changed),
+        removed = some(&line.removed),
         contributors = line.contributors.join(","),
         documents = documents.join(","),
         plan = line.plan,

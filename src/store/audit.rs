@@ -68,8 +68,7 @@ impl AuditLine {
     /// The line of a write that is about to be sent.
     pub fn begin(input: &TargetInput, plan: &Plan, steps: &[Step], at: String, write: String) -> Self {
         let is_pending = |step: &Step, lines: &BTreeMap<String, _>| lines.contains_key(&step.line());
-        let pending =
-            plan.pending.as_ref().filter(|pending| steps.iter().any(|step| is_pending(step, &pending.steps)));
+        let pending = plan.pending.as_ref().filter(|pending| steps.iter().any(|step| is_pending(step, &pending.steps)));
         let alone = steps.first().filter(|_| !input.id.kind.is_whole());
         let of = |action: Action| {
             let of_action = steps.iter().filter(|step| alone.is_none() && step.action == action);

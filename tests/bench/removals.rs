@@ -80,6 +80,7 @@ spec:
     let setting = Setting {
         installation: "prod".parse().expect("an installation"),
         regions: Arc::new(Regions::built_in()),
+        requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,
@@ -98,7 +99,13 @@ spec:
         next_hop: NextHop::Internet,
         failed: false,
     });
-    let observed = Observed { location: "eastus2".to_owned(), entries: entries.collect(), subnets: 1, updating: false, whole: None };
+    let observed = Observed {
+        location: "eastus2".to_owned(),
+        entries: entries.collect(),
+        subnets: 1,
+        updating: false,
+        whole: None,
+    };
     let start = "2026-01-05T12:00:00Z".parse::<jiff::Timestamp>().expect("a time");
     let (_, memory) = decide(&first, &observed, LIMITS, &[], basis(&TargetMemory::default(), &[], start));
     let memories = BTreeMap::from([(first.id.clone(), memory.clone())]);

@@ -44,7 +44,8 @@ spec:
 /// How many prefixes came after the first file, if the region is known.
 fn additions(stage: &Stage, region: &str, cloud: Cloud) -> Vec<usize> {
     let (world, mut memories, mut came) = (network(region), Memories::new(), Vec::new());
-    let mut table = Observed { location: "eastus".to_owned(), entries: Vec::new(), subnets: 1, updating: false, whole: None };
+    let mut table =
+        Observed { location: "eastus".to_owned(), entries: Vec::new(), subnets: 1, updating: false, whole: None };
     let limits = Limits { entries: 400, tag_entries: 25 };
     for (_, edition) in stage.shelf.of_cloud(cloud) {
         let Some(needed) = needed(edition, region) else { continue };
@@ -55,6 +56,7 @@ fn additions(stage: &Stage, region: &str, cloud: Cloud) -> Vec<usize> {
         let setting = Setting {
             installation: "prod".parse().unwrap(),
             regions: Arc::clone(&stage.regions),
+            requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,

@@ -158,7 +158,13 @@ fn parsed(entries: &[Entry]) -> Scopes {
 fn world(asks: &[Ask]) -> World {
     let network = |(number, ask): (usize, &Ask)| {
         let key = ask.key(number);
-        let object = read::Network { key: key.clone(), generation: 1, reconcile_at: None, intent: ask.intent() };
+        let object = read::Network {
+            key: key.clone(),
+            generation: 1,
+            reconcile_at: None,
+            intent: ask.intent(),
+            says_edition: true,
+        };
         (key, Held { object, origin: "a.yaml".into(), broken: None })
     };
     World { networks: asks.iter().enumerate().map(network).collect(), ..World::default() }
@@ -176,6 +182,7 @@ fn setting(scopes: Scopes) -> Setting {
     Setting {
         installation: "prod".parse().unwrap(),
         regions: Arc::new(REGIONS.clone()),
+        requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,
@@ -194,7 +201,8 @@ fn contributors(inputs: &BTreeMap<ResourceId, TargetInput>) -> BTreeSet<(Resourc
 
 /// What is remembered where everything was allowed once.
 fn remembered(world: &World) -> Memories {
-    let nothing = Observed { location: "eastus2".to_owned(), entries: Vec::new(), subnets: 1, updating: false, whole: None };
+    let nothing =
+        Observed { location: "eastus2".to_owned(), entries: Vec::new(), subnets: 1, updating: false, whole: None };
     let now = "2026-01-05T12:00:00Z".parse().unwrap();
     let look = |input: TargetInput| (input.id.clone(), TargetMemory::default().look(&input, &nothing, now).0);
     indexed(world, &Memories::new(), Scopes::any()).into_values().map(look).collect()

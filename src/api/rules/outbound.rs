@@ -38,7 +38,8 @@ pub const REGIONAL_TAG: &str = "!has(self.regional) || !self.regional || has(sel
 pub const REGIONAL_TAG_SAYS: &str = "regional belongs to a serviceTag; hosts have no region";
 pub const HTTP_HOSTS: &str = "has(self.hosts) || self.ports.all(p, p.protocol != 'Http' && p.protocol != 'Https')";
 pub const HTTP_HOSTS_SAYS: &str = "Http and Https are for hosts; for a serviceTag write TCP";
-pub const HOST: &str = "^([*][.]?)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?[.])+[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$";
+pub const HOST: &str =
+    "^([*][.]?)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?[.])+[A-Za-z]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$";
 pub const HOST_SAYS: &str = "write a host name such as github.com, or *.github.com for all names below it: no scheme, \
     no port, no path, and a * only at the beginning";
 

@@ -7,13 +7,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Situation;
 use crate::domain::desired::{Address, Ask, least_growth};
-use crate::domain::plan::{Action, HeldReason, Step};
+use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::domain::resolve::Note;
+use crate::domain::resource_id::TargetKind;
 
 /// Service and region: both families count together.
 type Place<'a> = (&'a str, &'a str);
 
 /// Why each of these additions needs a person, if it does. `steps` are those of the plan.
 pub(super) fn needs(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String, (HeldReason, String)> {
+    if situation.input.id.kind == TargetKind::RouteTable { too_many(steps, situation) } else { BTreeMap::new() }
+}
+
+/// What is more than `growth` allows is only said of other targets than route tables: a firewall that does not know a new
+/// address stops jobs, and its rules name ports and sources besides.
+pub(super) fn warn(mut plan: Plan, situation: Situation<'_>) -> Plan {
+    if situation.input.id.kind != TargetKind::RouteTable {
+        let said: BTreeSet<String> = too_many(&plan.steps, situation).into_values().map(|(_, why)| why).collect();
+        plan.warnings.extend(said.into_iter().map(|message| Note { code: "GrowthHigh", message }));
+    }
+    plan
+}
+
+fn too_many(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String, (HeldReason, String)> {
     let new = new_by_place(situation);
     let limits = least_growth(&situation.input.contributions);
     let all: BTreeSet<&Address> = new.values().flatten().copied().collect();
@@ -54,6 +70,7 @@ fn new_by_place(situation: Situation<'_>) -> BTreeMap<Place<'_>, BTreeSet<&Addre
     let asked = memory.contributors.values().flat_map(|contributor| &contributor.needs);
     for (ask, addresses) in asked {
         let Ask::Prefixes { service, region, .. } = ask else { continue };
+        let region = region.as_deref().unwrap_or("all regions");
         let Some(before) = memory.applied.get(ask).or(standing.as_ref()) else { continue };
         let more = addresses.iter().filter(|address| !before.contains(*address));
         new.entry((service, region)).or_default().extend(more);

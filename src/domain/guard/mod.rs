@@ -6,6 +6,7 @@
 mod approval;
 mod budget;
 mod default_route;
+mod empty;
 mod growth;
 mod hold;
 mod mode;
@@ -34,8 +35,17 @@ type Guard = fn(Plan, Situation<'_>) -> Plan;
 
 /// In order: what the mode forbids, and what has to wait anyway, is not asked about; a person is asked about what could
 /// be done now; capacity comes last, when it is known what is left.
-const CHAIN: [Guard; 7] =
-    [mode::guard, removal::guard, hold::guard, approval::guard, budget::guard, default_route::guard, capacity];
+const CHAIN: [Guard; 9] = [
+    growth::warn,
+    mode::guard,
+    removal::guard,
+    hold::guard,
+    approval::guard,
+    budget::guard,
+    default_route::guard,
+    empty::guard,
+    capacity,
+];
 
 /// Runs the whole chain.
 pub fn guard(plan: Plan, situation: Situation<'_>) -> Plan {

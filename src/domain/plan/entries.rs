@@ -1,4 +1,4 @@
-//! Plans for targets that hold one entry per address: route tables.
+//! Plans for targets that hold one entry per address: route tables, and IP groups, which are written as a whole.
 //!
 //! Compares desired with observed and says what to add, change and remove, and what is in conflict. Must not hold
 //! anything back: the guards do. Nothing unowned is ever changed, removed or adopted.
@@ -12,6 +12,7 @@ use crate::domain::desired::{Address, Desired, DesiredEntry};
 use crate::domain::effect;
 use crate::domain::intent::{NextHop, ObjectKey, entry_name};
 use crate::domain::resolve::Note;
+use crate::domain::resource_id::TargetKind;
 
 /// A table this full is warned of.
 const WARN_PERCENT: usize = 80;
@@ -30,6 +31,10 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
             ..Plan::blocked(input, BlockedReason::Unresolved, message)
         };
     }
+    if let Some(blocked) = super::whole::refusal(input, observed) {
+        let entries_now = observed.entries.len();
+        return Plan { entries_now, limits, blocked: Some(blocked), ..Plan::unknown(input) };
+    }
     let desired = Desired::union(&input.contributions);
     let table = Table::new(input, observed, &desired);
     let mut findings = Findings::default();
@@ -42,7 +47,11 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     let mut warnings: BTreeSet<_> =
         input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| w.notes.clone()).collect();
     warnings.append(&mut findings.warnings.drain(..).collect());
-    warnings.extend(effect::warnings(&desired, observed, &input.installation));
+    if observed.whole.is_some() {
+        warnings.extend(super::whole::warnings(observed));
+    } else {
+        warnings.extend(effect::warnings(&desired, observed, &input.installation));
+    }
     warnings.extend(effect::settings_differ(input));
     findings.conflicts.sort();
     Plan {
@@ -85,6 +94,12 @@ impl<'a> Table<'a> {
             foreign: by_address(foreign),
             wanted: desired.entries.keys().chain(desired.contradictions.keys()).map(Address::folded).collect(),
         }
+    }
+
+    /// The name of our entry for an address. A member of a group has no name but itself.
+    fn name(&self, address: &Address) -> String {
+        let text = address.to_string();
+        if self.input.id.kind.is_whole() { text } else { entry_name(&self.input.installation, &text) }
     }
 
     /// The entry of ours that bears this name, whatever its address is.
@@ -138,7 +153,7 @@ impl Findings {
                 });
             }
         } else {
-            let name = entry_name(&table.input.installation, &address.to_string());
+            let name = table.name(address);
             match table.named(&name) {
                 None => self.additions.push(step(Action::Add, name, address, entry, None)),
                 Some(other) if !table.wanted.contains(&other.address.folded()) => {
@@ -186,9 +201,7 @@ fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
     let missing = desired.entries.keys().filter(|address| {
         !table.ours.contains_key(&address.folded()) && !table.foreign.contains_key(&address.folded())
     });
-    let names: BTreeSet<String> = missing
-        .map(|address| entry_name(&table.input.installation, &address.to_string()).to_ascii_lowercase())
-        .collect();
+    let names: BTreeSet<String> = missing.map(|address| table.name(address).to_ascii_lowercase()).collect();
     let taken_over = |entry: &ObservedEntry| names.contains(&entry.name.to_ascii_lowercase());
     let unwanted = table.ours.iter().filter(|(key, entry)| !table.wanted.contains(key) && !taken_over(entry));
     unwanted
@@ -231,18 +244,21 @@ pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
         additions.iter().filter(|step| is_tag(&step.address)).count(),
     );
     let limits = plan.limits;
-    for ((now, more), limit, what) in
-        [(routes, limits.entries, "routes"), (tags, limits.tag_entries, "routes by service tag")]
-    {
+    let kind = plan.id.kind;
+    let all = (routes, limits.entries, kind.entries());
+    let by_tag = (!kind.is_whole()).then_some((tags, limits.tag_entries, "routes by service tag"));
+    for ((now, more), limit, what) in [Some(all), by_tag].into_iter().flatten() {
         let peak = now + more;
         if peak > limit && more > 0 {
-            let message = format!(
-                "the table would hold {peak} {what}, its limit is {limit}; nothing is written. \
-                 Remove routes of others, or have the limit raised"
-            );
+            let advice = match kind {
+                TargetKind::RouteTable => "Remove routes of others, or have the limit raised",
+                TargetKind::IpGroup => "Give what it holds to several groups, by requirement",
+            };
+            let message =
+                format!("the {kind} would hold {peak} {what}, its limit is {limit}; nothing is written. {advice}");
             plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
         } else if peak * 100 >= limit * WARN_PERCENT {
-            let message = format!("the table will hold {peak} {what} of at most {limit}");
+            let message = format!("the {kind} will hold {peak} {what} of at most {limit}");
             plan.warnings.insert(Note { code: "CapacityHigh", message });
         }
     }

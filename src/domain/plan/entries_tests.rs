@@ -272,7 +272,7 @@ fn four_fifths_are_warned_of() {
         check_capacity(plan, &observed(&[]))
     };
     assert!(plan(7).warnings.iter().all(|note| note.code != "CapacityHigh"));
-    assert!(plan(8).warnings.iter().any(|note| note.message == "the table will hold 8 routes of at most 10"));
+    assert!(plan(8).warnings.iter().any(|note| note.message == "the route table will hold 8 routes of at most 10"));
 }
 
 #[test]

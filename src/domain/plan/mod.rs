@@ -4,6 +4,7 @@
 //! choice is left to whoever applies it.
 
 pub mod entries;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use super::attached::Attached;
 use super::desired::{self, Address, Contribution, DocumentId, Purpose};
 use super::intent::{Installation, Mode, NextHop, ObjectKey, Removal};
 use super::resolve::Note;
-use super::resource_id::ResourceId;
+use super::resource_id::{ResourceId, TargetKind};
 use super::service_tags::Digest;
 
 /// Everything that a plan for one target rests on, besides what is observed.
@@ -36,6 +37,8 @@ pub struct TargetInput {
     pub former: BTreeMap<ObjectKey, Former>,
     /// Why nothing at all is written, if so.
     pub read_only: Option<String>,
+    /// Where the resource is to be created if it does not exist, by who asks for it.
+    pub create: BTreeMap<ObjectKey, String>,
 }
 
 impl TargetInput {
@@ -51,6 +54,7 @@ impl TargetInput {
             retained: BTreeSet::new(),
             former: BTreeMap::new(),
             read_only: None,
+            create: BTreeMap::new(),
         }
     }
 
@@ -156,6 +160,16 @@ impl Limits {
     /// Used where the live limits cannot be read. 400 was the platform's default for ten years, later ones are
     /// higher (docs/facts.md, "Limits").
     pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25 };
+    /// Of an IP group. No API tells it (docs/facts.md, "Limits").
+    pub const IP_GROUP: Self = Self { entries: 5000, tag_entries: 0 };
+
+    /// Where no live ones are known.
+    pub fn of(kind: TargetKind) -> Self {
+        match kind {
+            TargetKind::RouteTable => Self::DEFAULT,
+            TargetKind::IpGroup => Self::IP_GROUP,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -183,6 +197,12 @@ pub struct Step {
 impl Step {
     pub fn is_default_route(&self) -> bool {
         self.purposes.contains(&Purpose::DefaultRoute)
+    }
+
+    /// Whether it is about a member of an IP group, not about a route.
+    pub fn is_member(&self) -> bool {
+        let before = self.before.as_ref().map(|(_, hop)| hop);
+        self.next_hop.as_ref().or(before) == Some(&NextHop::Member)
     }
 
     /// Whether it sends what has a route already somewhere else.
@@ -260,6 +280,8 @@ pub struct Conflict {
 pub enum BlockedReason {
     Unresolved,
     Capacity,
+    /// What is there is somebody else's.
+    Conflict,
     NotFound,
     Locked,
     Forbidden,
@@ -271,6 +293,7 @@ impl BlockedReason {
         match self {
             Self::Unresolved => "Unresolved",
             Self::Capacity => "Capacity",
+            Self::Conflict => "Conflict",
             Self::NotFound => "NotFound",
             Self::Locked => "Locked",
             Self::Forbidden => "Forbidden",
@@ -325,7 +348,7 @@ impl Plan {
         Self {
             id: input.id.clone(),
             documents: documents(&input.contributions),
-            limits: Limits::DEFAULT,
+            limits: Limits::of(input.id.kind),
             entries_now: 0,
             owned_now: 0,
             steps: Vec::new(),

@@ -107,6 +107,14 @@ impl<H> Selected<H> {
         }
     }
 
+    /// Its hosts; none for tags.
+    pub fn hosts(&self) -> &[H] {
+        match &self.destination {
+            Destination::Hosts(hosts) => hosts,
+            Destination::Tag { .. } | Destination::Platform(_) => &[],
+        }
+    }
+
     fn stands_in(&self, edition: &str, cloud: Cloud) -> bool {
         self.is_of(edition) && self.clouds.contains(&cloud)
     }

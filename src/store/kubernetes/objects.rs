@@ -13,6 +13,7 @@ use super::compact::Compact;
 use crate::api::RECONCILE_AT;
 use crate::api::read::{self, Any, Approved, Object};
 use crate::domain::approval::{Approval, DEFAULT_EXPIRY, Subject};
+use crate::domain::demand;
 use crate::domain::intent::{DeletionPolicy, Mode, ObjectKey};
 use crate::store::{Held, Leaving, StoreError, Undecodable, World};
 
@@ -269,8 +270,8 @@ impl Objects {
             world.undecodable.push(Undecodable { place, network: Some(key.clone()), generation, message });
         }
         if handled_by.is_empty() {
-            let tables = seen.network().map(|network| &network.intent.route_tables);
-            let named = tables.into_iter().flatten().map(|table| table.id.clone()).collect();
+            let named = seen.network().into_iter().flat_map(|network| demand::targets(&network.intent).cloned());
+            let named = named.collect();
             world.unclaimed.insert(key.clone(), named);
             return;
         }

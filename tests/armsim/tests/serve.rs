@@ -329,6 +329,63 @@ async fn the_page_has_every_style_that_readers_met() {
 }
 
 #[tokio::test]
+async fn an_ip_group_that_a_firewall_uses_is_written_and_watched() {
+    let of = |rest: &str| TABLE.replace("routeTables/rt-ml", rest);
+    let (group, policy, firewall) = (of("ipGroups/amlnet"), of("firewallPolicies/p"), of("azureFirewalls/f"));
+    let rule = json!({"ruleType": "NetworkRule", "name": "r", "destinationIpGroups": [group]});
+    let rules = json!({"priority": 200, "ruleCollections": [{"name": "c", "rules": [rule]}]});
+    let resources = json!([
+        {"id": group, "location": "eastus2", "tags": {"amlnet": "prod"}, "properties": {"ipAddresses": ["20.1.0.0/16"]}},
+        {"id": policy, "location": "eastus2"},
+        {"id": format!("{policy}/ruleCollectionGroups/g"), "properties": rules},
+        {"id": firewall, "location": "eastus2", "properties": {"firewallPolicy": {"id": policy}}},
+    ]);
+    let server =
+        Server::start(&format!("resources: {resources}\nlatencies: {{attachedFirewall: [150s, 150s]}}\n")).await;
+    let body = json!({"location": "eastus2", "tags": {"amlnet": "prod"}, "properties": {"ipAddresses": ["20.1.0.0/16", "20.2.0.0/16"]}});
+    let accepted = server.request(Method::PUT, &group).json(&body).send().await.unwrap();
+    assert_eq!(
+        (accepted.status(), &accepted.headers()["x-ms-retry-after-ms"]),
+        (StatusCode::OK, &"100".parse().unwrap())
+    );
+    let refused = server.request(Method::PUT, &group).json(&body).send().await.unwrap();
+    assert_eq!(refused.status(), 409);
+    assert_eq!(json_of(refused).await["error"]["code"], "AnotherOperationInProgress");
+    for id in [&policy, &firewall] {
+        let held = json_of(server.control(Method::GET, &format!("/resource?id={id}"), None).await).await;
+        assert_eq!(held["properties"]["provisioningState"], "Updating");
+    }
+    assert_eq!(server.settled(&accepted).await, json!({"status": "Succeeded"}));
+    let read = server.get(&group).await;
+    assert!(read.headers()["etag"].to_str().unwrap().starts_with('"'));
+    let text = read.text().await.unwrap();
+    assert!(
+        text.starts_with("{\r\n  \"properties\": {\r\n    \"firewalls\": [],\r\n    \"firewallPolicies\": [\r\n"),
+        "{text}"
+    );
+
+    let fault = json!({"match": {"method": "PUT", "pathContains": "/ipGroups/"}, "effect": {"ipGroupsUpdateFailed": {"failsAttached": true}}});
+    server.control(Method::POST, "/faults", Some(fault)).await;
+    let accepted = server.request(Method::PUT, &group).json(&body).send().await.unwrap();
+    assert_eq!(server.settled(&accepted).await["error"]["code"], "IpGroupsUpdateFailed");
+    for id in [&group, &policy, &firewall] {
+        assert_eq!(json_of(server.get(id).await).await["properties"]["provisioningState"], "Failed");
+    }
+    let placed = json!({"id": firewall, "location": "eastus2", "properties": {"firewallPolicy": {"id": policy}}});
+    let placed = server.control(Method::PUT, "/resource", Some(placed)).await;
+    assert_eq!(json_of(placed).await["properties"]["provisioningState"], "Succeeded");
+
+    let history = json_of(server.control(Method::GET, &format!("/history?id={group}"), None).await).await;
+    let entries: Vec<&Value> = history.as_array().unwrap().iter().map(|state| &state["entries"]).collect();
+    let (one, two) = (json!(["20.1.0.0/16"]), json!(["20.1.0.0/16", "20.2.0.0/16"]));
+    assert_eq!(entries, [&one, &two, &two, &two, &json!([])]);
+    let log = json_of(server.control(Method::GET, "/log", None).await).await;
+    let is_put = |entry: &&Value| entry["method"] == "PUT" && entry["url"].as_str().unwrap().starts_with(&group);
+    let puts: Vec<&Value> = log.as_array().unwrap().iter().filter(is_put).map(|entry| &entry["status"]).collect();
+    assert_eq!(puts, [200, 409, 200]);
+}
+
+#[tokio::test]
 async fn only_loopback_is_served() {
     let options = Options { listen: "0.0.0.0:0".parse().unwrap(), log: None };
     assert!(matches!(server::start(World::default(), options).await, Err(server::Error::NotLoopback(_))));

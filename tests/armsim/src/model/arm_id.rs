@@ -10,7 +10,7 @@ const NETWORK: &str = "microsoft.network";
 pub struct ResourceId {
     pub subscription: String,
     pub group: String,
-    /// `routeTables` or `virtualNetworks`, in ARM's spelling.
+    /// `routeTables`, `ipGroups` and so on, in ARM's spelling.
     pub kind: &'static str,
     pub name: String,
 }
@@ -19,6 +19,12 @@ impl ResourceId {
     /// The form ids are compared in.
     pub fn key(&self) -> String {
         self.to_string().to_ascii_lowercase()
+    }
+
+    /// Whether it is in this subscription, and in this resource group where one is given.
+    pub(super) fn is_in(&self, subscription: &str, group: Option<&str>) -> bool {
+        self.subscription.eq_ignore_ascii_case(subscription)
+            && group.is_none_or(|group| self.group.eq_ignore_ascii_case(group))
     }
 
     pub fn group_key(&self) -> String {
@@ -88,6 +94,24 @@ pub enum ArmPath {
     VirtualNetwork(ResourceId),
     Subnets(ResourceId),
     Subnet(ResourceId, String),
+    IpGroups {
+        subscription: String,
+        group: Option<String>,
+    },
+    IpGroup(ResourceId),
+    Firewalls {
+        subscription: String,
+        group: Option<String>,
+    },
+    Firewall(ResourceId),
+    FirewallPolicies {
+        subscription: String,
+        group: Option<String>,
+    },
+    FirewallPolicy(ResourceId),
+    RuleCollectionGroups(ResourceId),
+    RuleCollectionGroup(ResourceId, String),
+    PublicAddress(ResourceId),
     /// Management locks at a scope, in the spelling of the path.
     Locks {
         subscription: String,
@@ -166,7 +190,13 @@ impl ArmPath {
             | Self::Route(id, _)
             | Self::VirtualNetwork(id)
             | Self::Subnets(id)
-            | Self::Subnet(id, _) => Some(&id.subscription),
+            | Self::Subnet(id, _)
+            | Self::IpGroup(id)
+            | Self::Firewall(id)
+            | Self::FirewallPolicy(id)
+            | Self::RuleCollectionGroups(id)
+            | Self::RuleCollectionGroup(id, _)
+            | Self::PublicAddress(id) => Some(&id.subscription),
             Self::Subscription { subscription }
             | Self::Locations { subscription }
             | Self::ResourceGroups { subscription }
@@ -177,6 +207,9 @@ impl ArmPath {
             | Self::OperationResult { subscription, .. }
             | Self::RouteTables { subscription, .. }
             | Self::VirtualNetworks { subscription, .. }
+            | Self::IpGroups { subscription, .. }
+            | Self::Firewalls { subscription, .. }
+            | Self::FirewallPolicies { subscription, .. }
             | Self::Locks { subscription, .. }
             | Self::Lock { subscription, .. }
             | Self::ServiceTags { subscription, .. }
@@ -188,13 +221,25 @@ impl ArmPath {
     /// The id that roles and locks are compared with.
     pub fn scope(&self) -> String {
         match self {
-            Self::RouteTable(id) | Self::Routes(id) | Self::VirtualNetwork(id) | Self::Subnets(id) => id.to_string(),
+            Self::RouteTable(id)
+            | Self::Routes(id)
+            | Self::VirtualNetwork(id)
+            | Self::Subnets(id)
+            | Self::IpGroup(id)
+            | Self::Firewall(id)
+            | Self::FirewallPolicy(id)
+            | Self::RuleCollectionGroups(id)
+            | Self::PublicAddress(id) => id.to_string(),
+            Self::RuleCollectionGroup(id, name) => format!("{id}/ruleCollectionGroups/{name}"),
             Self::Subnet(id, subnet) => format!("{id}/subnets/{subnet}"),
             Self::Locks { scope, .. } | Self::Lock { scope, .. } => scope.clone(),
             Self::Route(id, route) => format!("{id}/routes/{route}"),
             Self::ResourceGroup { subscription, group }
             | Self::RouteTables { subscription, group: Some(group) }
-            | Self::VirtualNetworks { subscription, group: Some(group) } => {
+            | Self::VirtualNetworks { subscription, group: Some(group) }
+            | Self::IpGroups { subscription, group: Some(group) }
+            | Self::Firewalls { subscription, group: Some(group) }
+            | Self::FirewallPolicies { subscription, group: Some(group) } => {
                 format!("/subscriptions/{subscription}/resourceGroups/{group}")
             }
             other => other.subscription().map_or_else(|| "/".to_owned(), |id| format!("/subscriptions/{id}")),
@@ -208,6 +253,13 @@ impl ArmPath {
             Self::Routes(_) | Self::Route(..) => Some("Microsoft.Network/routeTables/routes"),
             Self::VirtualNetworks { .. } | Self::VirtualNetwork(_) => Some("Microsoft.Network/virtualNetworks"),
             Self::Subnets(_) | Self::Subnet(..) => Some("Microsoft.Network/virtualNetworks/subnets"),
+            Self::IpGroups { .. } | Self::IpGroup(_) => Some("Microsoft.Network/ipGroups"),
+            Self::Firewalls { .. } | Self::Firewall(_) => Some("Microsoft.Network/azureFirewalls"),
+            Self::FirewallPolicies { .. } | Self::FirewallPolicy(_) => Some("Microsoft.Network/firewallPolicies"),
+            Self::RuleCollectionGroups(_) | Self::RuleCollectionGroup(..) => {
+                Some("Microsoft.Network/firewallPolicies/ruleCollectionGroups")
+            }
+            Self::PublicAddress(_) => Some("Microsoft.Network/publicIPAddresses"),
             Self::Locks { .. } | Self::Lock { .. } => Some("Microsoft.Authorization/locks"),
             Self::ServiceTags { .. } => Some("Microsoft.Network/locations/serviceTags"),
             Self::Usages { .. } => Some("Microsoft.Network/locations/usages"),
@@ -236,9 +288,10 @@ fn provider_path(
     let resource = |kind, subscription, group| ResourceId { subscription, group, kind, name: spelled[1].clone() };
     let table = |subscription, group| resource("routeTables", subscription, group);
     let network = |subscription, group| resource("virtualNetworks", subscription, group);
+    let policy = |subscription, group| resource("firewallPolicies", subscription, group);
     match (rest, group) {
         (["locations", _, "usages"], None) => ArmPath::Usages { subscription, location: spelled[1].clone() },
-        (["locations", _, "operations", id], None) => {
+        (["locations", _, "operations" | "nfvoperations", id], None) => {
             ArmPath::Operation { subscription, location: spelled[1].clone(), id: (*id).to_owned() }
         }
         (["locations", _, "operationresults", id], None) => {
@@ -257,6 +310,21 @@ fn provider_path(
         (["routetables", _, "routes"], Some(group)) => ArmPath::Routes(table(subscription, group)),
         (["routetables", _, "routes", _], Some(group)) => {
             ArmPath::Route(table(subscription, group), spelled[3].clone())
+        }
+        (["ipgroups"], group) => ArmPath::IpGroups { subscription, group },
+        (["ipgroups", _], Some(group)) => ArmPath::IpGroup(resource("ipGroups", subscription, group)),
+        (["azurefirewalls"], group) => ArmPath::Firewalls { subscription, group },
+        (["azurefirewalls", _], Some(group)) => ArmPath::Firewall(resource("azureFirewalls", subscription, group)),
+        (["firewallpolicies"], group) => ArmPath::FirewallPolicies { subscription, group },
+        (["firewallpolicies", _], Some(group)) => ArmPath::FirewallPolicy(policy(subscription, group)),
+        (["firewallpolicies", _, "rulecollectiongroups"], Some(group)) => {
+            ArmPath::RuleCollectionGroups(policy(subscription, group))
+        }
+        (["firewallpolicies", _, "rulecollectiongroups", _], Some(group)) => {
+            ArmPath::RuleCollectionGroup(policy(subscription, group), spelled[3].clone())
+        }
+        (["publicipaddresses", _], Some(group)) => {
+            ArmPath::PublicAddress(resource("publicIPAddresses", subscription, group))
         }
         _ => unknown(subscription),
     }

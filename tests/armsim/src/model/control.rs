@@ -5,7 +5,9 @@ use super::{
     arm_id::ArmPath,
     error::{self, ApiError},
     faults::Fate,
+    firewall::PlacedBody,
     http::{ApiRequest, ApiResponse},
+    ip_group_request::IpGroupBody,
     locks::LockBody,
     resource_group::GroupBody,
     route_request::{self, RouteBody, TableBody},
@@ -56,6 +58,22 @@ impl World {
                 let body: SubnetBody = route_request::read(body.as_bytes())?;
                 self.place_subnet(&id, &name, body)
             }
+            ArmPath::IpGroup(id) => {
+                let body: IpGroupBody = route_request::read(body.as_bytes())?;
+                self.place_ip_group(now, client, &id, body)
+            }
+            ArmPath::Firewall(id) => {
+                let body: PlacedBody = route_request::read(body.as_bytes())?;
+                self.place_firewall(&id, body)
+            }
+            ArmPath::FirewallPolicy(id) => {
+                let body: PlacedBody = route_request::read(body.as_bytes())?;
+                self.place_firewall_policy(&id, body)
+            }
+            ArmPath::RuleCollectionGroup(id, name) => {
+                let body: PlacedBody = route_request::read(body.as_bytes())?;
+                self.place_rule_collection_group(&id, &name, body)
+            }
             ArmPath::Lock { scope, name, .. } => {
                 let body: LockBody = route_request::read(body.as_bytes())?;
                 self.set_lock(&scope, &name, body).map(|_| ())
@@ -64,15 +82,17 @@ impl World {
         }
     }
 
-    /// Removes a table, a route or a lock at once; whether there was one.
+    /// Removes a table, a route, an IP group, a firewall, a policy or a lock at once; whether there was one.
     pub fn delete_resource(&mut self, now: Time, id: &str) -> bool {
         self.advance(now);
-        if let ArmPath::Lock { scope, name, .. } = ArmPath::parse(id) {
-            return self.locks.remove(&scope, &name);
-        }
-        match Self::table_id(id) {
-            Some((id, route)) => self.displace(now, CLIENT, &id, route.as_deref()),
-            None => false,
+        match ArmPath::parse(id) {
+            ArmPath::Lock { scope, name, .. } => self.locks.remove(&scope, &name),
+            ArmPath::RouteTable(id) => self.displace(now, CLIENT, &id, None),
+            ArmPath::Route(id, route) => self.displace(now, CLIENT, &id, Some(&route)),
+            ArmPath::IpGroup(id) => self.displace_ip_group(now, CLIENT, &id),
+            ArmPath::Firewall(id) => self.firewalls.remove(&id.key()).is_some(),
+            ArmPath::FirewallPolicy(id) => self.firewall_policies.remove(&id.key()).is_some(),
+            _ => false,
         }
     }
 
@@ -85,6 +105,11 @@ impl World {
                 Ok(ApiResponse::json(200, &self.table(&id)?.view(Shape { peering_route: true })))
             }
             ArmPath::Route(id, name) => self.get_route(&id, &name),
+            ArmPath::IpGroup(id) => self.get_ip_group(&id),
+            ArmPath::Firewall(id) => self.get_firewall(&id),
+            ArmPath::FirewallPolicy(id) => self.get_firewall_policy(&id),
+            ArmPath::RuleCollectionGroup(id, name) => self.get_rule_collection_group(&id, &name),
+            ArmPath::PublicAddress(id) => self.get_public_address(&id),
             ArmPath::Lock { scope, name, .. } => self.get_lock(&scope, &name),
             ArmPath::Subnet(id, name) => self.get_subnet(&id, &name),
             _ => Err(error::unknown_path(id)),

@@ -66,6 +66,13 @@ pub enum Effect {
     Slow { ms: u64 },
     /// The write is accepted, fails at the end of its operation and is undone.
     FailOperation { code: String, message: String },
+    /// The write of an IP group is accepted and fails at the end of its operation as it does for a faulted firewall; the
+    /// group is left without addresses.
+    IpGroupsUpdateFailed {
+        /// The firewalls and policies that use it are left failed as well.
+        #[serde(default)]
+        fails_attached: bool,
+    },
     /// The write is accepted and carried out, but nobody knows its operation.
     LostOperation,
 }
@@ -79,6 +86,10 @@ pub enum Fate {
         code: String,
         message: String,
     },
+    /// Failed for the firewalls that use it.
+    Faulted {
+        fails_attached: bool,
+    },
     Lost,
 }
 
@@ -86,6 +97,7 @@ impl Effect {
     pub(super) fn fate(&self) -> Fate {
         match self {
             Self::FailOperation { code, message } => Fate::Fail { code: code.clone(), message: message.clone() },
+            Self::IpGroupsUpdateFailed { fails_attached } => Fate::Faulted { fails_attached: *fails_attached },
             Self::LostOperation => Fate::Lost,
             _ => Fate::Normal,
         }
@@ -188,6 +200,8 @@ mod tests {
             json!({"throttle": {"retryAfter": 5}}),
             json!({"slow": {"ms": 5}}),
             json!({"failOperation": {"code": "InternalServerError", "message": "m"}}),
+            json!({"ipGroupsUpdateFailed": {}}),
+            json!({"ipGroupsUpdateFailed": {"failsAttached": true}}),
             json!("lostOperation"),
         ] {
             fault(json!({"effect": effect}));

@@ -1,22 +1,22 @@
-//! Every state that a route table went through, so that a test can assert what was never missing. Only ever appended.
+//! Every state that a route table or an IP group went through, so that a test can assert what was never missing. Only ever appended.
 
 use super::{arm_id::ResourceId, route_table::Route, time::Time};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Clone, Debug)]
-struct State {
+struct State<T> {
     at: Time,
     client: String,
-    routes: Vec<Arc<Route>>,
+    entries: T,
 }
 
-/// One state as the control interface shows it.
+/// One state as the control interface shows it. The entries of an IP group are its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HistoryState {
+pub struct HistoryState<E = HistoryEntry> {
     pub at: String,
     pub client: String,
-    pub entries: Vec<HistoryEntry>,
+    pub entries: Vec<E>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,30 +31,49 @@ pub struct HistoryEntry {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct History(BTreeMap<String, Vec<State>>);
+pub(super) struct History {
+    tables: BTreeMap<String, Vec<State<Vec<Arc<Route>>>>>,
+    ip_groups: BTreeMap<String, Vec<State<Arc<Vec<String>>>>>,
+}
 
 impl History {
     pub(super) fn record(&mut self, at: Time, client: &str, id: &ResourceId, routes: &[Arc<Route>]) {
-        let state = State { at, client: client.to_owned(), routes: routes.to_vec() };
-        self.0.entry(id.key()).or_default().push(state);
+        let state = State { at, client: client.to_owned(), entries: routes.to_vec() };
+        self.tables.entry(id.key()).or_default().push(state);
+    }
+
+    pub(super) fn record_addresses(&mut self, at: Time, client: &str, id: &ResourceId, addresses: &Arc<Vec<String>>) {
+        let state = State { at, client: client.to_owned(), entries: Arc::clone(addresses) };
+        self.ip_groups.entry(id.key()).or_default().push(state);
     }
 
     /// Dates what was there from the beginning.
     pub(super) fn begin(&mut self, now: Time) {
-        for state in self.0.values_mut().flatten().filter(|state| state.at == Time::default()) {
-            state.at = now;
+        let dates = self.tables.values_mut().flatten().map(|state| &mut state.at);
+        let dates = dates.chain(self.ip_groups.values_mut().flatten().map(|state| &mut state.at));
+        for at in dates.filter(|at| **at == Time::default()) {
+            *at = now;
         }
     }
 
     /// Oldest first; empty for a table that never was.
     pub(super) fn of(&self, key: &str) -> Vec<HistoryState> {
-        self.0.get(key).map(|states| states.iter().map(HistoryState::from).collect()).unwrap_or_default()
+        self.tables.get(key).map(|states| states.iter().map(HistoryState::from).collect()).unwrap_or_default()
+    }
+
+    pub(super) fn of_addresses(&self, key: &str) -> Vec<HistoryState<String>> {
+        let shown = |state: &State<Arc<Vec<String>>>| HistoryState {
+            at: state.at.rfc3339(),
+            client: state.client.clone(),
+            entries: state.entries.to_vec(),
+        };
+        self.ip_groups.get(key).map(|states| states.iter().map(shown).collect()).unwrap_or_default()
     }
 }
 
-impl From<&State> for HistoryState {
-    fn from(state: &State) -> Self {
-        let entries = state.routes.iter().map(|route| HistoryEntry::from(route.as_ref())).collect();
+impl From<&State<Vec<Arc<Route>>>> for HistoryState {
+    fn from(state: &State<Vec<Arc<Route>>>) -> Self {
+        let entries = state.entries.iter().map(|route| HistoryEntry::from(route.as_ref())).collect();
         Self { at: state.at.rfc3339(), client: state.client.clone(), entries }
     }
 }

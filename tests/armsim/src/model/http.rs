@@ -77,6 +77,14 @@ impl ApiResponse {
         Self { body, ..Self::empty(status) }.with_header("content-type", "application/json; charset=utf-8")
     }
 
+    /// As the second back end of the network provider writes: indented, with the line ends of Windows.
+    pub fn pretty(status: u16, body: &impl Serialize) -> Self {
+        let body = serde_json::to_string_pretty(body).expect("as for compact ones");
+        // Line ends inside strings are escaped.
+        Self { body: body.replace('\n', "\r\n").into_bytes(), ..Self::empty(status) }
+            .with_header("content-type", "application/json; charset=utf-8")
+    }
+
     pub fn html(status: u16, body: String) -> Self {
         Self { body: body.into_bytes(), ..Self::empty(status) }.with_header("content-type", "text/html; charset=utf-8")
     }

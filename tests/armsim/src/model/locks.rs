@@ -194,6 +194,9 @@ impl World {
             ArmPath::ResourceGroup { subscription, group } => self.require_group(&subscription, &group).map(|_| ()),
             ArmPath::RouteTable(id) => self.table(&id).map(|_| ()),
             ArmPath::VirtualNetwork(id) => self.network(&id).map(|_| ()),
+            ArmPath::IpGroup(id) => self.get_ip_group(&id).map(|_| ()),
+            ArmPath::Firewall(id) => self.get_firewall(&id).map(|_| ()),
+            ArmPath::FirewallPolicy(id) => self.get_firewall_policy(&id).map(|_| ()),
             _ => Ok(()),
         }
     }

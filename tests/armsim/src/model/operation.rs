@@ -7,6 +7,9 @@ use super::{
     error::{self, ApiError},
     faults::Fate,
     http::{ApiRequest, ApiResponse},
+    ip_group::References,
+    ip_group_write::{End, RETRY_AFTER},
+    public_address::AddressChange,
     route_table::Change,
     time::Time,
     virtual_network::NetworkChange,
@@ -31,6 +34,9 @@ pub(super) enum Work {
     Nothing,
     RouteTable(ResourceId, Change),
     Network(ResourceId, NetworkChange),
+    /// A write of an IP group, with all that it touches.
+    IpGroup(ResourceId, References),
+    PublicAddress(ResourceId, AddressChange),
     DeleteGroup(String),
 }
 
@@ -62,6 +68,8 @@ pub(super) struct Operation {
 pub(super) enum Place {
     /// The network provider, in a location.
     Network(String),
+    /// The network provider's second back end, in a location.
+    SecondBackEnd(String),
     /// ARM itself.
     Arm,
 }
@@ -109,11 +117,21 @@ impl Operation {
     }
 }
 
+/// The text was reported. ASSUMPTION: all the firewalls that are touched count, and one where there is none.
+fn faulted(work: &Work) -> Outcome {
+    let (group, firewalls) = match work {
+        Work::IpGroup(id, touched) => (id.name.as_str(), touched.firewalls.len().max(1)),
+        _ => ("", 1),
+    };
+    let message = format!("Put on IP Groups {group} Failed with {firewalls} faulted referenced firewalls");
+    Outcome::Failed { code: "IpGroupsUpdateFailed".to_owned(), message }
+}
+
 impl World {
     /// Accepts a write; the answer is the id of the operation.
     pub(super) fn accept(&mut self, call: &Call<'_>, accept: Accept) -> String {
         let id = match &accept.place {
-            Place::Network(_) => self.random.uuid(),
+            Place::Network(_) | Place::SecondBackEnd(_) => self.random.uuid(),
             Place::Arm => {
                 encoding::base64url(format!("{{\"jobId\":\"{}-{}\"}}", accept.name, self.random.uuid()).as_bytes())
             }
@@ -175,20 +193,27 @@ impl World {
         };
         let work = std::mem::replace(&mut operation.work, Work::Nothing);
         let client = operation.client.clone();
-        let succeeded = match &operation.fate {
+        let end = match &operation.fate {
             Fate::Fail { code, message } => {
                 operation.outcome = Outcome::Failed { code: code.clone(), message: message.clone() };
-                false
+                End::Failed
+            }
+            Fate::Faulted { fails_attached } => {
+                operation.outcome = faulted(&work);
+                if *fails_attached { End::FailedWithAttached } else { End::Failed }
             }
             Fate::Normal | Fate::Lost => {
                 operation.outcome = Outcome::Succeeded;
-                true
+                End::Succeeded
             }
         };
+        let succeeded = end == End::Succeeded;
         match work {
             Work::Nothing => {}
             Work::RouteTable(table, change) => self.finish_route_table(now, &client, id, &table, change, succeeded),
             Work::Network(network, change) => self.finish_network(&network, &change, succeeded),
+            Work::IpGroup(group, touched) => self.finish_ip_group(now, &client, id, &group, &touched, end),
+            Work::PublicAddress(address, change) => self.finish_public_address(&address, change, succeeded),
             Work::DeleteGroup(key) => self.finish_group_deletion(now, &client, &key, succeeded),
         }
     }
@@ -209,6 +234,7 @@ impl World {
                     response.set_header("location", self.url(operation, "operationResults"));
                 }
             }
+            Place::SecondBackEnd(_) => response.set_header("azure-asyncoperation", self.url(operation, "operations")),
             Place::Arm => response.set_header("location", self.url(operation, "operationresults")),
         }
     }
@@ -224,6 +250,11 @@ impl World {
             Place::Network(location) => {
                 format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/{kind}/{id}")
             }
+            Place::SecondBackEnd(location) => {
+                format!(
+                    "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/nfvOperations/{id}"
+                )
+            }
             Place::Arm => format!("/subscriptions/{subscription}/{kind}/{id}"),
         };
         if !self.settings.behaviour.signed_operation_urls {
@@ -234,6 +265,17 @@ impl World {
         let signature = encoding::signature(self.key, &start, SIGNATURE_LENGTH);
         let hash = encoding::signature(self.key.rotate_left(1), &start, HASH_LENGTH);
         format!("{start}&c={certificate}&s={signature}&h={hash}")
+    }
+
+    /// As refusals name an operation: unsigned, and with the api-version of the provider's own.
+    pub(super) fn internal_url(&self, operation: &Operation) -> String {
+        let Operation { id, place, subscription, .. } = operation;
+        let location = match place {
+            Place::Network(location) | Place::SecondBackEnd(location) => location.as_str(),
+            Place::Arm => "",
+        };
+        let path = format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/operations");
+        format!("{}{path}/{id}?api-version=2020-05-01", self.endpoints.arm)
     }
 
     fn presented(&self, request: &ApiRequest, id: &str, kind: &str) -> Result<&Operation, ApiError> {
@@ -249,18 +291,21 @@ impl World {
 
     pub(super) fn operation_status(&self, call: &Call<'_>, id: &str) -> Result<ApiResponse, ApiError> {
         let operation = self.presented(call.request, id, "operations")?;
-        Ok(match operation.shown(call.now) {
-            Outcome::Running => {
-                let mut response = ApiResponse::json(200, &Status { status: "InProgress", error: None });
-                self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
-                response
-            }
-            Outcome::Succeeded => ApiResponse::json(200, &Status { status: "Succeeded", error: None }),
-            Outcome::Failed { code, message } => {
-                let error = Some(Failure { code, message, details: [] });
-                ApiResponse::json(200, &Status { status: "Failed", error })
-            }
-        })
+        let (status, error) = match operation.shown(call.now) {
+            Outcome::Running => ("InProgress", None),
+            Outcome::Succeeded => ("Succeeded", None),
+            Outcome::Failed { code, message } => ("Failed", Some(Failure { code, message, details: [] })),
+        };
+        let is_running = status == "InProgress";
+        let status = Status { status, error };
+        let (mut response, wait) = match operation.place {
+            Place::SecondBackEnd(_) => (ApiResponse::pretty(200, &status), RETRY_AFTER),
+            _ => (ApiResponse::json(200, &status), self.settings.behaviour.operation_retry_after),
+        };
+        if is_running {
+            self.set_retry_after(&mut response, wait);
+        }
+        Ok(response)
     }
 
     /// ASSUMPTION: a failed operation is told here as it is at the status URL; only successes were recorded.

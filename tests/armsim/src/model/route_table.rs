@@ -26,6 +26,7 @@ pub enum ProvisioningState {
     Succeeded,
     Updating,
     Deleting,
+    Failed,
 }
 
 impl fmt::Display for ProvisioningState {

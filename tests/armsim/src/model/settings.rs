@@ -40,6 +40,7 @@ fn merge(into: &mut serde_json::Value, change: &serde_json::Value) {
 /// What ARM does differently at different times; the defaults are those of 2026.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a key of its own in the world file")]
 pub struct Behaviour {
     /// Operation URLs carry a signature of 4.8 kB (since 2023).
     pub signed_operation_urls: bool,
@@ -51,6 +52,10 @@ pub struct Behaviour {
     pub provider_failure_cause: bool,
     /// The seconds that a client is told to wait before it asks for the status of a write of a network resource.
     pub operation_retry_after: u64,
+    /// IP groups honour `If-Match`; nobody knows whether Azure's do.
+    pub ip_group_if_match: bool,
+    /// IP groups may have no address; in 2026 some regions took such groups and others did not.
+    pub empty_ip_groups: bool,
 }
 
 impl Default for Behaviour {
@@ -61,6 +66,8 @@ impl Default for Behaviour {
             hidden_properties: vec![],
             provider_failure_cause: true,
             operation_retry_after: 2,
+            ip_group_if_match: false,
+            empty_ip_groups: true,
         }
     }
 }
@@ -83,6 +90,10 @@ pub struct Latencies {
     pub route: Span,
     /// PUT and DELETE of a whole route table.
     pub route_table: Span,
+    /// PUT of an IP group that no firewall uses.
+    pub ip_group: Span,
+    /// PUT of an IP group that a firewall uses: the shortest and the longest.
+    pub attached_firewall: (Span, Span),
     /// Deletion of a resource group.
     pub resource_group: Span,
     /// Every answer of ARM.
@@ -94,6 +105,8 @@ impl Default for Latencies {
         Self {
             route: Span::from_secs(2),
             route_table: Span::from_secs(2),
+            ip_group: Span::from_secs(5),
+            attached_firewall: (Span::from_secs(190), Span::from_secs(254)),
             resource_group: Span::from_secs(15),
             answer: Span::default(),
         }
@@ -109,6 +122,11 @@ pub struct Limits {
     /// Where set, what is enforced differs from what the usages API says.
     pub routes_per_route_table: Option<u64>,
     pub routes_with_service_tag_per_route_table: Option<u64>,
+    /// How many IP groups of one firewall or policy can be written at a time. Documented are up to 20 now; the default
+    /// is what clients met before and must be ready for.
+    pub ip_groups_at_once: u64,
+    pub ip_addresses_per_ip_group: u64,
+    pub ip_groups_per_firewall: u64,
     /// First and last of the seconds that a refusal for another operation asks to wait.
     pub lock_retry_after: (u64, u64),
     /// Whether the buckets and the provider's count below refuse requests; headers tell what is left in any case.
@@ -152,6 +170,9 @@ impl Default for Limits {
             token_refresh_in: None,
             routes_per_route_table: None,
             routes_with_service_tag_per_route_table: None,
+            ip_groups_at_once: 1,
+            ip_addresses_per_ip_group: 5_000,
+            ip_groups_per_firewall: 200,
             lock_retry_after: (11, 14),
             enforce: false,
             reads: Bucket { size: 250, per_second: 25 },

@@ -9,14 +9,18 @@ use super::{
     encoding,
     error::{self, ApiError},
     faults::{Effect, Fate, Fault, Faults},
+    firewall::Firewall,
+    firewall_policy::FirewallPolicy,
     history::{History, HistoryState},
     http::{ApiRequest, ApiResponse, Delivery},
+    ip_group::IpGroup,
     locations::{self, Location},
     locks::Locks,
     log::{LogEntry, Server},
     managed_identity::ManagedIdentity,
     operation::{self, Operations},
     policy::{self, Policy},
+    public_address::PublicAddress,
     random::Random,
     resource_group::ResourceGroup,
     route_table::RouteTable,
@@ -54,6 +58,14 @@ impl Default for BaseUrls {
 pub struct World {
     pub(super) route_tables: BTreeMap<String, RouteTable>,
     pub(super) networks: BTreeMap<String, VirtualNetwork>,
+    pub(super) ip_groups: BTreeMap<String, IpGroup>,
+    pub(super) firewalls: BTreeMap<String, Firewall>,
+    pub(super) firewall_policies: BTreeMap<String, FirewallPolicy>,
+    /// Running operations that keep others from an IP group, a firewall or a policy, by its key.
+    pub(super) holds: BTreeMap<String, BTreeSet<String>>,
+    pub(super) public_addresses: BTreeMap<String, PublicAddress>,
+    /// Addresses that are to be given, by the key of the resource.
+    pub(super) foreseen_addresses: BTreeMap<String, String>,
     /// Keys of the networks that are or were there.
     pub(super) known_networks: BTreeSet<String>,
     pub(super) groups: BTreeMap<String, ResourceGroup>,
@@ -88,6 +100,12 @@ impl Default for World {
         Self {
             route_tables: BTreeMap::new(),
             networks: BTreeMap::new(),
+            ip_groups: BTreeMap::new(),
+            firewalls: BTreeMap::new(),
+            firewall_policies: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            public_addresses: BTreeMap::new(),
+            foreseen_addresses: BTreeMap::new(),
             known_networks: BTreeSet::new(),
             groups: BTreeMap::new(),
             subscriptions: vec!["00000000-0000-0000-0000-000000000000".to_owned()],
@@ -178,6 +196,11 @@ impl World {
     /// Every state of a route table, oldest first.
     pub fn history(&self, id: &str) -> Vec<HistoryState> {
         self.history.of(&id.to_ascii_lowercase())
+    }
+
+    /// Every state of an IP group, oldest first: its addresses as they were written.
+    pub fn address_history(&self, id: &str) -> Vec<HistoryState<String>> {
+        self.history.of_addresses(&id.to_ascii_lowercase())
     }
 
     /// The moment when the world begins: the first states of its tables are dated so.
@@ -284,59 +307,7 @@ impl World {
         access::check_roles(self.roles.as_deref(), &identity, method, path, &call.request.body)?;
         self.locks.check(method, path)?;
         policy::check(&self.policies, method, path, &call.request.body)?;
-        match (method, path) {
-            ("GET", ArmPath::Tenants) => Ok(self.list_tenants()),
-            ("GET", ArmPath::Subscriptions) => Ok(self.list_subscriptions()),
-            ("GET", ArmPath::Subscription { subscription }) => self.get_subscription(subscription),
-            ("GET", ArmPath::Locations { subscription }) => Ok(self.list_locations(subscription, &call.api_version)),
-            ("GET", ArmPath::Usages { subscription, location }) => Ok(self.list_usages(subscription, location)),
-            ("GET", ArmPath::Operation { id, .. }) => self.operation_status(&call, id),
-            ("GET", ArmPath::OperationResult { id, .. }) => self.operation_result(&call, id),
-            ("GET", ArmPath::Job { .. }) => self.job_status(&call),
-            ("GET", ArmPath::Locks { scope, .. }) => Ok(self.list_locks(scope)),
-            ("GET", ArmPath::Lock { scope, name, .. }) => self.get_lock(scope, name),
-            ("PUT", ArmPath::Lock { scope, name, .. }) => self.put_lock(&call, scope, name),
-            ("DELETE", ArmPath::Lock { scope, name, .. }) => Ok(self.delete_lock(scope, name)),
-            ("GET", ArmPath::ServiceTags { subscription, location }) => {
-                Ok(self.list_service_tags(subscription, location))
-            }
-            ("GET", ArmPath::ServiceAliases { subscription, group }) => {
-                self.list_service_aliases(subscription, group.as_deref())
-            }
-            ("GET", ArmPath::VirtualNetworks { subscription, group }) => {
-                self.list_networks(&call, subscription, group.as_deref())
-            }
-            ("GET", ArmPath::VirtualNetwork(id)) => self.get_network(&call, id),
-            ("PUT", ArmPath::VirtualNetwork(id)) => self.put_network(&call, id),
-            ("DELETE", ArmPath::VirtualNetwork(id)) => self.delete_network(&call, id),
-            ("GET", ArmPath::Subnets(id)) => self.list_subnets(id),
-            ("GET", ArmPath::Subnet(id, name)) => self.get_subnet(id, name),
-            ("PUT", ArmPath::Subnet(id, name)) => self.put_subnet(&call, id, name),
-            ("DELETE", ArmPath::Subnet(id, name)) => self.delete_subnet(&call, id, name),
-            ("HEAD", ArmPath::ResourceGroup { subscription, group }) => {
-                self.require_group(subscription, group).map(|_| ApiResponse::empty(204))
-            }
-            ("GET", ArmPath::ResourceGroups { subscription }) => Ok(self.list_groups(subscription)),
-            ("GET", ArmPath::ResourceGroup { subscription, group }) => self.get_group(subscription, group),
-            ("PUT", ArmPath::ResourceGroup { subscription, group }) => self.put_group(&call, subscription, group),
-            ("DELETE", ArmPath::ResourceGroup { subscription, group }) => self.delete_group(&call, subscription, group),
-            ("GET", ArmPath::RouteTables { subscription, group }) => {
-                self.list_route_tables(&call, subscription, group.as_deref())
-            }
-            ("GET", ArmPath::RouteTable(id)) => self.get_route_table(&call, id),
-            ("PUT", ArmPath::RouteTable(id)) => self.put_route_table(&call, id),
-            ("PATCH", ArmPath::RouteTable(id)) => self.patch_route_table(&call, id),
-            ("DELETE", ArmPath::RouteTable(id)) => self.delete_route_table(&call, id),
-            ("GET", ArmPath::Routes(id)) => self.list_routes(id),
-            ("GET", ArmPath::Route(id, name)) => self.get_route(id, name),
-            ("PUT", ArmPath::Route(id, name)) => self.put_route(&call, id, name),
-            ("DELETE", ArmPath::Route(id, name)) => self.delete_route(&call, id, name),
-            (_, ArmPath::UnknownType { namespace, kind, .. }) => {
-                Err(error::unknown_type(namespace, kind, &call.api_version))
-            }
-            (_, ArmPath::Unknown) => Err(error::unknown_path(call.request.path())),
-            (method, _) => Err(error::method_not_allowed(method)),
-        }
+        self.dispatch(&call, method, path)
     }
 
     /// Counts a request of a known client against the limits. ASSUMPTION: one of an unknown client does not count.
@@ -382,6 +353,12 @@ impl World {
             ArmPath::VirtualNetwork(id) | ArmPath::Subnets(id) | ArmPath::Subnet(id, _) => {
                 self.networks.get(&id.key()).map(|network| network.location.clone())
             }
+            ArmPath::IpGroup(id) => self.ip_groups.get(&id.key()).map(|group| group.location.clone()),
+            ArmPath::Firewall(id) => self.firewalls.get(&id.key()).map(|firewall| firewall.location.clone()),
+            ArmPath::FirewallPolicy(id) | ArmPath::RuleCollectionGroups(id) | ArmPath::RuleCollectionGroup(id, _) => {
+                self.firewall_policies.get(&id.key()).map(|policy| policy.location.clone())
+            }
+            ArmPath::PublicAddress(id) => self.public_addresses.get(&id.key()).map(|address| address.location.clone()),
             ArmPath::Operation { location, .. }
             | ArmPath::OperationResult { location, .. }
             | ArmPath::Usages { location, .. }

@@ -84,6 +84,7 @@ impl Player {
         self.seeder.prepare(&mut self.world, now, all, at);
         self.leave_others(interaction, now);
         self.meet_others(all, at, now);
+        self.foresee(all, at);
         self.weather(all, interaction);
         let answer = self.world.handle(now, &self.request(interaction));
         self.world.clear_faults();
@@ -129,6 +130,19 @@ impl Player {
             }
             self.foreign.retain(|(held, _)| *held != resource);
             self.world.advance(now);
+        }
+    }
+
+    /// Which public address the service gave: nothing that a model could know, and later requests are made of it.
+    fn foresee(&mut self, all: &[Interaction], at: usize) {
+        let id = all[at].path();
+        if !all[at].is_accepted() || !matches!(ArmPath::parse(id), ArmPath::PublicAddress(_)) {
+            return;
+        }
+        let is_it = |body: &Value| body["id"].as_str().is_some_and(|shown| shown.eq_ignore_ascii_case(id));
+        let mut bodies = all[at..].iter().map(|later| &later.response_body).filter(|body| is_it(body));
+        if let Some(address) = bodies.find_map(|body| body["properties"]["ipAddress"].as_str()) {
+            self.world.foresee_address(id, address);
         }
     }
 
@@ -192,6 +206,7 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
         hidden_properties: hidden(recording),
         provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
         operation_retry_after: wait.unwrap_or(default.operation_retry_after),
+        ..default
     }
 }
 

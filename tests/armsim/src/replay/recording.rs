@@ -88,7 +88,16 @@ impl Interaction {
     /// Asks for the status of an operation.
     pub(super) fn is_poll(&self) -> bool {
         let path = self.path().to_ascii_lowercase();
-        self.method == "GET" && ["/operations/", "/operationresults/"].iter().any(|part| path.contains(part))
+        self.method == "GET"
+            && ["/operations/", "/nfvoperations/", "/operationresults/", "/nfvoperationresults/"]
+                .iter()
+                .any(|part| path.contains(part))
+    }
+
+    /// About what the network provider's second back end has: IP groups, firewall policies, and its operations.
+    pub(super) fn is_of_second_back_end(&self) -> bool {
+        let path = self.path().to_ascii_lowercase();
+        ["/ipgroups", "/firewallpolicies", "/nfvoperations/"].iter().any(|part| path.contains(part))
     }
 
     pub(super) fn error_code(&self) -> &str {

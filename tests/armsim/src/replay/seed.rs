@@ -90,6 +90,10 @@ impl Seeder {
             ("DELETE", 200) if matches!(path, ArmPath::Lock { .. }) && !self.is_known(world, now, id) => {
                 self.place_other(world, now, &json!({"id": id, "properties": {"level": "CanNotDelete"}}));
             }
+            ("DELETE", 200) if matches!(path, ArmPath::IpGroup(_)) && !self.is_known(world, now, id) => {
+                let before = minimal(id, &path, &shown_location(all, at));
+                self.place_other(world, now, &before);
+            }
             _ => {}
         }
     }
@@ -99,8 +103,13 @@ impl Seeder {
     }
 
     fn place(&mut self, world: &mut World, now: Time, resource: &Value) {
+        // What others are writing is there as they will leave it.
+        let mut settled = resource.clone();
+        if settled["properties"]["provisioningState"] == "Updating" {
+            settled["properties"]["provisioningState"] = json!("Succeeded");
+        }
         // What the simulator cannot hold shows as a difference of the interaction.
-        let _ = world.put_resource(now, resource);
+        let _ = world.put_resource(now, &settled);
         if let Some(id) = resource["id"].as_str() {
             self.placed.insert(id.to_ascii_lowercase(), resource.clone());
             if let Some(etag) = resource["etag"].as_str() {

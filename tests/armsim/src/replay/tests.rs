@@ -14,7 +14,9 @@ const ID: &str = "842ee685-6acf-4c5f-b9e9-5f4d7a3d5910";
 
 /// Kinds of resources that the simulator has; recordings of others are not looked at.
 fn is_simulated(name: &str) -> bool {
-    ["route", "lock", "locations", "usages", "service-tags"].iter().any(|part| name.contains(part))
+    ["route", "lock", "locations", "usages", "service-tags", "ipgroup", "ip-groups"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 #[test]
@@ -99,6 +101,42 @@ fn what_was_there_before_is_there() {
     assert_eq!(found(&two_reads(FIRST, FIRST)), Vec::<String>::new());
     // Another client wrote it in between.
     assert_eq!(found(&two_reads(FIRST, SECOND)), Vec::<String>::new());
+}
+
+fn ip_group(etag: &str, state: &str, addresses: &Value) -> Value {
+    json!({
+        "properties": {"firewalls": [], "firewallPolicies": [], "ipAddresses": addresses, "provisioningState": state},
+        "id": format!("{GROUP}/providers/Microsoft.Network/ipGroups/g"), "name": "g", "type": "Microsoft.Network/IpGroups",
+        "etag": etag, "location": "eastus2",
+    })
+}
+
+#[test]
+fn ip_groups_that_were_there_before_are_there() {
+    let path = format!("{GROUP}/providers/Microsoft.Network/ipGroups/g");
+    let read = |etag: &str, state: &str, addresses: &Value| {
+        let headers = json!({"etag": format!("\"{etag}\"")});
+        line("GET", &path, &Value::Null, 200, &headers, &ip_group(etag, state, addresses))
+    };
+    let (some, more) = (json!(["20.1.0.0/16"]), json!(["20.1.0.0/16", "20.2.0.0/16"]));
+    assert_eq!(found(&[read(FIRST, "Succeeded", &some), read(FIRST, "Succeeded", &some)]), Vec::<String>::new());
+    // Another client's write failed in between.
+    assert_eq!(found(&[read(FIRST, "Succeeded", &some), read(SECOND, "Failed", &json!([]))]), Vec::<String>::new());
+
+    let url = "https://management.azure.com/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.Network/locations/eastus2/nfvOperations";
+    let headers = json!({"azure-asyncoperation": format!("{url}/{ID}?api-version=2024-03-01")});
+    let wanted = json!({"location": "eastus2", "properties": {"ipAddresses": more}});
+    let put = line("PUT", &path, &wanted, 200, &headers, &ip_group(SECOND, "Updating", &more));
+    let delete = line("DELETE", &path, &Value::Null, 200, &json!({}), &Value::Null);
+    assert_eq!(found(&[put.clone(), read(SECOND, "Succeeded", &more), delete.clone()]), Vec::<String>::new());
+    assert_eq!(found(std::slice::from_ref(&delete)), Vec::<String>::new());
+
+    // The operation failed, and so the group is: that is made to happen.
+    let failed = json!({"status": "Failed", "error": {"code": "IpGroupsUpdateFailed", "message": "m", "details": []}});
+    let mut poll = line("GET", "", &Value::Null, 200, &json!({}), &failed);
+    poll["url"] = headers["azure-asyncoperation"].clone();
+    assert_eq!(found(&[put.clone(), poll.clone(), read(SECOND, "Failed", &json!([]))]), Vec::<String>::new());
+    assert_eq!(found(&[put, poll, read(SECOND, "Failed", &more)]), ["2 body.properties.ipAddresses"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::{Shared, now};
 use crate::model::{
+    arm_id::ArmPath,
     faults::Fault,
     log::{LogEntry, Server},
     settings::Settings,
@@ -106,7 +107,11 @@ async fn delete_resource(State(shared): World, Query(ById { id }): Query<ById>) 
     if shared.world().delete_resource(now(), &id) {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        Refusal(StatusCode::NOT_FOUND, "there is no such route table or route".to_owned()).into_response()
+        Refusal(
+            StatusCode::NOT_FOUND,
+            "there is no such route table, route, IP group, firewall, policy or lock".to_owned(),
+        )
+        .into_response()
     }
 }
 
@@ -150,5 +155,8 @@ async fn log(
 async fn history(State(shared): World, Query(ById { id }): Query<ById>) -> Response {
     let mut world = shared.world();
     world.advance(now());
+    if matches!(ArmPath::parse(&id), ArmPath::IpGroup(_)) {
+        return Json(world.address_history(&id)).into_response();
+    }
     Json(world.history(&id)).into_response()
 }

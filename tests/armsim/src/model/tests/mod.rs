@@ -1,9 +1,11 @@
 //! Tests of the model on simulated time: what a client sees, request by request.
 
 mod access;
+mod attached;
 mod bodies;
 mod discovery;
 mod governance;
+mod ip_groups;
 mod limits;
 mod logins;
 mod operations;

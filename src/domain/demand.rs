@@ -1,0 +1,95 @@
+//! What a Network asks for, as scopes are asked about it: by target, and by the field of the spec that says it.
+//!
+//! Must not judge: `scope` does.
+
+use std::collections::BTreeSet;
+
+use super::intent::{Intent, NextHop};
+use super::outbound::{ListContent, Outbound};
+use super::requirement::Requirements;
+use super::resource_id::ResourceId;
+use super::scope::Wanted;
+use super::service_tags::Cloud;
+
+/// All that a Network asks of one target: what is wanted, by the field of the spec that asks for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Demand<'a>(pub Vec<(String, Wanted<'a>)>);
+
+/// What `intent` asks of each of its targets, lists among them. Where the cloud is not known, rows of every cloud count.
+pub fn demands<'a>(intent: &'a Intent, requirements: &Requirements, cloud: Option<Cloud>) -> Vec<Demand<'a>> {
+    let mut demands = route_tables(intent);
+    let Some(outbound) = &intent.outbound else { return demands };
+    let clouds = cloud.map_or_else(|| Cloud::ALL.to_vec(), |cloud| vec![cloud]);
+    for (index, group) in outbound.ip_groups.iter().enumerate() {
+        let id = (format!("spec.outbound.ipGroups[{index}].id"), Wanted::Id(&group.id));
+        let mut demand = Demand(vec![id]);
+        demand.add_outbound(outbound, requirements, &clouds, Some(&group.requirement), false);
+        demands.push(demand);
+    }
+    for list in &outbound.lists {
+        let mut demand = Demand::default();
+        let hosts = matches!(list.content, ListContent::All | ListContent::Hosts);
+        demand.add_outbound(outbound, requirements, &clouds, list.requirement.as_deref(), hosts);
+        demands.push(demand);
+    }
+    demands
+}
+
+fn route_tables(intent: &Intent) -> Vec<Demand<'_>> {
+    let mut demands = Vec::new();
+    for (index, table) in intent.route_tables.iter().enumerate() {
+        let at = |field: &str| format!("spec.routes.routeTables[{index}].{field}");
+        let mut demand = Demand(vec![(at("id"), Wanted::Id(&table.id))]);
+        for (number, tag) in intent.services.iter().enumerate() {
+            demand.0.push((format!("spec.routes.services[{number}]"), Wanted::Tag(tag.into())));
+        }
+        if !intent.services.is_empty() {
+            // A table with nothing but a default route sends nothing to its next hop.
+            demand.0.push((at("nextHop"), Wanted::NextHop(table.next_hop.clone())));
+        }
+        if let Some(firewall) = table.default_route {
+            let hop = NextHop::VirtualAppliance(firewall);
+            demand.0.push((at("defaultRoute.ipAddress"), Wanted::NextHop(hop)));
+        }
+        demands.push(demand);
+    }
+    demands
+}
+
+impl Demand<'_> {
+    /// The tags, and with `hosts` the hosts, of what is let through, and from where. What cannot be selected is said
+    /// elsewhere: nothing is written for it.
+    fn add_outbound(
+        &mut self,
+        outbound: &Outbound,
+        requirements: &Requirements,
+        clouds: &[Cloud],
+        requirement: Option<&str>,
+        hosts: bool,
+    ) {
+        let mut all = BTreeSet::new();
+        for selection in clouds.iter().filter_map(|cloud| requirements.list(outbound, *cloud, None).ok()) {
+            for row in selection.rows.iter().filter(|row| requirement.is_none_or(|name| row.is_named(name))) {
+                let path = match row.profile {
+                    Some(_) => "spec.outbound.profiles".to_owned(),
+                    None => format!("spec.outbound.additional ({})", row.id),
+                };
+                all.extend(row.tag().map(|tag| (path.clone(), false, tag.to_owned())));
+                let named = row.hosts().iter().filter(|_| hosts);
+                all.extend(named.map(|host| (path.clone(), true, host.text.clone())));
+            }
+        }
+        for (path, is_host, text) in all {
+            self.0.push((path, if is_host { Wanted::Host(text.into()) } else { Wanted::Tag(text.into()) }));
+        }
+        for (index, source) in outbound.sources.iter().enumerate() {
+            self.0.push((format!("spec.outbound.sourceAddresses[{index}]"), Wanted::Source(*source)));
+        }
+    }
+}
+
+/// The targets in Azure that a Network names.
+pub fn targets(intent: &Intent) -> impl Iterator<Item = &ResourceId> {
+    let groups = intent.outbound.iter().flat_map(|outbound| &outbound.ip_groups).map(|group| &group.id);
+    intent.route_tables.iter().map(|table| &table.id).chain(groups)
+}

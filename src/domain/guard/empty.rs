@@ -1,0 +1,21 @@
+//! A body that is written as a whole is never written empty: rules that use an empty IP group are skipped, so what they
+//! allow would stop.
+
+use super::Situation;
+use crate::domain::plan::{Action, HeldReason, Plan, Step};
+
+pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
+    let is_whole = situation.observed.whole.is_some();
+    let count = |action: Action| plan.steps.iter().filter(|step| step.action == action).count();
+    let (now, more, less) = (situation.observed.entries.len(), count(Action::Add), count(Action::Remove));
+    if !is_whole || less == 0 || now + more > less {
+        return plan;
+    }
+    let why = "nothing would be left, and an empty group is never written: rules that use it would be skipped. \
+               Take the group out of the rules and delete it";
+    plan.hold(|step: &Step| (step.action == Action::Remove).then(|| (HeldReason::Hold, why.to_owned())))
+}
+
+#[cfg(test)]
+#[path = "empty_tests.rs"]
+mod tests;

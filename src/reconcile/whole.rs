@@ -1,0 +1,194 @@
+//! A target that is written as a whole: all its steps in one write, with whatever uses it.
+//!
+//! The firewalls and policies that use an IP group change with it: they have one writer at a time, and must be at rest
+//! before and in order afterwards. Must not decide which steps are taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::stop::Stop;
+use super::target::{Bench, Progress, observe};
+use super::write::write;
+use crate::azure::locks::Exclusive;
+use crate::domain::attached::{Attached, AttachedKind};
+use crate::domain::memory::TargetMemory;
+use crate::domain::outcome::Applied;
+use crate::domain::plan::{Action, Observed, Plan, TargetInput};
+
+/// A firewall takes 190 to 254 s with a change of a policy (docs/facts.md, "Durations"), and several changes may queue.
+const SETTLES_WITHIN: Duration = Duration::from_secs(30 * 60);
+/// How often a firewall or a policy that is being updated is looked at; what ARM asks of those who poll operations of
+/// this provider.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// A chain of policies that refer to each other ends somewhere; Azure allows one parent.
+const MOST_ATTACHED: usize = 200;
+/// IP groups that one firewall may use (docs/facts.md, "Limits").
+const GROUPS_OF_A_FIREWALL: usize = 200;
+
+/// What uses a target, with its state.
+#[derive(Debug, Default)]
+struct Surroundings(BTreeMap<Attached, State>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    AtRest,
+    Moving,
+    Failed,
+    /// It may not be read.
+    Unknown,
+}
+
+/// Takes all steps of the plan in one write.
+pub(super) async fn take_all(
+    plan: &Plan,
+    input: &TargetInput,
+    observed: &Observed,
+    bench: Bench<'_>,
+    progress: &dyn Progress,
+    applied: &mut Vec<Applied>,
+    memory: &mut TargetMemory,
+) -> Result<(), Stop> {
+    let surroundings = look_around(observed, bench).await?;
+    let _exclusive = exclusively(input, &surroundings, bench).await?;
+    if let Some((attached, _)) = surroundings.0.iter().find(|(_, state)| **state == State::Moving) {
+        return Err(Stop::Busy(format!("the {} {} is being updated", attached.kind, attached.name)));
+    }
+    // Under the lock, and right before the write: what somebody did meanwhile would be undone by a whole body.
+    if observe(input, bench).await? != *observed {
+        return Err(Stop::Changed(input.id.name.clone()));
+    }
+    let removals: Vec<_> = plan.steps.iter().filter(|step| step.action == Action::Remove).collect();
+    if bench.halt.is_pulled() {
+        return Err(Stop::Halted);
+    }
+    // Counted before they are sent: what a crash keeps from being counted would be allowed twice.
+    removals.iter().for_each(|step| memory.count_removal(step, bench.now()));
+    memory.unsettled = !surroundings.0.is_empty();
+    if !removals.is_empty() || memory.unsettled {
+        match bench.store.remember(&input.id, memory.clone(), true).await {
+            Err(error) if !removals.is_empty() => {
+                removals.iter().for_each(|step| memory.uncount_removal(step));
+                return Err(Stop::Forgetful(error));
+            }
+            Err(error) => tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written"),
+            Ok(()) => {}
+        }
+    }
+    let operation = match write(plan, input, &plan.steps, observed, bench).await {
+        Ok(operation) => operation,
+        Err(stop) => {
+            if stop.says_that_nothing_came_about() {
+                removals.iter().for_each(|step| memory.uncount_removal(step));
+            }
+            return Err(stop);
+        }
+    };
+    for step in &plan.steps {
+        memory.wrote(step);
+        progress.taken(&input.id, step);
+        applied.push(Applied { step: step.clone(), correlation_id: operation.clone() });
+    }
+    settle(observed, bench, memory).await
+}
+
+/// Waits until whatever uses the target is in order after a write, also one of a process that ended meanwhile.
+pub(super) async fn settle(observed: &Observed, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
+    if memory.unsettled {
+        settled(observed, bench).await?;
+        memory.unsettled = false;
+    }
+    Ok(())
+}
+
+/// Waits until whatever uses the target is at rest again, and says what is not in order.
+async fn settled(observed: &Observed, bench: Bench<'_>) -> Result<(), Stop> {
+    let started = Instant::now();
+    loop {
+        let surroundings = look_around(observed, bench).await?;
+        let find = |wanted: State| surroundings.0.iter().find(|(_, state)| **state == wanted).map(|(one, _)| one);
+        let Some(moving) = find(State::Moving) else {
+            return find(State::Failed).map_or(Ok(()), |failed| Err(Stop::AttachedFailed(failed.clone())));
+        };
+        if started.elapsed() > SETTLES_WITHIN {
+            return Err(Stop::Busy(format!("the {} {} is still being updated", moving.kind, moving.name)));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = bench.fence.fallen() => return Err(crate::azure::arm::ArmError::Stopped.into()),
+        }
+    }
+}
+
+/// A one-time command waits for its turn; the controller has other things to do meanwhile.
+async fn exclusively(input: &TargetInput, surroundings: &Surroundings, bench: Bench<'_>) -> Result<Exclusive, Stop> {
+    let keys: BTreeSet<String> = surroundings.0.keys().map(ToString::to_string).chain([input.id.to_string()]).collect();
+    if bench.queues {
+        return tokio::select! {
+            exclusive = bench.arm.locks().wait(&keys) => Ok(exclusive),
+            () = bench.fence.fallen() => Err(crate::azure::arm::ArmError::Stopped.into()),
+        };
+    }
+    bench.arm.locks().take(&keys).map_err(|key| Stop::Busy(format!("another write that changes {key} is under way")))
+}
+
+/// Reads the firewalls and policies that use the target, and those that belong to them.
+async fn look_around(observed: &Observed, bench: Bench<'_>) -> Result<Surroundings, Stop> {
+    let mut found = Surroundings::default();
+    let mut open: Vec<Attached> = observed.whole.iter().flat_map(|whole| whole.users.iter().cloned()).collect();
+    while let Some(attached) = open.pop() {
+        if found.0.contains_key(&attached) || found.0.len() >= MOST_ATTACHED {
+            continue;
+        }
+        let body = match bench.arm.read_attached(&attached, &observed.location, bench.fence).await {
+            Ok(body) => body,
+            Err(error) if super::stop::is_hidden(&error) => {
+                tracing::warn!(%attached, %error, "whether it is in order after a write is not known");
+                found.0.insert(attached, State::Unknown);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if attached.kind == AttachedKind::Firewall {
+            let groups = groups_of(&body);
+            if groups > GROUPS_OF_A_FIREWALL {
+                return Err(Stop::TooManyGroups { firewall: attached.name, groups, most: GROUPS_OF_A_FIREWALL });
+            }
+        }
+        open.extend(belongings(&body));
+        found.0.insert(attached, state(&body));
+    }
+    Ok(found)
+}
+
+fn state(body: &Value) -> State {
+    match body["properties"]["provisioningState"].as_str() {
+        Some("Updating" | "Deleting") => State::Moving,
+        Some("Failed") => State::Failed,
+        _ => State::AtRest,
+    }
+}
+
+/// The firewalls of a policy, its children and its parent: a change of one changes all of them.
+fn belongings(body: &Value) -> Vec<Attached> {
+    let properties = &body["properties"];
+    let lists = ["firewalls", "childPolicies"].into_iter().flat_map(|list| properties[list].as_array());
+    let ids = lists.flatten().chain([&properties["basePolicy"], &properties["firewallPolicy"]]);
+    ids.filter_map(|reference| Attached::parse(reference["id"].as_str()?)).collect()
+}
+
+/// How many IP groups the rules of a classic firewall name.
+fn groups_of(body: &Value) -> usize {
+    let properties = &body["properties"];
+    let collections = ["networkRuleCollections", "applicationRuleCollections", "natRuleCollections"];
+    let rules = collections.into_iter().filter_map(|list| properties[list].as_array()).flatten();
+    let rules = rules.filter_map(|collection| collection["properties"]["rules"].as_array()).flatten();
+    let named = rules.flat_map(|rule| ["sourceIpGroups", "destinationIpGroups"].map(|list| rule[list].as_array()));
+    let ids = named.flatten().flatten().filter_map(|group| Some(group.as_str()?.to_ascii_lowercase()));
+    ids.collect::<BTreeSet<_>>().len()
+}
+
+#[cfg(test)]
+#[path = "whole_tests.rs"]
+mod tests;

@@ -1,0 +1,82 @@
+//! Which method of which path is answered by what. Decides nothing else.
+
+use super::{
+    arm_id::ArmPath,
+    error::{self, ApiError},
+    http::ApiResponse,
+    world::{Call, World},
+};
+
+impl World {
+    pub(super) fn dispatch(&mut self, call: &Call<'_>, method: &str, path: &ArmPath) -> Result<ApiResponse, ApiError> {
+        match (method, path) {
+            ("GET", ArmPath::Tenants) => Ok(self.list_tenants()),
+            ("GET", ArmPath::Subscriptions) => Ok(self.list_subscriptions()),
+            ("GET", ArmPath::Subscription { subscription }) => self.get_subscription(subscription),
+            ("GET", ArmPath::Locations { subscription }) => Ok(self.list_locations(subscription, &call.api_version)),
+            ("GET", ArmPath::Usages { subscription, location }) => Ok(self.list_usages(subscription, location)),
+            ("GET", ArmPath::Operation { id, .. }) => self.operation_status(call, id),
+            ("GET", ArmPath::OperationResult { id, .. }) => self.operation_result(call, id),
+            ("GET", ArmPath::Job { .. }) => self.job_status(call),
+            ("GET", ArmPath::Locks { scope, .. }) => Ok(self.list_locks(scope)),
+            ("GET", ArmPath::Lock { scope, name, .. }) => self.get_lock(scope, name),
+            ("PUT", ArmPath::Lock { scope, name, .. }) => self.put_lock(call, scope, name),
+            ("DELETE", ArmPath::Lock { scope, name, .. }) => Ok(self.delete_lock(scope, name)),
+            ("GET", ArmPath::ServiceTags { subscription, location }) => {
+                Ok(self.list_service_tags(subscription, location))
+            }
+            ("GET", ArmPath::ServiceAliases { subscription, group }) => {
+                self.list_service_aliases(subscription, group.as_deref())
+            }
+            ("GET", ArmPath::VirtualNetworks { subscription, group }) => {
+                self.list_networks(call, subscription, group.as_deref())
+            }
+            ("GET", ArmPath::VirtualNetwork(id)) => self.get_network(call, id),
+            ("PUT", ArmPath::VirtualNetwork(id)) => self.put_network(call, id),
+            ("DELETE", ArmPath::VirtualNetwork(id)) => self.delete_network(call, id),
+            ("GET", ArmPath::Subnets(id)) => self.list_subnets(id),
+            ("GET", ArmPath::Subnet(id, name)) => self.get_subnet(id, name),
+            ("PUT", ArmPath::Subnet(id, name)) => self.put_subnet(call, id, name),
+            ("DELETE", ArmPath::Subnet(id, name)) => self.delete_subnet(call, id, name),
+            ("HEAD", ArmPath::ResourceGroup { subscription, group }) => {
+                self.require_group(subscription, group).map(|_| ApiResponse::empty(204))
+            }
+            ("GET", ArmPath::ResourceGroups { subscription }) => Ok(self.list_groups(subscription)),
+            ("GET", ArmPath::ResourceGroup { subscription, group }) => self.get_group(subscription, group),
+            ("PUT", ArmPath::ResourceGroup { subscription, group }) => self.put_group(call, subscription, group),
+            ("DELETE", ArmPath::ResourceGroup { subscription, group }) => self.delete_group(call, subscription, group),
+            ("GET", ArmPath::RouteTables { subscription, group }) => {
+                self.list_route_tables(call, subscription, group.as_deref())
+            }
+            ("GET", ArmPath::RouteTable(id)) => self.get_route_table(call, id),
+            ("PUT", ArmPath::RouteTable(id)) => self.put_route_table(call, id),
+            ("PATCH", ArmPath::RouteTable(id)) => self.patch_route_table(call, id),
+            ("DELETE", ArmPath::RouteTable(id)) => self.delete_route_table(call, id),
+            ("GET", ArmPath::Routes(id)) => self.list_routes(id),
+            ("GET", ArmPath::Route(id, name)) => self.get_route(id, name),
+            ("PUT", ArmPath::Route(id, name)) => self.put_route(call, id, name),
+            ("DELETE", ArmPath::Route(id, name)) => self.delete_route(call, id, name),
+            ("GET", ArmPath::IpGroups { subscription, group }) => self.list_ip_groups(subscription, group.as_deref()),
+            ("GET", ArmPath::IpGroup(id)) => self.get_ip_group(id),
+            ("PUT", ArmPath::IpGroup(id)) => self.put_ip_group(call, id),
+            ("PATCH", ArmPath::IpGroup(id)) => self.patch_ip_group(call, id),
+            ("DELETE", ArmPath::IpGroup(id)) => self.delete_ip_group(call, id),
+            ("GET", ArmPath::Firewalls { subscription, group }) => self.list_firewalls(subscription, group.as_deref()),
+            ("GET", ArmPath::Firewall(id)) => self.get_firewall(id),
+            ("GET", ArmPath::FirewallPolicies { subscription, group }) => {
+                self.list_firewall_policies(subscription, group.as_deref())
+            }
+            ("GET", ArmPath::FirewallPolicy(id)) => self.get_firewall_policy(id),
+            ("GET", ArmPath::RuleCollectionGroups(id)) => self.list_rule_collection_groups(id),
+            ("GET", ArmPath::RuleCollectionGroup(id, name)) => self.get_rule_collection_group(id, name),
+            ("GET", ArmPath::PublicAddress(id)) => self.get_public_address(id),
+            ("PUT", ArmPath::PublicAddress(id)) => self.put_public_address(call, id),
+            ("DELETE", ArmPath::PublicAddress(id)) => self.delete_public_address(call, id),
+            (_, ArmPath::UnknownType { namespace, kind, .. }) => {
+                Err(error::unknown_type(namespace, kind, &call.api_version))
+            }
+            (_, ArmPath::Unknown) => Err(error::unknown_path(call.request.path())),
+            (method, _) => Err(error::method_not_allowed(method)),
+        }
+    }
+}
