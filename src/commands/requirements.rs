@@ -177,7 +177,9 @@ fn outbound(
         None => None,
     };
     let newest = requirements.newest_edition().id.clone();
-    let edition = options.edition.clone().or_else(|| of_network.as_ref().map(|outbound| outbound.edition.clone()));
+    // The edition of a text that names none is a default, which tables of one's own need not have.
+    let said = of_network.as_ref().filter(|_| network.is_some_and(|network| network.says_edition));
+    let edition = options.edition.clone().or_else(|| said.map(|outbound| outbound.edition.clone()));
     let edition = edition.unwrap_or(newest);
     let all = requirements.profiles_of(&edition, cloud);
     let mut outbound = of_network.unwrap_or(Outbound {

@@ -155,7 +155,7 @@ fn a_file_that_is_not_one_amlnetwork_with_outbound_is_refused() {
     refused(&["-f", &write(folder.path(), "bad.yaml", &bad.to_string())], "colour");
 }
 
-const OWN: &str = "editions: [{id: e1, date: 2024-01-01, what: ours}]
+const OWN: &str = "editions: [{id: 2024-01, date: 2024-01-01, what: ours}]
 profiles: [{name: Ours, for: us}]
 requirements:
 - id: Ours.Mirror
@@ -165,7 +165,7 @@ requirements:
   purpose: Our own mirror.
   profile: Ours
   clouds: [Public]
-  editions: [e1]
+  editions: [2024-01]
   source: our change request
 ";
 
@@ -174,9 +174,9 @@ fn the_tables_can_be_replaced_or_extended_and_bad_ones_are_refused_with_their_li
     let folder = tempfile::tempdir().unwrap();
     let own = write(folder.path(), "own.yaml", OWN);
     let replaced = report(&["--requirements", &own]);
-    assert_eq!((ids(&replaced), replaced["edition"].as_str()), (vec!["Ours.Mirror"], Some("e1")));
-    let extending = OWN.replace("editions: [{id: e1, date: 2024-01-01, what: ours}]", "extends: true");
-    let extending = write(folder.path(), "more.yaml", &extending.replace("[e1]", "[\"2026-03\"]"));
+    assert_eq!((ids(&replaced), replaced["edition"].as_str()), (vec!["Ours.Mirror"], Some("2024-01")));
+    let extending = OWN.replace("editions: [{id: 2024-01, date: 2024-01-01, what: ours}]", "extends: true");
+    let extending = write(folder.path(), "more.yaml", &extending.replace("[2024-01]", "[\"2026-03\"]"));
     let extended = report(&["--requirements", &extending]);
     assert!(ids(&extended).contains(&"Ours.Mirror") && ids(&extended).contains(&"Storage"));
     let variable = run(&["-o", "csv"], &[("AMLNET_REQUIREMENTS", &own)]);

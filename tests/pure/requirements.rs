@@ -195,3 +195,25 @@ fn the_page_about_requirements_agrees_with_the_data() {
     let extended = Requirements::parse(example).unwrap();
     assert!(extended.profiles_of("2026-03", Cloud::China).contains("Mirror"));
 }
+
+/// The schema of AmlNetwork cannot read the data, but what it says of it has to be true.
+#[test]
+fn the_defaults_of_the_custom_resource_are_those_of_the_data() {
+    let text = std::fs::read_to_string(manifest_dir().join("config/crd/amlnetworks.yaml")).unwrap();
+    let crd: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    let outbound = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/outbound/properties";
+    let properties = crd.pointer(outbound).unwrap();
+    let tables = Requirements::built_in();
+    assert_eq!(properties["edition"]["default"], tables.newest_edition().id.as_str());
+    let default: Vec<&str> =
+        tables.profiles().iter().filter(|profile| profile.default).map(|profile| profile.name.as_str()).collect();
+    assert_eq!(properties["profiles"]["default"], serde_json::json!(default));
+    let (profiles, parameters) = (&properties["profiles"]["description"], &properties["parameters"]["description"]);
+    for profile in tables.profiles() {
+        assert!(profiles.as_str().unwrap().contains(&profile.name), "{}", profile.name);
+    }
+    for parameter in tables.parameters() {
+        let said = format!("{} for <{}>", parameter.name, parameter.placeholder);
+        assert!(parameters.as_str().unwrap().contains(&said), "{said}");
+    }
+}

@@ -124,12 +124,16 @@ impl Page {
                     let name = service.split(' ').next().unwrap();
                     assert!(public.contains(name) || public == "<storage>.…", "{row:?}");
                     let host = format!("{whose}.{name}{storage}");
-                    or_https(ports(service)).iter().for_each(|port| add(&host, port));
+                    for port in or_https(ports(service)) {
+                        add(&host, &port);
+                    }
                 }
                 continue;
             }
             for host in hosts(own) {
-                or_https(ports(&purpose)).iter().for_each(|port| add(&host, port));
+                for port in or_https(ports(&purpose)) {
+                    add(&host, &port);
+                }
             }
         }
         found
