@@ -25,22 +25,28 @@ use crate::feed::file;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
     /// The region that stands for <region>, in any spelling. Without it <region> stays as it is written.
-    #[arg(long)]
+    #[arg(long, env = "AMLNET_REGION")]
     pub region: Option<String>,
     /// Public, AzureGovernment or China; that of --tags, else Public, where nothing is said.
     #[arg(long, env = "AMLNET_CLOUD")]
     pub cloud: Option<Cloud>,
     /// Of the documentation, such as 2026-03; the newest where nothing is said.
-    #[arg(long)]
+    #[arg(long, env = "AMLNET_EDITION")]
     pub edition: Option<String>,
     /// A part of the documentation, such as Base; all of them where nothing is said. May be repeated.
-    #[arg(long = "profile", value_name = "PROFILE")]
+    #[arg(long = "profile", value_name = "PROFILE", value_delimiter = ',', env = "AMLNET_PROFILE")]
     pub profiles: Vec<String>,
     /// Leave out what has this id or this service tag. May be repeated.
-    #[arg(long, value_name = "REQUIREMENT")]
+    #[arg(long, value_name = "REQUIREMENT", value_delimiter = ',', env = "AMLNET_EXCLUDE")]
     pub exclude: Vec<String>,
     /// What stands for <storage> and the like, such as storageAccount=mlstore. May be repeated.
-    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    #[arg(
+        long = "parameter",
+        value_name = "NAME=VALUE",
+        value_parser = parameter,
+        value_delimiter = ',',
+        env = "AMLNET_PARAMETER"
+    )]
     pub parameters: Vec<(String, String)>,
     /// A Service Tags file: with it the prefixes of service tags are printed.
     #[arg(long, value_name = "FILE", env = "AMLNET_TAGS")]

@@ -81,8 +81,27 @@ fn flags_say_region_cloud_edition_profiles_parameters_and_what_is_left_out() {
     let hosts = report(&["--profile", "Hosts", "--parameter", "storageAccount=mlstore", "--exclude", "Hosts.Batch"]);
     assert_eq!(row(&hosts, "Hosts.Storage")["hosts"], json!(["mlstore.blob.core.windows.net"]));
     assert_eq!(row(&hosts, "Hosts.Batch"), &Value::Null);
-    let variable = run(&["-o", "json"], &[("AMLNET_CLOUD", "AzureGovernment")]);
-    assert_eq!(serde_json::from_str::<Value>(&variable.stdout).unwrap()["cloud"], "AzureGovernment");
+    let variables = [
+        ("AMLNET_CLOUD", "AzureGovernment"),
+        ("AMLNET_REGION", "usgovtexas"),
+        ("AMLNET_EDITION", "2023-01"),
+        ("AMLNET_PROFILE", "Base,RPackages"),
+        ("AMLNET_EXCLUDE", "Storage,AzureMonitor"),
+        ("AMLNET_PARAMETER", "storageAccount=mlstore"),
+    ];
+    let by_variables: Value = serde_json::from_str(&run(&["-o", "json"], &variables).stdout).unwrap();
+    let by_flags = report(&[
+        "--cloud=AzureGovernment",
+        "--region=usgovtexas",
+        "--edition=2023-01",
+        "--profile=Base",
+        "--profile=RPackages",
+        "--exclude=Storage",
+        "--exclude=AzureMonitor",
+        "--parameter=storageAccount=mlstore",
+    ]);
+    assert_eq!(by_variables, by_flags);
+    assert!(ids(&by_flags).contains(&"RPackages.CRAN") && !ids(&by_flags).contains(&"AzureMonitor"));
 }
 
 #[test]
