@@ -367,7 +367,7 @@ fn waits_for_person(plan: &Plan, network: &ObjectKey) -> String {
         (Some(conflict), _) => {
             format!("{} in conflict; {}: {}", plan.conflicts.len(), conflict.address, conflict.why)
         }
-        (None, Some((key, why))) => format!("the table is shared with {key}, whose needs are unknown: {why}"),
+        (None, Some((key, why))) => format!("the target is shared with {key}, whose needs are unknown: {why}"),
         (None, None) => match &plan.pending {
             Some(pending) if !pending.is_approved => {
                 format!("{}; to allow what waits: amlnet approve {network} --hash {}", held(plan), pending.hash)
