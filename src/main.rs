@@ -14,7 +14,7 @@ use amlnet::commands::cluster::ClusterOptions;
 use amlnet::commands::output::VersionOutput;
 use amlnet::commands::plan::Inputs;
 use amlnet::commands::run::Folders;
-use amlnet::commands::{self, Common, Exit, Format, ScopeOptions};
+use amlnet::commands::{self, Common, Exit, Format, Output, ScopeOptions};
 use amlnet::domain::intent::Installation;
 use amlnet::domain::service_tags::Cloud;
 use amlnet::store::kubernetes::lease::Times;
@@ -32,7 +32,7 @@ struct Cli {
     command: Command,
     /// How results are printed.
     #[arg(short, long, global = true, default_value = "text", env = "AMLNET_OUTPUT")]
-    output: Format,
+    output: Output,
     /// How logs are written (to standard error).
     #[arg(long, global = true, default_value = "text", env = "AMLNET_LOG_FORMAT")]
     log_format: LogFormat,
@@ -115,6 +115,8 @@ enum Command {
     /// Service Tags documents.
     #[command(subcommand)]
     Tags(Tags),
+    /// What the documentation says that Azure Machine Learning needs, for a region, a cloud, an edition and profiles.
+    Requirements(Box<commands::requirements::Options>),
     /// Prints the custom resource definitions, for `kubectl apply -f -`.
     Crd {
         /// Instead: the reference of all fields, as Markdown.
@@ -326,7 +328,11 @@ fn main() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<Exit, AppError> {
-    let format = cli.output;
+    // Only `requirements` prints tables.
+    let format = match &cli.command {
+        Command::Requirements(_) => Format::Text,
+        _ => cli.output.format()?,
+    };
     match cli.command {
         Command::Run { common, dir, state, once, cluster, resync } => {
             if common.now.is_some() && !once {
@@ -364,6 +370,7 @@ fn execute(cli: Cli) -> Result<Exit, AppError> {
         Command::Tags(Tags::Check { file, regions }) => commands::tags::check(&file, regions.as_deref(), format),
         Command::Tags(Tags::Show { file, tags }) => commands::tags::show(&file, &tags, format),
         Command::Tags(Tags::Diff { old, new }) => commands::tags::diff(&old, &new, format, commands::colour()),
+        Command::Requirements(options) => commands::requirements::requirements(&options, cli.output),
         Command::Crd { markdown: true } => commands::crd::markdown(),
         Command::Crd { markdown: false } => commands::crd::crd(format),
         Command::Completions { shell } => {

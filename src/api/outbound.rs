@@ -113,7 +113,7 @@ pub struct Additional {
     pub name: String,
     /// Host names; *.github.com stands for all names below github.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100), extend("example" = ["github.com", "*.github.com"]))]
+    #[schemars(length(min = 1, max = 50), extend("example" = ["github.com", "*.github.com"]))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub hosts: Option<Vec<HostName>>,
     /// A service tag without region.

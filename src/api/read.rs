@@ -50,6 +50,8 @@ pub struct Network {
     pub generation: i64,
     pub reconcile_at: Option<String>,
     pub intent: Intent,
+    /// Whether its text says which edition of the documentation it follows, where it follows one.
+    pub says_edition: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -166,7 +168,9 @@ fn read_object(value: &Value, asks_rules: bool) -> Result<Any, ObjectError> {
             let intent =
                 decode(value, &NETWORK_SCHEMA, asks_rules, |network: &AmlNetwork| convert::intent(&network.spec));
             let intent = intent.map_err(refuse)?;
-            Ok(Any::Object(Object::Network(Box::new(Network { key, generation, reconcile_at, intent }))))
+            let says_edition = value.pointer("/spec/outbound/edition").is_some_and(|edition| !edition.is_null());
+            let network = Network { key, generation, reconcile_at, intent, says_edition };
+            Ok(Any::Object(Object::Network(Box::new(network))))
         }
         "ServiceTagFeed" => {
             let intent = decode(value, &FEED_SCHEMA, asks_rules, |feed: &ServiceTagFeed| convert::feed(&feed.spec));

@@ -34,6 +34,9 @@ pub struct AmlNetworkStatus {
     /// The document that the targets follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<DocumentStatus>,
+    /// The edition of the documentation whose rows are followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
     /// How many steps are not done yet in all targets, held ones included.
     #[serde(default)]
     pub pending: usize,
@@ -170,6 +173,7 @@ impl From<&project::NetworkStatus> for AmlNetworkStatus {
                 change_number: document.change_number,
                 digest: document.digest.to_string(),
             }),
+            edition: status.edition.clone(),
             pending: status.targets.iter().map(|target| target.add + target.remove + target.held).sum(),
             targets: status.targets.iter().map(target).collect(),
             retiring: status

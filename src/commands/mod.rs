@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod crd;
 pub mod output;
 pub mod plan;
+pub mod requirements;
 pub mod run;
 pub mod tags;
 
@@ -22,11 +23,35 @@ use crate::domain::plan::Standing;
 use crate::domain::scope::Scopes;
 use crate::reconcile::target::Clock;
 
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+/// How most results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Text,
     Json,
+}
+
+/// What `--output` takes. Tables are what `requirements` alone can print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+    /// Only `requirements`.
+    Csv,
+    /// Only `requirements`.
+    Markdown,
+}
+
+impl Output {
+    /// For the commands that print no tables.
+    pub fn format(self) -> Result<Format, AppError> {
+        match self {
+            Self::Text => Ok(Format::Text),
+            Self::Json => Ok(Format::Json),
+            Self::Csv | Self::Markdown => {
+                Err(AppError("--output csv and markdown are for requirements; write text or json".to_owned()))
+            }
+        }
+    }
 }
 
 /// What an exit code says.

@@ -435,6 +435,7 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         ("tags-check", schemars::schema_for!(CheckOutput)),
         ("tags-show", schemars::schema_for!(ShowOutput)),
         ("tags-diff", schemars::schema_for!(DiffOutput)),
+        ("requirements", schemars::schema_for!(super::requirements::report::Report)),
         ("version", schemars::schema_for!(VersionOutput)),
     ]
 }

@@ -24,6 +24,7 @@ use crate::domain::scope::OutOfScope;
 use crate::reconcile::index::{self, Absent, Documents, Setting};
 use crate::reconcile::once;
 use crate::reconcile::target::{Bench, Halt};
+use crate::store::files::folder;
 use crate::store::files::state::{FileStore, State};
 use crate::store::{Store, StoreError, World};
 
@@ -143,7 +144,8 @@ async fn prepare_files(
     let regions = app::regions(common.regions.as_deref())?;
     let requirements = app::requirements(common.requirements.as_deref())?;
     let scopes = common.scopes.read()?;
-    let world = app::world_of_files(&inputs.files)?;
+    let mut world = app::world_of_files(&inputs.files)?;
+    folder::keep_editions(&mut world, |network| state?.edition(network));
     if world.networks.is_empty() {
         return Err(AppError("the files hold no AmlNetwork; see config/samples for one".to_owned()));
     }

@@ -11,6 +11,7 @@ use super::{Common, Exit, block_on};
 use crate::app::feeds::{Feeds, Shelf};
 use crate::app::{self, AppError, Kept};
 use crate::azure::fence::Fence;
+use crate::domain::intent::ObjectKey;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
 use crate::reconcile::controller::Controller;
@@ -47,10 +48,12 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
         let (scopes_sender, scopes) = watch::channel(scopes);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
-        let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir)?));
+        let (world_sender, world) = watch::channel(Arc::new(read_folder(&folders.dir, &state)?));
         let (documents_sender, documents) = watch::channel(Arc::new(Documents::default()));
         tracing::info!(installation = %setting.installation, version = env!("CARGO_PKG_VERSION"), "amlnet starts");
-        let folder = tokio::spawn(folder::watch(folders.dir.clone(), world_sender));
+        let known = state.clone();
+        let edition = move |network: &ObjectKey| known.edition(network);
+        let folder = tokio::spawn(folder::watch(folders.dir.clone(), world_sender, edition));
         let feeds = Feeds {
             shelf: Shelf::Files(state.clone()),
             regions,
@@ -80,7 +83,7 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
         let regions = app::regions(common.regions.as_deref())?;
         let requirements = app::requirements(common.requirements.as_deref())?;
         let scopes = common.scopes.read()?;
-        let world = read_folder(&folders.dir)?;
+        let world = read_folder(&folders.dir, &state)?;
         for problem in &world.undecodable {
             tracing::error!(%problem, "an object cannot be read; nothing is removed until it can");
         }
@@ -115,9 +118,11 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
     })
 }
 
-fn read_folder(dir: &Path) -> Result<World, AppError> {
+fn read_folder(dir: &Path, state: &State) -> Result<World, AppError> {
     let files = folder::scan(dir).map_err(|error| AppError(format!("--dir {}: {error}", dir.display())))?;
-    Ok(folder::assemble(&files, &World::default()))
+    let mut world = folder::assemble(&files, &World::default());
+    folder::keep_editions(&mut world, |network| state.edition(network));
+    Ok(world)
 }
 
 #[derive(Debug)]

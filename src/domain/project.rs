@@ -80,6 +80,8 @@ pub struct NetworkStatus {
     pub conditions: Vec<Condition>,
     pub paired_region: Option<(String, String)>,
     pub document: Option<DocumentId>,
+    /// The edition of the documentation that it follows, if it does.
+    pub edition: Option<String>,
     pub targets: Vec<TargetStatus>,
     /// Prefixes that left the document and stay until their hold is over, and since when; cut at `LIST_CAP`.
     pub retiring: Vec<(Address, Timestamp)>,
@@ -192,6 +194,7 @@ pub fn project(
             .and_then(|wishes| wishes.pair.as_ref())
             .map(|(name, source)| (name.to_string(), source.to_string())),
         document: wishes.map(|wishes| wishes.document),
+        edition: None,
         targets: statuses,
         retiring,
         retiring_not_listed,
@@ -364,7 +367,7 @@ fn waits_for_person(plan: &Plan, network: &ObjectKey) -> String {
         (Some(conflict), _) => {
             format!("{} in conflict; {}: {}", plan.conflicts.len(), conflict.address, conflict.why)
         }
-        (None, Some((key, why))) => format!("the table is shared with {key}, whose needs are unknown: {why}"),
+        (None, Some((key, why))) => format!("the target is shared with {key}, whose needs are unknown: {why}"),
         (None, None) => match &plan.pending {
             Some(pending) if !pending.is_approved => {
                 format!("{}; to allow what waits: amlnet approve {network} --hash {}", held(plan), pending.hash)

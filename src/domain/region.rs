@@ -187,8 +187,8 @@ impl Regions {
 
     /// Finds a region in any of its spellings, in the table (of the document's cloud) or else in the document.
     pub fn find(&self, text: &str, document: &Document) -> Result<Region, UnknownRegion> {
-        if let Some(row) = self.row(text).filter(|row| row.cloud == document.cloud) {
-            return Ok(Region { name: row.name.clone(), spellings: row.keys.clone(), documented: true });
+        if let Ok(region) = self.find_documented(text, document.cloud) {
+            return Ok(region);
         }
         let wanted = key(text);
         let of_document = document.tags().iter().find(|tag| {
@@ -201,7 +201,15 @@ impl Regions {
                 spellings.dedup();
                 Ok(Region { name: RegionName(wanted.into()), spellings, documented: false })
             }
-            _ => Err(UnknownRegion { text: text.to_owned(), nearest: self.nearest(&wanted, document) }),
+            _ => Err(UnknownRegion { text: text.to_owned(), nearest: self.nearest(&wanted, document.cloud) }),
+        }
+    }
+
+    /// Finds a region in any of its spellings, in the table alone: for where there is no document.
+    pub fn find_documented(&self, text: &str, cloud: Cloud) -> Result<Region, UnknownRegion> {
+        match self.row(text).filter(|row| row.cloud == cloud) {
+            Some(row) => Ok(Region { name: row.name.clone(), spellings: row.keys.clone(), documented: true }),
+            None => Err(UnknownRegion { text: text.to_owned(), nearest: self.nearest(&key(text), cloud) }),
         }
     }
 
@@ -211,8 +219,8 @@ impl Regions {
         !self.by_key.contains_key(&region) && document.children(CLOUD_TAG).any(|tag| key(&tag.region) == region)
     }
 
-    fn nearest(&self, wanted: &str, document: &Document) -> Vec<String> {
-        let known = self.rows.iter().filter(|row| row.cloud == document.cloud);
+    fn nearest(&self, wanted: &str, cloud: Cloud) -> Vec<String> {
+        let known = self.rows.iter().filter(|row| row.cloud == cloud);
         let mut scored: Vec<(f64, String)> = known
             .map(|row| {
                 let best = row.keys.iter().map(|k| strsim::jaro_winkler(k, wanted)).fold(0.0, f64::max);
@@ -278,6 +286,8 @@ mod tests {
         let error = Regions::built_in().find("estus2", &document).unwrap_err();
         assert!(error.to_string().starts_with(r#"region "estus2" is not known; did you mean eastus2 or "#), "{error}");
         assert!(Regions::built_in().find("", &document).is_err());
+        let error = Regions::built_in().find_documented("usgov virgina", Cloud::AzureGovernment).unwrap_err();
+        assert_eq!(error.nearest[0], "usgovvirginia");
         assert!(Regions::built_in().find("chinaeast2", &document).is_err(), "another cloud's region");
     }
 

@@ -98,8 +98,14 @@ fn what_is_not_the_beginning_of_an_id_is_refused_with_what_to_write() {
         (format!("{SUBSCRIPTION}/re\u{17f}ourceGroups/rg"), "stands where \"resourceGroups\" belongs"),
         (format!("{group}/providers"), "Microsoft.Network is missing"),
         (format!("{group}/providers/Microsoft.Compute"), "stands where \"Microsoft.Network\" belongs"),
-        (format!("{group}/providers/Microsoft.Network/routeTable"), "stands where \"routeTables\" or \"ipGroups\" belongs"),
-        (format!("{group}/providers/Microsoft.Network/virtualNetworks/v"), "stands where \"routeTables\" or \"ipGroups\" belongs"),
+        (
+            format!("{group}/providers/Microsoft.Network/routeTable"),
+            "stands where \"routeTables\" or \"ipGroups\" belongs",
+        ),
+        (
+            format!("{group}/providers/Microsoft.Network/virtualNetworks/v"),
+            "stands where \"routeTables\" or \"ipGroups\" belongs",
+        ),
         (format!("{}/routes/x", table("rg", "rt")), "\"routes\" is inside a resource"),
         ("/providers/Microsoft.Management/managementGroups/mg".to_owned(), "stands where \"subscriptions\" belongs"),
     ] {

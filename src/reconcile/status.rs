@@ -66,6 +66,10 @@ pub fn of_network(
         }
     };
     let mut status = project::project(&setting.installation, key, generation, &subject, old, now);
+    let outbound = world.networks.get(key).and_then(|held| held.object.intent.outbound.as_ref());
+    // What cannot be read now keeps the edition too.
+    let before = old.filter(|_| !world.networks.contains_key(key)).and_then(|old| old.edition.clone());
+    status.edition = outbound.map(|outbound| outbound.edition.clone()).or(before);
     status.orphaned = outcomes.values().filter_map(|outcome| project::orphaned(outcome, key)).collect();
     let is_its_own = |word: &&Word| word.approval.subject == approval::Subject::Network(key.clone());
     status.approvals = words.iter().filter(is_its_own).take(project::LIST_CAP).cloned().collect();
@@ -101,6 +105,7 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
         conditions: conditions.collect(),
         paired_region: None,
         document: None,
+        edition: written.edition.clone(),
         targets: Vec::new(),
         retiring: Vec::new(),
         retiring_not_listed: 0,

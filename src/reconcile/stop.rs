@@ -73,7 +73,7 @@ impl From<Stop> for End {
                 correlation_id: None,
             }),
             Stop::NotInEffect(entry) => Self::Waiting {
-                why: format!("{entry} was written but is not there; somebody else may write the same table"),
+                why: format!("{entry} was written but is not there; somebody else may write the same target"),
                 seconds: Some(10),
             },
             Stop::Forgetful(error) => Self::Failed(Failure {
@@ -128,7 +128,8 @@ fn end_of(refusal: &Refusal) -> End {
     }
 }
 
-/// A target that does not exist: where it may be created, or why it is not.
+/// A target that does not exist: where it may be created, or why it is not. Where nobody asks for it any more, there is
+/// nothing left of it.
 pub(super) fn missing(input: &TargetInput, refusal: &Refusal) -> Result<String, Stop> {
     let mut failure = Box::new(refusal.failure());
     let locations: BTreeSet<&String> = input.create.values().collect();
@@ -139,6 +140,7 @@ pub(super) fn missing(input: &TargetInput, refusal: &Refusal) -> Result<String, 
             Err(Stop::Arm(ArmError::Refused(Box::new(refusal.clone()))))
         }
         (Some(location), None) => Ok(location.clone()),
+        (None, _) if input.contributions.is_empty() => Ok(String::new()),
         (None, _) => {
             failure.advice = "create it, or let amlnet create it: write create: {location: …} beside its id";
             Err(Stop::Missing { reason: BlockedReason::NotFound, failure })

@@ -146,7 +146,7 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
         return outcome(plan, Vec::new(), End::Planned, memory);
     }
     if shown.is_some_and(|shown| plan.steps.iter().any(|step| !shown.contains(step))) {
-        let why = "the table or the document changed since the plan was shown; look at it again".to_owned();
+        let why = "the target or the document changed since the plan was shown; look at it again".to_owned();
         return outcome(plan, Vec::new(), End::Waiting { why, seconds: None }, memory);
     }
     if gathered.observed.updating {

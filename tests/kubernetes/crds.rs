@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use amlnet::api::{crd, read};
 use cluster::{ADMIN, Cluster};
 
+use crate::harness::wait_until;
 use crate::objects::{self, Answer, Object};
 
 /// A cluster that has the CRDs.
@@ -173,7 +174,10 @@ fn the_samples_are_accepted() {
 /// Whoever leaves `mode` out, or looks for what a field means, is told by kubectl alone.
 #[test]
 fn kubectl_explains_fields() {
-    let said = with_crds().kubectl(ADMIN, &["explain", "amln.spec.mode"]).ok();
+    let explain = || with_crds().kubectl(ADMIN, &["explain", "amln.spec.mode"]);
+    // The server publishes a new kind some moments after it has taken it.
+    wait_until("kubectl to find the kind", || explain().status == 0);
+    let said = explain().ok();
     assert!(said.contains("UpsertOnly") && said.contains("start with Observe"), "{said}");
 }
 

@@ -38,6 +38,7 @@ mod logins;
 mod memory_lost;
 mod refusals;
 mod removals;
+mod requirements;
 mod review_documents;
 mod review_sharing;
 mod review_stopping;

@@ -14,5 +14,8 @@ mod layering;
 mod objects;
 mod properties;
 mod real_documents;
+mod requirements;
+mod requirements_facts;
+mod requirements_seeds;
 mod scopes;
 mod support;

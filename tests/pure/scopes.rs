@@ -158,7 +158,13 @@ fn parsed(entries: &[Entry]) -> Scopes {
 fn world(asks: &[Ask]) -> World {
     let network = |(number, ask): (usize, &Ask)| {
         let key = ask.key(number);
-        let object = read::Network { key: key.clone(), generation: 1, reconcile_at: None, intent: ask.intent() };
+        let object = read::Network {
+            key: key.clone(),
+            generation: 1,
+            reconcile_at: None,
+            intent: ask.intent(),
+            says_edition: true,
+        };
         (key, Held { object, origin: "a.yaml".into(), broken: None })
     };
     World { networks: asks.iter().enumerate().map(network).collect(), ..World::default() }

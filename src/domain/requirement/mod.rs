@@ -19,7 +19,7 @@ use super::outbound::Port;
 use super::service_tags::Cloud;
 
 pub use read::RequirementsError;
-pub use resolve::{Resolved, ResolvedRow, ResolvedTag, resolve, tags};
+pub use resolve::{Resolved, ResolvedRow, ResolvedTag, global, resolve, tags};
 pub use select::{OpenHost, SelectError, Selection};
 use template::{Form, HostTemplate};
 

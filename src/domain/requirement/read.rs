@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
@@ -377,7 +378,10 @@ fn read(yaml: &str) -> Result<File, RequirementsError> {
 
 fn read_edition(file: &FileEdition) -> Result<Edition, RequirementsError> {
     let at = At::of(&file.id, format!("edition {}", file.id.value));
-    at.word(&file.id.value)?;
+    let is_month = file.id.value.len() == 7 && format!("{}-01", file.id.value).parse::<Date>().is_ok();
+    if !is_month {
+        return at.refuse("an edition is a year and a month; write such as 2026-03");
+    }
     match file.date.value.parse() {
         Ok(date) => Ok(Edition { id: file.id.value.clone(), date, what: file.what.clone() }),
         Err(_) => {
@@ -389,18 +393,22 @@ fn read_edition(file: &FileEdition) -> Result<Edition, RequirementsError> {
 impl At {
     fn id(&self, id: &str) -> Result<(), RequirementsError> {
         let inner = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
-        let ends = id.bytes().next().into_iter().chain(id.bytes().last()).all(|c| c.is_ascii_alphanumeric());
-        if !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(inner) && ends {
+        let begins = id.starts_with(|c: char| c.is_ascii_alphabetic());
+        let ends = id.ends_with(|c: char| c.is_ascii_alphanumeric());
+        if begins && ends && id.len() <= MAX_ID && id.bytes().all(inner) {
             return Ok(());
         }
-        self.refuse(format!("an id is at most {MAX_ID} letters, digits, '.' and '-', first and last a letter or digit"))
+        self.refuse(format!(
+            "an id is at most {MAX_ID} letters, digits, '.' and '-', the first a letter and the last no '.' or '-'"
+        ))
     }
 
     fn word(&self, text: &str) -> Result<(), RequirementsError> {
-        if !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-') {
+        let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());
+        if begins && text.len() <= 60 && text.bytes().all(|c| c.is_ascii_alphanumeric()) {
             return Ok(());
         }
-        self.refuse(format!("{text:?} must be letters, digits and '-'"))
+        self.refuse(format!("{text:?} must be at most 60 letters and digits, the first a letter"))
     }
 
     fn tag(&self, name: &str) -> Result<(), RequirementsError> {

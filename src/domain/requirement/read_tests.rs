@@ -1,7 +1,7 @@
 use super::*;
 
 const HEAD: &str = "editions:
-- {id: e1, date: 2024-01-01, what: first}
+- {id: 2024-01, date: 2024-01-01, what: first}
 profiles:
 - {name: Base, for: all}
 parameters:
@@ -16,7 +16,7 @@ const ROW: &str = "- id: A
   purpose: For a test.
   profile: Base
   clouds: [Public]
-  editions: [e1]
+  editions: [2024-01]
   source: a test
 ";
 
@@ -60,8 +60,12 @@ fn a_mistake_in_a_row_is_refused_with_its_line_and_what_to_write() {
             "profile: Bass",
             "line 14: requirement A: profile \"Bass\" is not one of the list profiles; did",
         ),
-        ("editions: [e1]", "editions: [e2]", "line 16: requirement A: edition \"e2\" is not in the list editions (e1)"),
-        ("editions: [e1]", "editions: []", "line 8: requirement A: editions is empty"),
+        (
+            "editions: [2024-01]",
+            "editions: [2025-01]",
+            "line 16: requirement A: edition \"2025-01\" is not in the list editions (2024-01)",
+        ),
+        ("editions: [2024-01]", "editions: []", "line 8: requirement A: editions is empty"),
         ("clouds: [Public]", "clouds: []", "line 8: requirement A: clouds is empty; write some of Public"),
         ("clouds: [Public]", "clouds: [Public, Public]", "line 8: requirement A: a cloud stands twice"),
         ("purpose: For a test.", "purpose: ''", "line 8: requirement A: purpose is empty"),
@@ -116,7 +120,7 @@ fn an_id_stands_once_for_each_edition_and_cloud() {
     let again = ROW.replace("id: A", "id: a");
     let refused = refusal(&format!("{ROW}{again}"));
     assert!(
-        refused.starts_with("line 18: requirement a: another entry has this id in edition e1 for cloud Pub"),
+        refused.starts_with("line 18: requirement a: another entry has this id in edition 2024-01 for cloud Pub"),
         "{refused}"
     );
     let elsewhere = again.replace("[Public]", "[China]");
@@ -134,8 +138,10 @@ fn tables_without_rows_or_editions_are_refused() {
 fn parameters_and_editions_are_checked() {
     for (from, to, message) in [
         ("placeholder: storage", "placeholder: region", "line 6: parameter storageAccount: placeholder \"region\" is"),
-        ("date: 2024-01-01", "date: 1 May", "line 2: edition e1: date \"1 May\" is no date; write 2026-03-19"),
-        ("{name: Base, for: all}", "{name: B a, for: all}", "line 4: profile: \"B a\" must be letters"),
+        ("date: 2024-01-01", "date: 1 May", "line 2: edition 2024-01: date \"1 May\" is no date; write 2026-03-19"),
+        ("{name: Base, for: all}", "{name: B a, for: all}", "line 4: profile: \"B a\" must be at most 60 letters"),
+        ("id: 2024-01", "id: spring", "line 2: edition spring: an edition is a year and a month"),
+        ("id: 2024-01", "id: 2024-13", "line 2: edition 2024-13: an edition is a year and a month"),
     ] {
         let refused = Requirements::parse(&format!("{}{ROW}", HEAD.replacen(from, to, 1))).unwrap_err().to_string();
         assert!(refused.starts_with(message), "{to}: {refused}");
@@ -147,7 +153,7 @@ fn routes_are_checked() {
     let route = |to: &str| {
         format!(
             "{HEAD}{ROW}routes:\n- id: R\n  compute: PublicIp\n  {to}\n  nextHop: Internet\n  purpose: For a test.\n  \
-             clouds: [Public]\n  editions: [e1]\n  source: a test\n"
+             clouds: [Public]\n  editions: [2024-01]\n  source: a test\n"
         )
     };
     assert!(Requirements::parse(&route("prefix: 0.0.0.0/0")).is_ok());
@@ -171,15 +177,15 @@ fn a_file_that_extends_adds_and_takes_the_places_of_what_has_its_ids() {
         found,
         [("A", vec![Cloud::China], 443), ("A", vec![Cloud::Public], 444), ("B", vec![Cloud::Public], 443)]
     );
-    let edition = "editions: [{id: e2, date: 2025-01-01, what: second}]\nrequirements:\n";
-    let newer = base.extended(&format!("{edition}{}", changed.replace("[e1]", "[e2]"))).unwrap();
-    assert_eq!(newer.newest_edition().id, "e2");
+    let edition = "editions: [{id: 2025-01, date: 2025-01-01, what: second}]\nrequirements:\n";
+    let newer = base.extended(&format!("{edition}{}", changed.replace("[2024-01]", "[2025-01]"))).unwrap();
+    assert_eq!(newer.newest_edition().id, "2025-01");
     assert_eq!(newer.rows.len(), 2, "the older edition keeps its row");
 }
 
 #[test]
 fn extends_adds_to_what_is_compiled_in() {
-    let yaml = format!("extends: true\nrequirements:\n{}", ROW.replace("[e1]", "[\"2026-03\"]"));
+    let yaml = format!("extends: true\nrequirements:\n{}", ROW.replace("[2024-01]", "[\"2026-03\"]"));
     let extended = Requirements::parse(&yaml).unwrap();
     assert_eq!(extended.rows.len(), Requirements::built_in().rows.len() + 1);
     assert!(Requirements::parse(&yaml.replace("extends: true", "extends: yes")).is_err());

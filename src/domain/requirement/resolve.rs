@@ -92,7 +92,11 @@ pub fn tags<H>(
     regions.into_iter().map(|region| of_region(row, name, region, document, notes)).collect()
 }
 
-fn global<H>(row: &Selected<H>, name: &str, document: &Document) -> Result<ResolvedTag, Unresolved> {
+/// A global tag, for which no region is needed.
+///
+/// # Errors
+/// The document lacks it, or has no prefixes for it.
+pub fn global<H>(row: &Selected<H>, name: &str, document: &Document) -> Result<ResolvedTag, Unresolved> {
     let tag = document.tag(name).ok_or_else(|| missing(row, name, document))?;
     if tag.prefixes.is_empty() {
         let why = format!("service tag {} has no prefixes in change number {}", tag.name, document.change_number);

@@ -40,7 +40,7 @@ pub enum SelectError {
     UnknownName { text: String, edition: String, nearest: Vec<String> },
     #[error("parameter {text:?} is not known{}", suggestion(.nearest))]
     UnknownParameter { text: String, nearest: Vec<String> },
-    #[error("parameter {name}: {value:?} is not {what}; write {form}")]
+    #[error("parameter {name}: {value:?} cannot be {what}; write {form}")]
     BadParameter { name: String, value: String, what: String, form: &'static str },
     #[error(
         "requirement {requirement} needs the parameter {parameter} for {host}; \

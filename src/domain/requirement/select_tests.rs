@@ -123,7 +123,7 @@ fn a_missing_or_bad_parameter_is_refused_and_says_what_to_write() {
         ("workspaceId", "0123456789ab-cdef-0123-4567-89abcdef", "a GUID such as"),
     ] {
         let refused = select(&kubernetes(&[(name, value)])).unwrap_err().to_string();
-        assert!(refused.starts_with(&format!("parameter {name}: {value:?} is not ")), "{refused}");
+        assert!(refused.starts_with(&format!("parameter {name}: {value:?} cannot be ")), "{refused}");
         assert!(refused.contains(&format!("; write {form}")), "{refused}");
     }
 }

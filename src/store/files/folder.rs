@@ -98,6 +98,18 @@ pub fn assemble(files: &[FileText], previous: &World) -> World {
     world
 }
 
+/// Networks whose texts name no edition of the documentation keep the one that they were first read with: a newer amlnet
+/// must not change rules by itself. An API server writes the default into the object; a file stays as it is.
+pub fn keep_editions(world: &mut World, known: impl Fn(&ObjectKey) -> Option<String>) {
+    for (key, held) in &mut world.networks {
+        if let Some(outbound) = held.object.intent.outbound.as_mut().filter(|_| !held.object.says_edition)
+            && let Some(edition) = known(key)
+        {
+            outbound.edition = edition;
+        }
+    }
+}
+
 fn report(world: &mut World, path: &Path, network: Option<ObjectKey>, message: String) {
     world.undecodable.push(Undecodable { place: path.display().to_string(), network, generation: 0, message });
 }
@@ -153,14 +165,15 @@ fn keep(world: &mut World, previous: &World, path: &Path, why: &str, only: Optio
 }
 
 /// Watches a folder until the receivers are gone. Publishes only worlds that differ.
-pub async fn watch(folder: PathBuf, sender: watch::Sender<Arc<World>>) {
+pub async fn watch(folder: PathBuf, sender: watch::Sender<Arc<World>>, edition: impl Fn(&ObjectKey) -> Option<String>) {
     let mut files = Vec::new();
     let mut said = BTreeSet::new();
     let mut unreadable = None;
     loop {
         match scan(&folder) {
             Ok(found) if found != files => {
-                let world = assemble(&found, &sender.borrow());
+                let mut world = assemble(&found, &sender.borrow());
+                keep_editions(&mut world, &edition);
                 let problems: BTreeSet<String> = world.undecodable.iter().map(ToString::to_string).collect();
                 for problem in problems.difference(&said) {
                     tracing::error!(problem, "an object cannot be read; nothing is removed until it can");

@@ -64,3 +64,28 @@ fn of_two_objects_with_one_name_the_first_counts_and_the_second_is_reported() {
     assert_eq!(world.networks.len(), 1);
     assert!(world.undecodable[0].message.contains("stands also in a.yaml"), "{}", world.undecodable[0]);
 }
+
+#[test]
+fn a_text_without_an_edition_keeps_the_one_that_it_was_first_read_with() {
+    let network = |name: &str, edition: &str| {
+        format!(
+            "apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata: {{name: {name}}}\nspec:\n  region: eastus2\n  \
+             mode: Sync\n  outbound: {{lists: [{{name: all}}]{edition}}}\n"
+        )
+    };
+    let files = [
+        file("a.yaml", &network("silent", "")),
+        file("b.yaml", &network("says", ", edition: \"2026-03\"")),
+        file("c.yaml", &network("new", "")),
+    ];
+    let mut world = assemble(&files, &World::default());
+    keep_editions(&mut world, |key| (key.name != "new").then(|| "2023-01".to_owned()));
+    let edition = |held: &Held<_>| {
+        let network: &crate::api::read::Network = &held.object;
+        network.intent.outbound.as_ref().unwrap().edition.clone()
+    };
+    let editions: Vec<(String, String)> =
+        world.networks.iter().map(|(key, held)| (key.name.clone(), edition(held))).collect();
+    let wanted = [("new", "2026-03"), ("says", "2026-03"), ("silent", "2023-01")];
+    assert_eq!(editions, wanted.map(|(name, edition)| (name.to_owned(), edition.to_owned())));
+}

@@ -108,6 +108,11 @@ impl State {
         serde_yaml::from_str::<StatusFile<ServiceTagFeedStatus>>(&text).ok().map(|file| file.status)
     }
 
+    /// The edition of the documentation that a Network followed last.
+    pub fn edition(&self, network: &ObjectKey) -> Option<String> {
+        self.read_status(network)?.edition
+    }
+
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus> {
         let text = std::fs::read_to_string(self.status_path(network)).ok()?;
         serde_yaml::from_str::<StatusFile<AmlNetworkStatus>>(&text).ok().map(|file| file.status)

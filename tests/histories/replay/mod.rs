@@ -252,8 +252,13 @@ impl<'a> History<'a> {
 
     fn inputs(&self) -> BTreeMap<amlnet::domain::resource_id::ResourceId, TargetInput> {
         let held = |net: &Net| {
-            let object =
-                Network { key: net.key.clone(), generation: net.generation, reconcile_at: None, intent: net.intent() };
+            let object = Network {
+                key: net.key.clone(),
+                generation: net.generation,
+                reconcile_at: None,
+                intent: net.intent(),
+                says_edition: true,
+            };
             let broken = net.broken.then(|| "it cannot be read".to_owned());
             (net.key.clone(), Held { object, origin: PathBuf::from("network.yaml"), broken })
         };
