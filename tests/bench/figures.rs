@@ -7,6 +7,7 @@
 
 mod budgets;
 mod leader;
+mod lists;
 mod many_tables;
 mod networks;
 mod removals;
@@ -48,6 +49,9 @@ fn main() {
     }
     if wanted("networks") {
         networks::measure(folder.path(), &document);
+    }
+    if wanted("lists") {
+        lists::measure(folder.path(), &document);
     }
     if wanted("leader") {
         leader::measure(&document);
