@@ -3,17 +3,20 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::show::{listing, say};
 use crate::simulator::Simulator;
 
 const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+const SERVE_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// How many lines of the log a failure shows.
 const TAIL: usize = 15;
@@ -99,6 +102,8 @@ impl Amlnet {
                 folder.as_os_str(),
                 OsStr::new("--state"),
                 state.as_os_str(),
+                OsStr::new("--http-listen"),
+                OsStr::new("127.0.0.1:0"),
             ])
             .stdout(file.try_clone().map_err(named)?)
             .stderr(file)
@@ -123,6 +128,22 @@ impl Controller {
             Ok(None) => Ok(()),
             Ok(Some(status)) => Err(self.failed(&format!("`amlnet run` ended by itself with {status}"))),
             Err(error) => Err(format!("`amlnet run` cannot be watched: {error}")),
+        }
+    }
+
+    /// Where it serves lists, as its log says: the port is the one that was free.
+    pub(crate) async fn address(&mut self) -> Result<SocketAddr, String> {
+        let deadline = Instant::now() + SERVE_WITHIN;
+        loop {
+            self.still_runs()?;
+            if let Some(address) = served_at(&self.log()) {
+                return Ok(address);
+            }
+            if Instant::now() > deadline {
+                let within = SERVE_WITHIN.as_secs();
+                return Err(self.failed(&format!("amlnet has not said within {within} s where it serves lists")));
+            }
+            sleep(LOOK_EVERY).await;
         }
     }
 
@@ -168,5 +189,25 @@ impl Controller {
         say("\n  The end of amlnet's log:");
         listing(&lines[lines.len().saturating_sub(TAIL)..].join("\n"), TAIL);
         what.to_owned()
+    }
+}
+
+/// The address in the line that names `/lists`. A line that is only half written has no end yet.
+fn served_at(log: &str) -> Option<SocketAddr> {
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let line = whole.lines().find(|line| line.contains("/lists") && line.contains("address="))?;
+    line.split_whitespace().find_map(|word| word.strip_prefix("address=")?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_a_whole_line() {
+        let line = "t INFO amlnet::app::lists: serves /healthz, /readyz and /lists address=127.0.0.1:4352";
+        assert_eq!(served_at(line), None);
+        let log = format!("amlnet starts address=1.2.3.4:5\n{line}9 scheme=\"http\"\nx");
+        assert_eq!(served_at(&log), Some("127.0.0.1:43529".parse().unwrap()));
     }
 }

@@ -14,7 +14,23 @@ use crate::show::say;
 
 /// The workspace's region and its documented pair.
 pub(crate) const TAGS: [&str; 2] = ["AzureMachineLearning.EastUS2", "AzureMachineLearning.CentralUS"];
-/// Six months apart: both regions of the pair changed between them.
+/// What the IP group holds.
+pub(crate) const GROUP_TAG: &str = "Storage.EastUS2";
+/// What the list holds: every outbound row by service tag of the documentation's basic configuration, edition 2026-03.
+pub(crate) const LIST_TAGS: [&str; 9] = [
+    "AzureActiveDirectory",
+    "AzureMachineLearning",
+    "BatchNodeManagement.EastUS2",
+    "AzureResourceManager",
+    "Storage.EastUS2",
+    "AzureFrontDoor.FrontEnd",
+    "MicrosoftContainerRegistry",
+    "AzureFrontDoor.FirstParty",
+    "AzureMonitor",
+];
+/// Made-up documents lie so many weeks apart that the tables, the group and the list change.
+const WEEKS: &str = "12";
+/// Six months apart: both regions of the pair changed between them, and so did the region's Storage.
 const PREFERRED: [&str; 2] = ["2025-11-09_change376.json.gz", "2026-05-06_change398.reconstructed.json.gz"];
 
 /// One weekly document.
@@ -24,8 +40,12 @@ pub(crate) struct Document {
     pub(crate) change_number: u64,
     /// The IPv4 prefixes of the region's own tag.
     own: BTreeSet<Ipv4Net>,
-    /// The IPv4 prefixes of both tags.
+    /// The IPv4 prefixes of both tags: the table's.
     pub(crate) needed: BTreeSet<Ipv4Net>,
+    /// The group's.
+    pub(crate) grouped: BTreeSet<Ipv4Net>,
+    /// The list's.
+    pub(crate) listed: BTreeSet<Ipv4Net>,
 }
 
 /// The older document first. Real ones where there are any, else made-up ones in `folder`.
@@ -36,7 +56,7 @@ pub(crate) async fn choose(armsim: &Path, folder: &Path) -> Result<[Document; 2]
         found
     } else {
         say(&format!(
-            "There are no two real documents in {}, so these two were made by `armsim tags --seed 1 --weeks 2`.",
+            "There are no two real documents in {}, so these two were made by `armsim tags --seed 1 --weeks {WEEKS}`.",
             place.display()
         ));
         make(armsim, folder).await?
@@ -81,7 +101,7 @@ fn public_change_number(path: &Path) -> Option<u64> {
 
 async fn make(armsim: &Path, folder: &Path) -> Result<(PathBuf, PathBuf), String> {
     let output = tokio::process::Command::new(armsim)
-        .args(["tags", "--seed", "1", "--weeks", "2", "--out"])
+        .args(["tags", "--seed", "1", "--weeks", WEEKS, "--out"])
         .arg(folder)
         .kill_on_drop(true)
         .output()
@@ -89,7 +109,7 @@ async fn make(armsim: &Path, folder: &Path) -> Result<(PathBuf, PathBuf), String
         .map_err(|error| format!("{} cannot be started: {error}", armsim.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     match (output.status.success(), text.lines().collect::<Vec<_>>().as_slice()) {
-        (true, [old, new]) => Ok((PathBuf::from(old), PathBuf::from(new))),
+        (true, [old, .., new]) => Ok((PathBuf::from(old), PathBuf::from(new))),
         _ => Err(format!("`armsim tags` made no two documents: {}", String::from_utf8_lossy(&output.stderr).trim())),
     }
 }
@@ -103,6 +123,8 @@ fn load(path: &Path) -> Result<Document, String> {
         change_number: change_number.ok_or_else(|| named("there is no changeNumber".to_owned()))?,
         own: prefixes(&document, &TAGS[..1]).map_err(named)?,
         needed: prefixes(&document, &TAGS).map_err(named)?,
+        grouped: prefixes(&document, &[GROUP_TAG]).map_err(named)?,
+        listed: prefixes(&document, &LIST_TAGS).map_err(named)?,
     })
 }
 

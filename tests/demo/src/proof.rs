@@ -1,4 +1,9 @@
 //! The proof: what must be true of the recorded history, whoever wrote it. Pure; knows nothing of amlnet.
+//!
+//! The route table stands here; `group` and `list` have their own evidence.
+
+pub(crate) mod group;
+pub(crate) mod list;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,7 +12,7 @@ use ipnet::Ipv4Net;
 
 use crate::record::{Entry, Request, State};
 
-/// Everything that the proof rests on.
+/// Everything that the checks of the table rest on.
 #[derive(Debug, Clone)]
 pub(crate) struct Evidence {
     /// What the first and the second document need.
@@ -20,6 +25,8 @@ pub(crate) struct Evidence {
     pub(crate) converged: usize,
     /// The requests while planning, for the first document, and for the second.
     pub(crate) requests: [Vec<Request>; 3],
+    /// The one other resource that may be written; `group` looks at that.
+    pub(crate) group: String,
 }
 
 /// One thing that was looked at: what held, or what did not.
@@ -44,7 +51,14 @@ impl fmt::Display for Check {
 }
 
 /// Looks at everything; no check depends on another.
-pub(crate) fn checks(evidence: &Evidence) -> Vec<Check> {
+pub(crate) fn all(table: &Evidence, group: &group::Evidence, list: &list::Evidence) -> Vec<Check> {
+    let mut checks = checks(table);
+    checks.extend(group::checks(group).into_iter().chain(list::checks(list)).map(|result| Check { result }));
+    checks
+}
+
+/// Of the table.
+fn checks(evidence: &Evidence) -> Vec<Check> {
     let last = evidence.history.len().saturating_sub(1);
     [
         plan_wrote_nothing(evidence),
@@ -63,6 +77,15 @@ pub(crate) fn checks(evidence: &Evidence) -> Vec<Check> {
 
 fn ordinal(phase: usize) -> &'static str {
     if phase == 0 { "first" } else { "second" }
+}
+
+/// What is said of what left the document and is kept.
+fn stay(phase: usize, gone: usize) -> String {
+    match (phase, gone) {
+        (0, _) => String::new(),
+        (_, 0) => "; none of them left the document".to_owned(),
+        _ => format!("; {gone} of them left the document and stay"),
+    }
 }
 
 /// Whether a state has a route of ours to the internet for the prefix.
@@ -197,7 +220,8 @@ fn one_put_each(evidence: &Evidence, phase: usize) -> Result<String, String> {
         .filter_map(|entry| Some((entry.name.to_ascii_lowercase(), entry.net()?)))
         .collect();
     let mut puts: BTreeMap<Ipv4Net, usize> = BTreeMap::new();
-    for request in evidence.requests[phase + 1].iter().filter(|request| request.is_write()) {
+    let writes = evidence.requests[phase + 1].iter().filter(|request| request.is_write());
+    for request in writes.filter(|request| !request.is_on(&evidence.group)) {
         let prefix = by_name.get(&request.last().to_ascii_lowercase());
         match prefix {
             Some(prefix) if request.method == "PUT" && new.contains(prefix) => *puts.entry(*prefix).or_default() += 1,
@@ -214,9 +238,9 @@ fn one_put_each(evidence: &Evidence, phase: usize) -> Result<String, String> {
     }
     let which = ordinal(phase);
     Ok(match new.len() {
-        0 => format!("the {which} document: no prefix was new to the table, and there was no write"),
+        0 => format!("the {which} document: no prefix was new to the table, and there was no write but the group's"),
         count => format!(
-            "the {which} document: {count} new prefixes cost {count} PUTs, one each, and there was no other write"
+            "the {which} document: {count} new prefixes cost {count} PUTs, one each, and there was no other write but the group's"
         ),
     })
 }

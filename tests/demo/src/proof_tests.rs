@@ -4,6 +4,7 @@ use super::*;
 
 const CONFLICT: &str = "20.0.0.0/28";
 const FIRST: [&str; 3] = [CONFLICT, "20.0.1.0/28", "20.0.2.0/28"];
+const GROUP: &str = "/x/ipGroups/ipg";
 const SECOND: [&str; 3] = [CONFLICT, "20.0.1.0/28", "20.0.3.0/28"];
 
 fn route(name: &str, prefix: &str, next_hop: &str, ip: Option<&str>) -> Entry {
@@ -42,6 +43,10 @@ fn request(method: &str, last: &str) -> Request {
     }
 }
 
+fn write_of(path: &str) -> Request {
+    Request { path: path.to_owned(), ..request("PUT", "") }
+}
+
 fn put(prefix: &str) -> Request {
     request("PUT", &name(prefix))
 }
@@ -65,8 +70,9 @@ fn right() -> Evidence {
         requests: [
             vec![request("GET", "rt")],
             vec![request("GET", "rt"), put("20.0.1.0/28"), put("20.0.2.0/28")],
-            vec![put("20.0.3.0/28"), request("GET", "rt")],
+            vec![put("20.0.3.0/28"), write_of(GROUP), request("GET", "rt")],
         ],
+        group: GROUP.to_owned(),
     }
 }
 
@@ -196,6 +202,15 @@ fn a_write_too_many() {
 }
 
 #[test]
+fn a_write_of_something_else() {
+    only(
+        &failures(|evidence| evidence.requests[2].push(write_of("/x/firewallPolicies/p"))),
+        "a write that no new prefix explains: PUT /x/firewallPolicies/p",
+    );
+}
+
+#[test]
 fn a_plan_that_writes() {
     only(&failures(|evidence| evidence.requests[0].push(put("20.0.1.0/28"))), "`amlnet plan` wrote 1 times");
+    only(&failures(|evidence| evidence.requests[0].push(write_of(GROUP))), "`amlnet plan` wrote 1 times");
 }

@@ -1,9 +1,14 @@
-//! What the simulator recorded, as values: the states of the route table and the requests of its clients.
+//! What the simulator recorded, as values: the states of the route table and of the IP group, and the requests of its
+//! clients.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
+
+use crate::scene::Ids;
 
 /// The start of the name of every route that amlnet may touch here: `amlnet.<installation id>.`.
 const OURS: &str = "amlnet.demo.";
@@ -49,6 +54,25 @@ pub(crate) struct State {
     pub(crate) entries: Vec<Entry>,
 }
 
+/// The IP group at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupState {
+    pub(crate) at: String,
+    /// As they were written.
+    pub(crate) addresses: Vec<String>,
+}
+
+impl GroupState {
+    /// The addresses that are IPv4; an address alone is a prefix of one address.
+    pub(crate) fn nets(&self) -> BTreeSet<Ipv4Net> {
+        self.addresses.iter().filter_map(|text| net(text)).collect()
+    }
+}
+
+pub(crate) fn net(text: &str) -> Option<Ipv4Net> {
+    text.parse().ok().or_else(|| text.parse::<Ipv4Addr>().ok().map(Ipv4Net::from))
+}
+
 /// One request to one of the simulator's servers.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -76,6 +100,15 @@ impl Request {
             && Path::new(&self.path).extension().is_some_and(|end| end == "json")
     }
 
+    pub(crate) fn is_on(&self, id: &str) -> bool {
+        self.is_arm() && self.path.eq_ignore_ascii_case(id)
+    }
+
+    fn is_below(&self, id: &str) -> bool {
+        self.path.get(..id.len()).is_some_and(|start| start.eq_ignore_ascii_case(id))
+            && self.path[id.len()..].starts_with('/')
+    }
+
     /// The last part of the path: a route's name where a route was asked for.
     pub(crate) fn last(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
@@ -88,19 +121,31 @@ pub(crate) struct Tally {
     pub(crate) reads: usize,
     pub(crate) polls: usize,
     pub(crate) puts: usize,
+    pub(crate) group_reads: usize,
+    pub(crate) group_polls: usize,
+    pub(crate) group_puts: usize,
+    /// Of the firewall and its policy.
+    pub(crate) user_reads: usize,
     pub(crate) other_writes: usize,
     pub(crate) other_reads: usize,
     pub(crate) downloads: usize,
 }
 
 impl Tally {
-    pub(crate) fn of(requests: &[Request], table: &str) -> Self {
+    pub(crate) fn of(requests: &[Request], ids: &Ids) -> Self {
         let mut tally = Self::default();
         for request in requests {
+            let is_on = |id: &String| request.is_on(id);
+            // The operations of IP groups have a name of their own.
+            let is_poll_of = |kind: &str| request.path.contains(kind);
             let count = match (request.server.as_str(), request.method.as_str()) {
-                ("arm", "PUT") => &mut tally.puts,
-                ("arm", "GET") if request.path.eq_ignore_ascii_case(table) => &mut tally.reads,
-                ("arm", "GET") if request.path.contains("/operation") => &mut tally.polls,
+                ("arm", "PUT") if is_on(&ids.group) => &mut tally.group_puts,
+                ("arm", "PUT") if request.is_below(&ids.table) => &mut tally.puts,
+                ("arm", "GET") if is_on(&ids.table) => &mut tally.reads,
+                ("arm", "GET") if is_on(&ids.group) => &mut tally.group_reads,
+                ("arm", "GET") if is_on(&ids.policy) || is_on(&ids.firewall) => &mut tally.user_reads,
+                ("arm", "GET") if is_poll_of("/nfvOperation") => &mut tally.group_polls,
+                ("arm", "GET") if is_poll_of("/operation") => &mut tally.polls,
                 ("arm", "GET" | "HEAD") => &mut tally.other_reads,
                 ("arm", _) => &mut tally.other_writes,
                 ("downloadPage", _) => &mut tally.downloads,
@@ -109,6 +154,10 @@ impl Tally {
             *count += 1;
         }
         tally
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.puts + self.group_puts + self.other_writes
     }
 }
 
@@ -120,6 +169,21 @@ pub(crate) fn states(answer: &Value) -> Result<Vec<State>, String> {
             let entries = list(&state["entries"])?.iter().map(entry).collect::<Result<_, _>>()?;
             let at = text(state, "at")?;
             Ok(State { at, entries })
+        })
+        .collect()
+}
+
+/// The answer of `/history` for an IP group.
+pub(crate) fn group_states(answer: &Value) -> Result<Vec<GroupState>, String> {
+    let address = |value: &Value| {
+        let text = value.as_str().map(str::to_owned);
+        text.ok_or_else(|| format!("the simulator sent an address that is no text: {value}"))
+    };
+    list(answer)?
+        .iter()
+        .map(|state| {
+            let addresses = list(&state["entries"])?.iter().map(address).collect::<Result<_, _>>()?;
+            Ok(GroupState { at: text(state, "at")?, addresses })
         })
         .collect()
 }
@@ -167,20 +231,37 @@ mod tests {
     #[test]
     fn requests_are_counted_by_kind() {
         let line = |server: &str, method: &str, url: &str| json!({"server": server, "method": method, "url": url, "status": 200});
+        let ids = Ids::new();
+        let Ids { table, group, firewall, .. } = &ids;
         let log = json!([
-            line("arm", "GET", "/x/routeTables/rt?api-version=1"),
-            line("arm", "PUT", "/x/routeTables/rt/routes/a?api-version=1"),
+            line("arm", "GET", &format!("{}?api-version=1", table.to_uppercase())),
+            line("arm", "PUT", &format!("{table}/routes/a?api-version=1")),
             line("arm", "GET", "/x/locations/eastus2/operations/1?t=2"),
             line("arm", "GET", "/x/locations/eastus2/usages"),
-            line("arm", "DELETE", "/x/routeTables/rt/routes/a"),
+            line("arm", "DELETE", &format!("{table}/routes/a")),
             line("login", "POST", "/token"),
             line("downloadPage", "GET", "/a.json"),
+            line("arm", "GET", &format!("{group}?api-version=1")),
+            line("arm", "PUT", &format!("{group}?api-version=1")),
+            line("arm", "GET", "/x/locations/eastus2/nfvOperations/1?t=2"),
+            line("arm", "GET", firewall),
         ]);
         let requests = requests(&log).unwrap();
-        let tally = Tally::of(&requests, "/x/routetables/RT");
-        let one_each = Tally { reads: 1, polls: 1, puts: 1, other_writes: 1, other_reads: 1, downloads: 1 };
-        assert_eq!(tally, one_each);
-        assert_eq!(requests.iter().filter(|request| request.is_write()).count(), 2);
+        let one_each = Tally {
+            reads: 1,
+            polls: 1,
+            puts: 1,
+            group_reads: 1,
+            group_polls: 1,
+            group_puts: 1,
+            user_reads: 1,
+            other_writes: 1,
+            other_reads: 1,
+            downloads: 1,
+        };
+        let tally = Tally::of(&requests, &ids);
+        assert_eq!((tally.writes(), tally), (3, one_each));
+        assert_eq!(requests.iter().filter(|request| request.is_write()).count(), 3);
         assert!(requests[6].is_document());
         assert_eq!(requests[1].last(), "a");
     }
@@ -193,5 +274,13 @@ mod tests {
         let ours: Vec<bool> = states[0].entries.iter().map(Entry::is_ours).collect();
         assert_eq!(ours, [true, false]);
         assert!(!states[0].entries[0].in_effect);
+    }
+
+    #[test]
+    fn states_of_a_group_are_read_and_an_address_alone_is_a_prefix() {
+        let states = group_states(&json!([{"at": "t", "entries": ["20.0.0.0/28", "20.0.1.1", "fe80::/64"]}])).unwrap();
+        let nets: Vec<String> = states[0].nets().iter().map(ToString::to_string).collect();
+        assert_eq!((states[0].addresses.len(), nets), (3, vec!["20.0.0.0/28".to_owned(), "20.0.1.1/32".to_owned()]));
+        assert!(group_states(&json!([{"at": "t", "entries": [1]}])).unwrap_err().contains("no text"));
     }
 }

@@ -2,10 +2,19 @@
 
 use std::io::Write as _;
 
+use serde_json::Value;
+
+use crate::list::Answer;
 use crate::record::{Entry, Tally};
+use crate::scene::last;
+use crate::waiting::provisioning;
 
 /// Longer listings are cut, with a count of what is left out.
 pub(crate) const MANY: usize = 60;
+/// Of many addresses only the first are shown.
+const FEW: usize = 4;
+/// A line of a log that is longer is cut.
+const WIDE: usize = 240;
 
 /// One line, or several. A reader that went away (`| head`) is no reason to stop: the exit code still counts.
 pub(crate) fn say(text: &str) {
@@ -60,6 +69,58 @@ pub(crate) fn routes(entries: &[Entry]) -> String {
     aligned(&rows)
 }
 
+/// An IP group as ARM shows it: who uses it, whose it is, how much it holds.
+pub(crate) fn group(shown: &Value) -> String {
+    let properties = &shown["properties"];
+    let tags = shown["tags"].as_object().into_iter().flatten();
+    let tags: Vec<String> = tags.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("?"))).collect();
+    let users = ["firewalls", "firewallPolicies"].iter().filter_map(|list| properties[*list].as_array()).flatten();
+    let users: Vec<&str> = users.filter_map(|user| user["id"].as_str()).map(last).collect();
+    let addresses = properties["ipAddresses"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut lines = vec![format!(
+        "IP group {}: {} addresses, {}, tags {}, used by {}",
+        shown["name"].as_str().unwrap_or("?"),
+        addresses.len(),
+        provisioning(shown),
+        tags.join(" "),
+        users.join(" ")
+    )];
+    lines.extend(addresses.iter().filter_map(Value::as_str).take(FEW).map(|text| format!("  {text}")));
+    if addresses.len() > FEW {
+        lines.push(format!("  … {} more", addresses.len() - FEW));
+    }
+    lines.join("\n")
+}
+
+/// An answer of the list: status, the headers that count, the first lines.
+pub(crate) fn answer(answer: &Answer) -> String {
+    let mut lines = vec![format!("HTTP/1.1 {}", answer.status)];
+    for (name, value) in [("ETag", &answer.etag), ("Last-Modified", &answer.modified)] {
+        lines.extend(value.as_ref().map(|value| format!("{name}: {value}")));
+    }
+    lines.extend(answer.body.lines().take(FEW).map(|line| format!("  {line}")));
+    if answer.lines() > FEW {
+        lines.push(format!("  … {} lines in all", answer.lines()));
+    }
+    lines.join("\n")
+}
+
+/// A text in which only the first of many addresses in a row are left. Routes, which say where they lead, stay.
+pub(crate) fn cut_runs(text: &str) -> String {
+    let is_address = |line: &str| line.starts_with(' ') && line.trim_start().starts_with("+ ") && !line.contains("->");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut kept: Vec<String> = Vec::new();
+    for run in lines.chunk_by(|one, other| is_address(one) == is_address(other)) {
+        let most = if is_address(run[0]) && run.len() > 3 * FEW { FEW } else { run.len() };
+        kept.extend(run[..most].iter().map(|line| (*line).to_owned()));
+        if most < run.len() {
+            let indent = " ".repeat(run[0].len() - run[0].trim_start().len());
+            kept.push(format!("{indent}… {} more addresses", run.len() - most));
+        }
+    }
+    kept.join("\n")
+}
+
 /// How many requests of each kind there were, one column a phase.
 pub(crate) fn tallies(phases: &[(&str, Tally)]) -> String {
     let mut rows = vec![vec![String::new()]];
@@ -69,10 +130,14 @@ pub(crate) fn tallies(phases: &[(&str, Tally)]) -> String {
         row.extend(phases.iter().map(|(_, tally)| count(tally).to_string()));
         rows.push(row);
     };
-    row("reads of the table (GET)", |tally| tally.reads);
-    row("polls of operations (GET)", |tally| tally.polls);
-    row("writes (PUT)", |tally| tally.puts);
-    row("writes (DELETE and others)", |tally| tally.other_writes);
+    row("table: reads (GET)", |tally| tally.reads);
+    row("table: polls of operations (GET)", |tally| tally.polls);
+    row("table: writes of routes (PUT)", |tally| tally.puts);
+    row("group: reads (GET)", |tally| tally.group_reads);
+    row("group: polls of operations (GET)", |tally| tally.group_polls);
+    row("group: writes (PUT)", |tally| tally.group_puts);
+    row("group: reads of firewall and policy", |tally| tally.user_reads);
+    row("other writes (DELETE and others)", |tally| tally.other_writes);
     row("other reads (limits, regions)", |tally| tally.other_reads);
     row("download page and files", |tally| tally.downloads);
     aligned(&rows)
@@ -103,10 +168,9 @@ pub(crate) fn reduced_diff(text: &str, tags: &[&str]) -> String {
     kept.join("\n")
 }
 
-/// A line of amlnet's log without what only fills it: the long id of the only table, most of each digest.
-pub(crate) fn shortened(line: &str, table: &str) -> String {
-    let short = format!("…/{}", table.rsplit('/').next().unwrap_or_default());
-    let line = line.replace(table, &short);
+/// A line of amlnet's log without what only fills it: long ids, most of each digest, what is beyond a wide screen.
+pub(crate) fn shortened(line: &str, ids: &[&str]) -> String {
+    let line = ids.iter().fold(line.to_owned(), |line, id| line.replace(id, &format!("…/{}", last(id))));
     let mut parts = line.split("sha256:");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -118,7 +182,10 @@ pub(crate) fn shortened(line: &str, table: &str) -> String {
         }
         text.push_str(&part[digest..]);
     }
-    text
+    match text.char_indices().nth(WIDE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 #[cfg(test)]
@@ -141,9 +208,45 @@ mod tests {
     #[test]
     fn a_log_line_loses_the_id_and_most_of_a_digest() {
         assert_eq!(
-            shortened("wrote id=/a/b/rt digest=sha256:0123456789abcdef01 x", "/a/b/rt"),
-            "wrote id=…/rt digest=sha256:0123456789ab… x"
+            shortened("wrote id=/a/b/rt of=/a/g digest=sha256:0123456789abcdef01 x", &["/a/b/rt", "/a/g"]),
+            "wrote id=…/rt of=…/g digest=sha256:0123456789ab… x"
         );
+        let cut = shortened(&"ä".repeat(1000), &[]);
+        assert_eq!((cut.chars().count(), cut.ends_with('…')), (WIDE + 1, true));
+    }
+
+    #[test]
+    fn of_many_addresses_in_a_row_the_first_are_left_and_routes_stay() {
+        let addresses = |count: u8| {
+            let lines: Vec<String> = (0..count).map(|last| format!("    + 1.0.0.{last}/32\n")).collect();
+            lines.concat()
+        };
+        let (routes, few, addresses) = (addresses(13).replace("/32", "/32 -> Internet"), addresses(12), addresses(13));
+        let cut = cut_runs(&format!("head\n{addresses}tail\n"));
+        assert!(
+            cut.starts_with("head\n    + 1.0.0.0/32\n") && cut.ends_with("\n    … 9 more addresses\ntail"),
+            "{cut}"
+        );
+        for whole in [&routes, &few] {
+            assert_eq!(cut_runs(whole), whole.trim_end());
+        }
+    }
+
+    #[test]
+    fn a_group_and_an_answer_are_told_in_a_few_lines() {
+        let shown = serde_json::json!({"name": "g", "tags": {"a": "b"}, "properties": {"provisioningState": "Updating",
+            "firewallPolicies": [{"id": "/x/p"}], "ipAddresses": ["1.0.0.0/8", "2.0.0.0/8", "3.0.0.0/8", "4.0.0.0/8", "5.0.0.0/8"]}});
+        let told = group(&shown);
+        assert!(told.starts_with("IP group g: 5 addresses, Updating, tags a=b, used by p\n  1.0.0.0/8\n"), "{told}");
+        assert!(told.ends_with("\n  4.0.0.0/8\n  … 1 more"), "{told}");
+        let served = Answer {
+            asked_with: None,
+            status: 200,
+            etag: Some("\"e\"".to_owned()),
+            modified: None,
+            body: "1.0.0.0/8\n2.0.0.0/8\n".to_owned(),
+        };
+        assert_eq!(answer(&served), "HTTP/1.1 200\nETag: \"e\"\n  1.0.0.0/8\n  2.0.0.0/8");
     }
 
     #[test]

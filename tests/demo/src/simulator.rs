@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-use crate::record::{self, Request, State};
+use crate::record::{self, GroupState, Request, State};
 
 const START_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
@@ -82,6 +82,20 @@ impl Simulator {
             return Err(format!("the simulator has no table {id}"));
         }
         Ok(states)
+    }
+
+    /// Every state of an IP group so far.
+    pub(crate) async fn group_history(&self, id: &str) -> Result<Vec<GroupState>, String> {
+        let states = record::group_states(&self.get("history", &[("id", id)]).await?)?;
+        if states.is_empty() {
+            return Err(format!("the simulator has no IP group {id}"));
+        }
+        Ok(states)
+    }
+
+    /// A resource as ARM would show it now.
+    pub(crate) async fn resource(&self, id: &str) -> Result<Value, String> {
+        self.get("resource", &[("id", id)]).await
     }
 
     /// Puts the next document on the download page; its published name.

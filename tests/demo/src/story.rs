@@ -6,26 +6,27 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::controller::{Amlnet, Controller};
-use crate::documents::{self, Document, TAGS};
+use crate::documents::{self, Document, GROUP_TAG, TAGS};
+use crate::list::Reader;
 use crate::proof::{self, Check, Evidence};
-use crate::record::Tally;
+use crate::record::{Request, Tally};
+use crate::scene::{self, Ids, replace};
 use crate::show::{self, MANY, command, listing, say, section};
 use crate::simulator::Simulator;
-use crate::waiting::{Mark, converged, mark};
-
-const GROUP: &str =
-    "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-ml/providers/Microsoft.Network";
+use crate::waiting::{Goal, Mark, Unsettled, converged, mark};
 
 /// Everything that the steps share.
 struct Stage {
-    table: String,
+    ids: Ids,
     documents: [Document; 2],
     conflict: Ipv4Net,
     simulator: Simulator,
+    /// The group and what is around it, before anything was done.
+    around: Vec<Value>,
     amlnet: Amlnet,
     /// The YAML files.
     config: PathBuf,
@@ -33,12 +34,26 @@ struct Stage {
 }
 
 impl Stage {
-    /// What amlnet has to write for a document, if it is not there: all that is needed but the conflict.
-    fn wanted(&self, phase: usize) -> BTreeSet<Ipv4Net> {
-        let mut wanted = self.documents[phase].needed.clone();
-        wanted.remove(&self.conflict);
-        wanted
+    /// What amlnet has to keep for a document: in the table all that is needed but the conflict.
+    fn goal(&self, phase: usize) -> Goal {
+        let Document { needed, grouped, listed, .. } = &self.documents[phase];
+        let mut routes = needed.clone();
+        routes.remove(&self.conflict);
+        Goal { routes, grouped: grouped.clone(), listed: listed.clone() }
     }
+
+    fn of_both(&self, part: fn(&Document) -> &BTreeSet<Ipv4Net>) -> [BTreeSet<Ipv4Net>; 2] {
+        let [old, new] = &self.documents;
+        [part(old).clone(), part(new).clone()]
+    }
+}
+
+async fn around(simulator: &Simulator, ids: &Ids) -> Result<Vec<Value>, String> {
+    let mut found = Vec::new();
+    for id in ids.around_the_group() {
+        found.push(simulator.resource(id).await?);
+    }
+    Ok(found)
 }
 
 /// Whether everything was right. An error is what kept the demonstration from going on.
@@ -48,17 +63,22 @@ pub(crate) async fn tell() -> Result<bool, String> {
         .prefix("amlnet-demo.")
         .tempdir()
         .map_err(|error| format!("there is no temporary folder: {error}"))?;
-    say("amlnet keeps Azure route tables right while Microsoft's weekly Service Tags files change.");
+    say(
+        "amlnet keeps Azure route tables, IP groups and lists for other firewalls right while Microsoft's weekly Service",
+    );
+    say("Tags files change.");
     say("This runs the real program against a simulator of Azure on this machine. Nothing leaves the machine.");
 
     let stage = prepare(temp.path()).await?;
     write_config(&stage)?;
     let planned = plan(&stage).await?;
     let mut controller = start(&stage)?;
-    let first = first_document(&stage, &mut controller, planned).await?;
-    second_document(&stage, &mut controller, first).await?;
+    let mut reader = Reader::new(format!("http://{}{}", controller.address().await?, scene::LIST))?;
+    let first = first_document(&stage, &mut controller, &mut reader, planned).await?;
+    let before = second_document(&stage, &mut controller, &mut reader, first).await?;
     stop(&mut controller).await?;
-    let right = account(&stage, planned, first, started).await?;
+    let list = proof::list::Evidence { needed: stage.of_both(|one| &one.listed), answers: reader.answers, before };
+    let right = account(&stage, planned, first, &list, started).await?;
     stage.simulator.stop().await;
     Ok(right)
 }
@@ -78,29 +98,35 @@ async fn prepare(folder: &Path) -> Result<Stage, String> {
         let (number, path) = (document.change_number, document.path.display());
         say(&format!("  {when}  change number {number}  {path}"));
     }
-    let [old, new] = [0, 1].map(|index: usize| documents[index].needed.len());
-    say(&format!("  needed, IPv4: {old} prefixes, then {new} ({})", TAGS.join(" and ")));
+    for (what, part) in [
+        (format!("routes  ({})", TAGS.join(" and ")), documents.each_ref().map(|one| one.needed.len())),
+        (format!("group   ({GROUP_TAG})"), documents.each_ref().map(|one| one.grouped.len())),
+        (
+            "list    (all outbound service tags of Azure ML)".to_owned(),
+            documents.each_ref().map(|one| one.listed.len()),
+        ),
+    ] {
+        let [old, new] = part;
+        say(&format!("  needed, IPv4: {old:>4} prefixes, then {new:>4}  for {what}"));
+    }
 
-    let table = format!("{GROUP}/routeTables/rt-ml");
+    let ids = Ids::new();
     section(
         2,
         "A simulated Azure",
-        "A route table on a subnet, with three routes of other people, one of them for a prefix that is needed.",
+        "A route table on a subnet, with three routes of other people, one of them for a prefix that is needed; and an \
+         empty IP group\nthat a rule of a firewall's policy refers to.",
     );
-    let simulator = Simulator::start(&armsim, folder, &world(&table, &documents, conflict)?).await?;
+    let simulator = Simulator::start(&armsim, folder, &scene::world(&ids, &documents, conflict)?).await?;
     command(&format!("armsim {} &", simulator.arguments.join(" ")));
-    let history = simulator.history(&table).await?;
+    let history = simulator.history(&ids.table).await?;
     listing(&show::routes(history.last().map_or(&[], |state| &state.entries)), MANY);
+    let around = around(&simulator, &ids).await?;
+    say("");
+    listing(&show::group(&around[0]), MANY);
     let amlnet = Amlnet::new(amlnet, &simulator)?;
-    Ok(Stage {
-        table,
-        documents,
-        conflict,
-        simulator,
-        amlnet,
-        config: folder.join("config"),
-        folder: folder.to_owned(),
-    })
+    let (config, folder) = (folder.join("config"), folder.to_owned());
+    Ok(Stage { ids, documents, conflict, simulator, around, amlnet, config, folder })
 }
 
 fn beside(name: &str) -> Result<PathBuf, String> {
@@ -109,35 +135,16 @@ fn beside(name: &str) -> Result<PathBuf, String> {
     if path.is_file() { Ok(path) } else { Err(format!("{} is missing; `make demo` builds it", path.display())) }
 }
 
-fn world(table: &str, documents: &[Document; 2], conflict: Ipv4Net) -> Result<Value, String> {
-    let route = |name: &str, prefix: &str, hop: &str, ip: Option<&str>| json!({"name": name, "properties": {"addressPrefix": prefix, "nextHopType": hop, "nextHopIpAddress": ip}});
-    let mut files = Vec::new();
-    for document in documents {
-        let path = &document.path;
-        files.push(path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?);
-    }
-    Ok(json!({
-        "resources": [{"id": table, "location": "eastus2", "properties": {
-            "routes": [
-                route("default-to-firewall", "0.0.0.0/0", "VirtualAppliance", Some("10.0.1.4")),
-                route("on-premises", "10.0.0.0/8", "VirtualNetworkGateway", None),
-                route("inspect-by-firewall", &conflict.to_string(), "VirtualAppliance", Some("10.0.1.4")),
-            ],
-            "subnets": [{"id": format!("{GROUP}/virtualNetworks/vnet-ml/subnets/compute")}],
-        }}],
-        "serviceTagFiles": files,
-    }))
-}
-
 /// Step 3.
 fn write_config(stage: &Stage) -> Result<(), String> {
     section(
         3,
         "The configuration",
-        "All that amlnet is told: where documents are, which region, which table. It knows the pair, Central US.",
+        "All that amlnet is told: where documents are, which region, which table, group and list. It knows the pair, Central US,\n\
+         and what Azure Machine Learning needs.",
     );
     std::fs::create_dir(&stage.config).map_err(|error| format!("{}: {error}", stage.config.display()))?;
-    for (name, text) in [("feed.yaml", feed(stage, None)?), ("network.yaml", network(&stage.table))] {
+    for (name, text) in [("feed.yaml", feed(stage, None)?), ("network.yaml", scene::network(&stage.ids))] {
         replace(&stage.config.join(name), &text)?;
         command(&format!("cat {}", stage.config.join(name).display()));
         listing(&text, MANY);
@@ -146,28 +153,7 @@ fn write_config(stage: &Stage) -> Result<(), String> {
 }
 
 fn feed(stage: &Stage, reconcile_at: Option<&str>) -> Result<String, String> {
-    let page = stage.simulator.endpoint("/downloadPage")?;
-    let annotation =
-        reconcile_at.map(|at| format!("  annotations:\n    amlnet.dev/reconcile-at: \"{at}\"\n")).unwrap_or_default();
-    Ok(format!(
-        "apiVersion: amlnet.dev/v1alpha1\nkind: ServiceTagFeed\nmetadata:\n  name: public\n{annotation}spec:\n  \
-         cloud: Public\n  sources:\n  - download:\n      pageUrl: \"{page}\"\n"
-    ))
-}
-
-fn network(table: &str) -> String {
-    format!(
-        "apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata:\n  name: ml\nspec:\n  region: East US 2\n  \
-         mode: UpsertOnly\n  routes:\n    routeTables:\n    - id: {table}\n"
-    )
-}
-
-/// Writes a file in one moment: whoever watches the folder never sees half of it.
-fn replace(path: &Path, text: &str) -> Result<(), String> {
-    let part = path.with_extension("part");
-    std::fs::write(&part, text)
-        .and_then(|()| std::fs::rename(&part, path))
-        .map_err(|error| format!("{}: {error}", path.display()))
+    Ok(scene::feed(stage.simulator.endpoint("/downloadPage")?, reconcile_at))
 }
 
 /// Step 4. What was recorded when the plan was made.
@@ -183,9 +169,9 @@ async fn plan(stage: &Stage) -> Result<Mark, String> {
     command(&format!("amlnet plan -f {} {}", feed.display(), network.display()));
     let arguments = [OsStr::new("plan"), OsStr::new("-f"), feed.as_os_str(), network.as_os_str()];
     let printed = stage.amlnet.print(&arguments, &[3]).await?;
-    listing(&printed.output, MANY);
+    listing(&show::cut_runs(&printed.output), MANY);
     say("  (exit code 3: something waits for a person, the conflict)");
-    mark(&stage.simulator, &stage.table).await
+    mark(&stage.simulator, &stage.ids).await
 }
 
 /// Step 5, first half.
@@ -193,30 +179,64 @@ fn start(stage: &Stage) -> Result<Controller, String> {
     section(
         5,
         "The controller",
-        "It runs on the folder of YAML files, takes the first document and brings the table into the right state.",
+        "It takes the first document, brings table and group into the right state, and serves the list.",
     );
     let (memory, log) = (stage.folder.join("state"), stage.folder.join("amlnet.log"));
     let [dir, store, file] = [&stage.config, &memory, &log].map(|path| path.display());
-    command(&format!("amlnet run --dir {dir} --state {store} > {file} 2>&1 &"));
+    command(&format!("amlnet run --dir {dir} --state {store} --http-listen 127.0.0.1:0 > {file} 2>&1 &"));
     stage.amlnet.run(&stage.config, &memory, &log)
 }
 
 /// Step 5, second half.
-async fn first_document(stage: &Stage, controller: &mut Controller, since: Mark) -> Result<Mark, String> {
+async fn first_document(
+    stage: &Stage,
+    controller: &mut Controller,
+    reader: &mut Reader,
+    since: Mark,
+) -> Result<Mark, String> {
     let began = Instant::now();
-    let end = converged(&stage.simulator, &stage.table, controller, since, &stage.wanted(0)).await?;
+    let (end, unsettled) = converged(&stage.simulator, &stage.ids, controller, reader, since, &stage.goal(0)).await?;
     did(stage, controller, since, 0, end.heard - began).await?;
+    group_now(stage, &unsettled).await?;
+    say("\n  A firewall of another maker fetches the list (this program plays it; shortened):");
+    command(&format!("curl -i {}", reader.url));
+    listing(&show::answer(reader.fetch(None).await?), MANY);
     Ok(end)
 }
 
-/// Step 6.
-async fn second_document(stage: &Stage, controller: &mut Controller, since: Mark) -> Result<(), String> {
+/// The group, and who was locked while it was written.
+async fn group_now(stage: &Stage, unsettled: &Unsettled) -> Result<(), String> {
+    let group = stage.simulator.resource(&stage.ids.group).await?;
+    say("");
+    listing(&show::group(&group), MANY);
+    for id in [&stage.ids.policy, &stage.ids.firewall] {
+        if let Some((first, last)) = unsettled.get(id) {
+            let (name, seconds) = (scene::last(id), (*last - *first).as_secs_f64());
+            say(&format!("  {name} was Updating for {seconds:.1} s; amlnet waited until it was Succeeded again"));
+        }
+    }
+    Ok(())
+}
+
+/// Step 6. How often the list had been answered before the document was published.
+async fn second_document(
+    stage: &Stage,
+    controller: &mut Controller,
+    reader: &mut Reader,
+    since: Mark,
+) -> Result<usize, String> {
     section(
         6,
         "The next document",
         "Microsoft publishes it; an annotation asks amlnet to look now rather than at its next poll, hours later.",
     );
     let lines = controller.log().lines().count();
+    let first = reader.list().cloned().ok_or("no list has come")?;
+    let curl = format!("curl -i -H 'If-None-Match: {}' {}", first.etag.as_deref().unwrap_or_default(), reader.url);
+    command(&curl);
+    listing(&show::answer(reader.fetch(first.etag.clone()).await?), MANY);
+    say("");
+    let before = reader.answers.len();
     let began = Instant::now();
     let name = stage.simulator.publish().await?;
     say(&format!("  published: {name}"));
@@ -232,10 +252,26 @@ async fn second_document(stage: &Stage, controller: &mut Controller, since: Mark
     if printed.code == Some(0) {
         listing(&printed.output, MANY);
     } else {
-        listing(&show::reduced_diff(&printed.output, &TAGS), MANY);
+        let diff = show::reduced_diff(&printed.output, &[TAGS[0], TAGS[1], GROUP_TAG]);
+        listing(&show::cut_runs(&diff), MANY);
     }
-    let end = converged(&stage.simulator, &stage.table, controller, since, &stage.wanted(1)).await?;
-    did(stage, controller, since, lines, end.heard - began).await
+    let (end, unsettled) = converged(&stage.simulator, &stage.ids, controller, reader, since, &stage.goal(1)).await?;
+    did(stage, controller, since, lines, end.heard - began).await?;
+    group_now(stage, &unsettled).await?;
+    say("\n  The firewall asks once more with the ETag of the first list:");
+    command(&curl);
+    let second = reader.fetch(first.etag.clone()).await?;
+    listing(&show::answer(second), MANY);
+    let (was, is) = (first.addresses(), second.addresses());
+    let new = is.difference(&was).count();
+    let left: Vec<&Ipv4Net> = was.difference(&stage.documents[1].listed).collect();
+    let kept = left.iter().filter(|net| is.contains(net)).count();
+    say(&format!(
+        "  {new} lines are new. Of {} that left the document {kept} are still there (UpsertOnly):",
+        left.len()
+    ));
+    listing(&left.iter().map(|net| format!("  {net}")).collect::<Vec<_>>().join("\n"), 4);
+    Ok(before)
 }
 
 /// The time as Kubernetes writes it.
@@ -252,10 +288,12 @@ async fn did(stage: &Stage, controller: &Controller, since: Mark, lines: usize, 
     let telling = log.lines().skip(lines).filter(|line| {
         let first_audit = line.contains("amlnet::audit") && !std::mem::replace(&mut audited, true);
         first_audit
-            || ["amlnet starts", " polled ", " reconciled ", "WARN", "ERROR"].iter().any(|part| line.contains(part))
+            || ["amlnet starts", " polled ", " reconciled ", " the list changed ", " serves ", "WARN", "ERROR"]
+                .iter()
+                .any(|part| line.contains(part))
     });
     say("\n  From its log, ids and digests shortened, of the audit lines the first only:");
-    let text: Vec<String> = telling.map(|line| show::shortened(line, &stage.table)).collect();
+    let text: Vec<String> = telling.map(|line| show::shortened(line, &[&stage.ids.table, &stage.ids.group])).collect();
     listing(&text.join("\n"), 20);
     let requests = stage.simulator.requests().await?;
     let writes: Vec<String> = requests[since.requests..]
@@ -264,7 +302,7 @@ async fn did(stage: &Stage, controller: &Controller, since: Mark, lines: usize, 
         .map(|request| format!("{} {:<6} {}", request.status, request.method, request.last()))
         .collect();
     say(&format!(
-        "\n  Converged after {:.1} s, then silent. Its {} writes, as the simulator saw them (status, method, route):",
+        "\n  Converged after {:.1} s, then silent. Its {} writes, as the simulator saw them (status, method, route or group):",
         took.as_secs_f64(),
         writes.len()
     ));
@@ -283,45 +321,64 @@ async fn stop(controller: &mut Controller) -> Result<(), String> {
 }
 
 /// Steps 8 and 9: whether all of it was right.
-async fn account(stage: &Stage, planned: Mark, first: Mark, started: Instant) -> Result<bool, String> {
-    let (history, requests) = (stage.simulator.history(&stage.table).await?, stage.simulator.requests().await?);
+async fn account(
+    stage: &Stage,
+    planned: Mark,
+    first: Mark,
+    list: &proof::list::Evidence,
+    started: Instant,
+) -> Result<bool, String> {
+    let (history, requests) = (stage.simulator.history(&stage.ids.table).await?, stage.simulator.requests().await?);
     section(8, "The table now, and what it cost", "Read from the simulator, not from amlnet.");
     say("");
     listing(&show::routes(history.last().map_or(&[], |state| &state.entries)), usize::MAX);
-    let phases = [
+    let phases: [Vec<Request>; 3] = [
         requests[..planned.requests].to_vec(),
         requests[planned.requests..first.requests].to_vec(),
         requests[first.requests..].to_vec(),
     ];
     let titles = ["plan", "first document", "next document"];
     let tallies: Vec<(&str, Tally)> =
-        titles.into_iter().zip(&phases).map(|(title, requests)| (title, Tally::of(requests, &stage.table))).collect();
+        titles.into_iter().zip(&phases).map(|(title, requests)| (title, Tally::of(requests, &stage.ids))).collect();
     say("");
     listing(&show::tallies(&tallies), MANY);
 
-    let evidence = Evidence {
-        needed: [0, 1].map(|index: usize| stage.documents[index].needed.clone()),
+    let table = Evidence {
+        needed: stage.of_both(|one| &one.needed),
         conflict: stage.conflict,
         converged: first.states - 1,
         history,
+        requests: phases.clone(),
+        group: stage.ids.group.clone(),
+    };
+    let group = proof::group::Evidence {
+        id: stage.ids.group.clone(),
+        needed: stage.of_both(|one| &one.grouped),
+        history: stage.simulator.group_history(&stage.ids.group).await?,
+        converged: first.group_states - 1,
         requests: phases,
+        around: [stage.around.clone(), around(&stage.simulator, &stage.ids).await?],
     };
     section(
         9,
         "The proof",
-        "Computed without amlnet's code, from the two documents and the simulator's record of every state.",
+        "Computed without amlnet's code, from the two documents, the simulator's record of every state, and every answer of\n\
+         the list.",
     );
-    let checks = proof::checks(&evidence);
+    let checks = proof::all(&table, &group, list);
     say("");
     listing(&checks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), MANY);
     let failed: Vec<&Check> = checks.iter().filter(|check| !check.holds()).collect();
     let seconds = started.elapsed().as_secs_f64();
     if failed.is_empty() {
-        let writes: usize = tallies.iter().map(|(_, tally)| tally.puts + tally.other_writes).sum();
+        let writes: usize = tallies.iter().map(|(_, tally)| tally.writes()).sum();
         say(&format!(
-            "\nPASS  {} checks on {} states of the table: {writes} writes, no needed prefix missing, no foreign route touched ({seconds:.1} s)",
+            "\nPASS  {} checks on {} states of the table, {} of the group and {} answers of the list: {writes} writes, no needed \
+             prefix missing, nothing foreign touched ({seconds:.1} s)",
             checks.len(),
-            evidence.history.len()
+            table.history.len(),
+            group.history.len(),
+            list.answers.len()
         ));
     } else {
         say(&format!("\nFAIL  {} of {} checks failed; see FAIL above ({seconds:.1} s)", failed.len(), checks.len()));
