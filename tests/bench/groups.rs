@@ -16,7 +16,7 @@ const MOST: usize = 4000;
 
 /// A small document with so many prefixes of Batch node management and of Storage.
 fn document(change_number: u64, of_batch: usize, of_storage: usize) -> String {
-    let list = |count: usize, of: u8| {
+    let list = |count: usize, of: usize| {
         let prefixes = (0..count).map(|n| format!("\"20.{}.{}.{}/28\"", of + n / 4096, n / 16 % 256, n % 16 * 16));
         prefixes.collect::<Vec<_>>().join(",")
     };
@@ -66,7 +66,12 @@ pub(crate) fn measure(folder: &Path) {
 
     publish(document(1, 40, MOST));
     let first = once(&simulator, &objects, &state);
-    println!("{all} IP groups made: {} writes, ratio {:.2} of one each; {:.1} s", first.writes, ratio(first.writes, all), first.seconds);
+    println!(
+        "{all} IP groups made: {} writes, ratio {:.2} of one each; {:.1} s",
+        first.writes,
+        ratio(first.writes, all),
+        first.seconds
+    );
 
     publish(document(2, 60, MOST + 200));
     let changed = once(&simulator, &objects, &state);
@@ -139,8 +144,13 @@ fn once(simulator: &Running, objects: &Path, state: &Path) -> Round {
     let world = simulator.world();
     let first = seen == 0;
     let log = world.log()[seen..].iter().filter(|entry| entry.url.starts_with("/subscriptions/"));
-    let mut round =
-        Round { seconds, cpu_seconds: (ended.rusage.utime + ended.rusage.stime).as_secs_f64(), writes: 0, elsewhere: 0, reads: 0 };
+    let mut round = Round {
+        seconds,
+        cpu_seconds: (ended.rusage.utime + ended.rusage.stime).as_secs_f64(),
+        writes: 0,
+        elsewhere: 0,
+        reads: 0,
+    };
     for entry in log {
         let is_group = entry.url.contains("/ipGroups/");
         let is_touched = is_group && (first || !entry.url.contains("/azuremonitor-"));

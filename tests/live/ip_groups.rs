@@ -27,7 +27,10 @@ fn a_missing_group_is_created_with_its_mark_and_in_one_write() {
     sim.ask_groups(&both(), json!({}));
     let plan = sim.plan(&["-o", "json"]).exits(2).json();
     let target = &plan["targets"][0];
-    assert_eq!((&target["kind"], &target["limit"], &target["entriesAfter"]), (&json!("IpGroup"), &json!(5000), &json!(4)));
+    assert_eq!(
+        (&target["kind"], &target["limit"], &target["entriesAfter"]),
+        (&json!("IpGroup"), &json!(5000), &json!(4))
+    );
     let step = &target["steps"][0];
     assert_eq!((&step["action"], &step["addresses"]), (&json!("Add"), &json!([batch(0)])));
     assert!(step["nextHop"].is_null(), "{step}");
@@ -42,7 +45,8 @@ fn a_missing_group_is_created_with_its_mark_and_in_one_write() {
     let group = sim.resource(&group_id("batch"));
     assert_eq!((&group["location"], &group["tags"]), (&json!("eastus2"), &json!({"amlnet-installation": "prod"})));
 
-    for ran in [sim.group_cost("batch", || sim.once(&[])), sim.group_cost("batch", || sim.plan(&["--state", "state"]))] {
+    for ran in [sim.group_cost("batch", || sim.once(&[])), sim.group_cost("batch", || sim.plan(&["--state", "state"]))]
+    {
         let (ran, cost) = ran;
         ran.exits(0).says(&["nothing to do"]);
         assert_eq!(cost, (1, 0, 0), "one look, no write");
@@ -135,9 +139,13 @@ fn k_changed_prefixes_are_one_write_and_other_groups_are_left_alone() {
     let sim = Sim::with_groups(vec![]);
     sim.ask_groups(&both(), json!({}));
     sim.once(&[]).exits(0);
-    for (week, in_batch, in_storage, of_batch_writes, of_storage_writes) in
-        [(2, 0..10, 0..3, 1, 0), (3, 0..10, 0..3, 0, 0), (4, 2..11, 0..3, 1, 0), (5, 2..11, 1..9, 0, 1), (6, 5..6, 0..1, 1, 1)]
-    {
+    for (week, in_batch, in_storage, of_batch_writes, of_storage_writes) in [
+        (2, 0..10, 0..3, 1, 0),
+        (3, 0..10, 0..3, 0, 0),
+        (4, 2..11, 0..3, 1, 0),
+        (5, 2..11, 1..9, 0, 1),
+        (6, 5..6, 0..1, 1, 1),
+    ] {
         sim.publish(&groups_week(week, in_batch.clone(), in_storage.clone()));
         let from = sim.log().len();
         sim.once(&[]).exits(0);
@@ -163,7 +171,10 @@ fn the_audit_tells_a_write_by_its_addresses() {
     let lines = crate::harness::told::lines(&sim);
     assert_eq!(lines.len(), 2);
     let last = &lines[1];
-    assert_eq!((&last["action"], &last["entry"], &last["result"]), (&json!("Write"), &json!("batch"), &json!("Succeeded")));
+    assert_eq!(
+        (&last["action"], &last["entry"], &last["result"]),
+        (&json!("Write"), &json!("batch"), &json!("Succeeded"))
+    );
     assert_eq!((&last["added"], &last["removed"]), (&json!([batch(4), batch(5)]), &json!([batch(0)])));
     assert_eq!(last["contributors"], json!(["default/ml"]));
     let id = last["correlationId"].as_str().unwrap();
@@ -257,10 +268,11 @@ fn a_row_of_the_users_own_is_a_group_too() {
 fn a_tag_that_another_cloud_does_not_have_is_said() {
     let sim = Sim::with_groups(vec![]);
     let government = Doc::week(2).of_cloud("AzureGovernment");
-    let government = ["AzureCloud", "BatchNodeManagement", "AzureMachineLearning"].into_iter().fold(government, |doc, service| {
-        let prefix = if service == "AzureCloud" { "20.40.0.0/16" } else { "20.40.0.0/26" };
-        doc.tag(&format!("{service}.USGovVirginia"), "usgovvirginia", [prefix])
-    });
+    let government =
+        ["AzureCloud", "BatchNodeManagement", "AzureMachineLearning"].into_iter().fold(government, |doc, service| {
+            let prefix = if service == "AzureCloud" { "20.40.0.0/16" } else { "20.40.0.0/26" };
+            doc.tag(&format!("{service}.USGovVirginia"), "usgovvirginia", [prefix])
+        });
     let only = |doc: Doc, service: &str| {
         let doc = ["EastUS2", "CentralUS", "WestEurope"].into_iter().fold(doc, |doc, region| {
             let name = format!("{service}.{region}");
@@ -301,7 +313,10 @@ fn a_group_beside_a_table_is_a_target_of_its_own() {
     let table = json!({"id": TABLE, "location": "eastus2", "properties": {"routes": []}});
     let sim = Sim::with_groups(vec![]);
     sim.put(table);
-    sim.ask_groups(&[asked("batch", "BatchNodeManagement")], json!({"spec": {"routes": {"routeTables": [{"id": TABLE}]}}}));
+    sim.ask_groups(
+        &[asked("batch", "BatchNodeManagement")],
+        json!({"spec": {"routes": {"routeTables": [{"id": TABLE}]}}}),
+    );
     let plan = sim.once(&["-o", "json"]).exits(0).json();
     let kinds: BTreeSet<&str> =
         plan["targets"].as_array().unwrap().iter().map(|target| target["kind"].as_str().unwrap()).collect();

@@ -26,7 +26,9 @@ fn writes(log: &[LogEntry], name: &str) -> (usize, usize) {
     };
     let first = log.iter().position(is_put).unwrap_or_else(|| panic!("{name} was not written"));
     // What was read back afterwards marks the end as amlnet saw it.
-    let is_get = |entry: &LogEntry| entry.method == "GET" && url(entry).split('?').next().unwrap() == group_id(name).to_lowercase();
+    let is_get = |entry: &LogEntry| {
+        entry.method == "GET" && url(entry).split('?').next().unwrap() == group_id(name).to_lowercase()
+    };
     let last = log[first..].iter().position(is_get).unwrap_or_else(|| panic!("{name} was not read back")) + first;
     (first, last)
 }
@@ -128,8 +130,7 @@ fn a_group_that_azure_failed_to_write_takes_its_firewall_along_and_both_come_bac
 #[test]
 fn while_a_firewall_is_updating_nothing_is_written() {
     let sim = with(vec![classic("fw-1", &[group_id("batch")], json!({}))], json!({}));
-    let updating =
-        classic("fw-1", &[group_id("batch")], json!({"properties": {"provisioningState": "Updating"}}));
+    let updating = classic("fw-1", &[group_id("batch")], json!({"properties": {"provisioningState": "Updating"}}));
     sim.fault(json!({"match": {"method": "GET", "pathContains": "/azureFirewalls/fw-1"}, "times": 0,
         "effect": {"status": {"code": 200, "body": updating}}}));
     let running = sim.controller(&[]);

@@ -20,7 +20,8 @@ fn document(number: &str) -> Option<Vec<u8>> {
     let mut paths = entries.map(|entry| entry.unwrap().path());
     let path = paths.find(|path| path.to_str().unwrap().ends_with(&format!("_change{number}.json.gz"))).unwrap();
     let mut text = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()), &mut text).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()), &mut text)
+        .unwrap();
     Some(text)
 }
 

@@ -118,12 +118,11 @@ fn a_group_that_is_being_updated_is_waited_for() {
 
 #[test]
 fn a_bad_day_costs_little_and_harms_nothing() {
-    let error = |code: u16, name: &str, headers: Value| {
-        json!({"status": {"code": code, "body": {"error": {"code": name, "message": "not now"}}, "headers": headers}})
-    };
+    let error = |code: u16, name: &str, headers: Value| json!({"status": {"code": code, "body": {"error": {"code": name, "message": "not now"}}, "headers": headers}});
     let soon = json!({"x-ms-retry-after-ms": "20"});
     let superseded = json!({"code": "CanceledAndSupersededDueToAnotherOperation", "message": "m"});
-    let poll = |effect: Value| json!({"match": {"method": "GET", "pathContains": "perations/"}, "times": 2, "effect": effect});
+    let poll =
+        |effect: Value| json!({"match": {"method": "GET", "pathContains": "perations/"}, "times": 2, "effect": effect});
     let days = vec![
         ("dropped before", put(json!("dropBefore")), 0),
         ("dropped after commit", put(json!("dropAfterCommit")), 200),
@@ -160,8 +159,9 @@ fn a_bad_day_costs_little_and_harms_nothing() {
                     let writes = group_counts(&log[from..], "batch").1;
                     assert!((1..=3).contains(&writes), "{what}: {writes} writes");
                     let history = sim.group_states("batch");
-                    let emptied: Vec<usize> =
-                        (1..history.len()).filter(|at| *what == "superseded" && history[*at].entries.is_empty()).collect();
+                    let emptied: Vec<usize> = (1..history.len())
+                        .filter(|at| *what == "superseded" && history[*at].entries.is_empty())
+                        .collect();
                     assert_group_clean(&history, of_batch(1..4), &emptied);
                 }
             });

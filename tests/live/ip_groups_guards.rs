@@ -104,7 +104,10 @@ fn in_mode_observe_nothing_is_created_or_taken_over() {
 #[test]
 fn an_object_that_cannot_be_read_freezes_removals() {
     let sim = with(json!({}));
-    sim.write("dir/broken.yaml", "apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata: {name: x}\nspec: {mode: never}\n");
+    sim.write(
+        "dir/broken.yaml",
+        "apiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata: {name: x}\nspec: {mode: never}\n",
+    );
     sim.publish(&groups_week(2, 1..6, 0..3));
     sim.once(&[]).exits(3).says(&["held, Hold"]);
     assert_eq!(sim.members("batch"), of_batch(0..6));

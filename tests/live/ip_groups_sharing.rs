@@ -42,9 +42,8 @@ fn a_group_holds_the_union_and_loses_only_what_nobody_needs() {
 
 #[test]
 fn who_disagrees_about_the_location_creates_nothing() {
-    let at = |location: &str| {
-        json!({"id": group_id("shared"), "requirement": "Storage", "create": {"location": location}})
-    };
+    let at =
+        |location: &str| json!({"id": group_id("shared"), "requirement": "Storage", "create": {"location": location}});
     let sim = Sim::with_groups(vec![]);
     sim.ask_groups(&[at("eastus2")], json!({}));
     second(&sim, &[at("centralus")], json!({}));

@@ -254,7 +254,8 @@ impl Case {
 
     fn text(&self) -> String {
         let document = self.document();
-        let mut contributions: Vec<_> = self.networks.iter().map(|network| network.contribution(&document, self.group.is_some())).collect();
+        let mut contributions: Vec<_> =
+            self.networks.iter().map(|network| network.contribution(&document, self.group.is_some())).collect();
         contributions.sort_by(|a, b| a.network.cmp(&b.network));
         let table = if self.group.is_some() { group_id() } else { support::table_id("rt-ml") };
         let input = TargetInput {

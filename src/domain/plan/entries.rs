@@ -240,8 +240,7 @@ pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
         additions = by_mode.map(|held| &held.step).filter(is_addition).collect();
     }
     let is_removal = |step: &&Step| step.action == Action::Remove;
-    let makes_room =
-        if plan.id.kind.is_whole() { plan.steps.iter().filter(is_removal).count() } else { 0 };
+    let makes_room = if plan.id.kind.is_whole() { plan.steps.iter().filter(is_removal).count() } else { 0 };
     let routes = (observed.entries.len().saturating_sub(makes_room), additions.len());
     let tags = (
         observed.entries.iter().filter(|entry| is_tag(&entry.address)).count(),
