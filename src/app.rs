@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod feeds;
+pub mod lists;
 pub mod scopes;
 
 use std::collections::BTreeSet;

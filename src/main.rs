@@ -17,6 +17,7 @@ use amlnet::commands::run::Folders;
 use amlnet::commands::{self, Common, Exit, Format, Output, ScopeOptions};
 use amlnet::domain::intent::Installation;
 use amlnet::domain::service_tags::Cloud;
+use amlnet::http;
 use amlnet::store::kubernetes::lease::Times;
 use amlnet::telemetry;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -64,6 +65,8 @@ enum Command {
         once: bool,
         #[command(flatten)]
         cluster: Box<ClusterArgs>,
+        #[command(flatten)]
+        http: Box<HttpArgs>,
         /// How often every target is read although nothing changed: a number and s, m, h or d.
         #[arg(long, default_value = "10m", value_parser = resync, env = "AMLNET_RESYNC")]
         resync: Duration,
@@ -208,13 +211,48 @@ struct ClusterArgs {
     /// This replica's name among the others, such as the pod's [default: the host's with something unique].
     #[arg(long, conflicts_with = "dir", env = "AMLNET_IDENTITY")]
     identity: Option<String>,
-    /// Where /healthz and /readyz are served.
-    #[arg(long, default_value = "0.0.0.0:8080", env = "AMLNET_HTTP_LISTEN")]
-    http_listen: SocketAddr,
+}
+
+/// What is served over HTTP.
+#[derive(Args)]
+#[command(next_help_heading = "Over HTTP")]
+struct HttpArgs {
+    /// Where /healthz, /readyz and /lists are served. In Kubernetes 0.0.0.0:8080 where nothing is said; with --dir
+    /// nothing is served then.
+    #[arg(long = "http-listen", value_name = "ADDRESS", env = "AMLNET_HTTP_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// The certificate of the server, with what leads to its root: everything is served over HTTPS then. The file may be
+    /// replaced at any time.
+    #[arg(long = "http-certificate", value_name = "PEM", requires = "key", env = "AMLNET_HTTP_CERTIFICATE")]
+    certificate: Option<PathBuf>,
+    /// The key of the certificate, without password.
+    #[arg(long = "http-key", value_name = "PEM", requires = "certificate", env = "AMLNET_HTTP_KEY")]
+    key: Option<PathBuf>,
+    /// Who may fetch lists: lines of `bearer <token>` or `basic <user>:<password>`. Without it, everybody may.
+    #[arg(long = "http-credentials", value_name = "FILE", env = "AMLNET_HTTP_CREDENTIALS")]
+    credentials: Option<PathBuf>,
+}
+
+impl HttpArgs {
+    fn at(self, listen: SocketAddr) -> http::Options {
+        let Self { certificate, key, credentials, .. } = self;
+        http::Options { listen, certificate, key, credentials }
+    }
+
+    /// With --dir, where nothing is served unless it is said where.
+    fn of_folder(self) -> Result<Option<http::Options>, AppError> {
+        match self.listen {
+            Some(listen) => Ok(Some(self.at(listen))),
+            None if self.certificate.is_some() || self.credentials.is_some() => {
+                Err(AppError("with --dir nothing is served unless --http-listen says where".to_owned()))
+            }
+            None => Ok(None),
+        }
+    }
 }
 
 impl ClusterArgs {
-    fn options(self, resync: Duration) -> ClusterOptions {
+    fn options(self, http: http::Options, resync: Duration) -> ClusterOptions {
         ClusterOptions {
             namespace: self.namespace,
             watch_namespaces: self.watch_namespaces.into_iter().collect(),
@@ -225,7 +263,7 @@ impl ClusterArgs {
                 retry: self.lease_retry_period,
             },
             identity: self.identity,
-            http_listen: self.http_listen,
+            http,
             resync,
         }
     }
@@ -334,19 +372,20 @@ fn execute(cli: Cli) -> Result<Exit, AppError> {
         _ => cli.output.format()?,
     };
     match cli.command {
-        Command::Run { common, dir, state, once, cluster, resync } => {
+        Command::Run { common, dir, state, once, cluster, http, resync } => {
             if common.now.is_some() && !once {
                 return Err(AppError("--now stands still, so it needs --once".to_owned()));
             }
             let common = common.common(format);
             let (Some(dir), Some(state)) = (dir, state) else {
-                return commands::cluster::run(&common, &cluster.options(resync));
+                let listen = http.listen.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8080)));
+                return commands::cluster::run(&common, &cluster.options(http.at(listen), resync));
             };
             let folders = Folders { dir, state };
             if once {
                 commands::run::run_once(&common, &folders)
             } else {
-                commands::run::run(&common, &folders, resync)
+                commands::run::run(&common, &folders, http.of_folder()?.as_ref(), resync)
             }
         }
         Command::Plan { common, inputs } => commands::plan::plan(&common.common(format), &inputs.into()),

@@ -58,7 +58,7 @@ fn additional(all: &[api::Additional]) -> Result<Vec<Additional>, FieldError> {
             (Some(_), None) => return Err(FieldError::new(at(".regional"), rules::REGIONAL_TAG_SAYS)),
             _ => return Err(FieldError::new(at(""), rules::TAG_OR_HOSTS_SAYS)),
         };
-        let ports = one.ports.iter().map(port).collect();
+        let ports = one.ports.iter().copied().map(port).collect();
         Ok(Additional { name: one.name.clone(), to, ports })
     };
     all.iter().enumerate().map(one).collect()
@@ -73,7 +73,7 @@ fn hosts(hosts: &[api::HostName], path: &str) -> Result<Vec<Host>, FieldError> {
     hosts.iter().enumerate().map(one).collect()
 }
 
-fn port(port: &api::Port) -> domain::Port {
+fn port(port: api::Port) -> domain::Port {
     let protocol = match port.protocol {
         api::Protocol::Tcp => domain::Protocol::Tcp,
         api::Protocol::Udp => domain::Protocol::Udp,

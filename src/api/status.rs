@@ -52,6 +52,9 @@ pub struct AmlNetworkStatus {
     /// Targets that this Network no longer names and where entries of its own still stand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphaned_targets: Vec<OrphanedTarget>,
+    /// The lists for firewalls of other makers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<ListStatus>,
     /// What became of the approvals for this Network. At most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<ApprovalStatus>,
@@ -81,6 +84,31 @@ pub struct OrphanedTarget {
     /// Approve this, and they are removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_hash: Option<String>,
+}
+
+/// How one list stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListStatus {
+    /// Its name in the spec.
+    pub name: String,
+    /// Where every replica serves it; .txt and .json choose the form.
+    pub path: String,
+    /// Served, Stands (the last list is served, as what is needed is not known) or Waiting (nothing to serve yet).
+    pub state: String,
+    /// What that means here, and what to do.
+    pub message: String,
+    /// How many IPv4 prefixes it holds.
+    pub ipv4: usize,
+    /// How many IPv6 prefixes it holds.
+    pub ipv6: usize,
+    /// How many hosts it holds.
+    pub hosts: usize,
+    /// How many of the prefixes left the document and stay until their hold is over.
+    pub retiring: usize,
+    /// When its entries changed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Time>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -191,6 +219,7 @@ impl From<&project::NetworkStatus> for AmlNetworkStatus {
                     pending_hash: orphaned.pending_hash.clone(),
                 })
                 .collect(),
+            lists: status.lists.iter().map(list).collect(),
             approvals: status
                 .approvals
                 .iter()
@@ -202,6 +231,18 @@ impl From<&project::NetworkStatus> for AmlNetworkStatus {
                 .collect(),
             last_handled_reconcile_at: status.handled.clone().unwrap_or_default(),
         }
+    }
+}
+
+fn list(list: &project::ListStatus) -> ListStatus {
+    let project::ListStatus { name, path, state, message, ipv4, ipv6, hosts, retiring, changed_at } = list.clone();
+    ListStatus { name, path, state, message, ipv4, ipv6, hosts, retiring, changed_at: changed_at.map(Time) }
+}
+
+impl From<ListStatus> for project::ListStatus {
+    fn from(list: ListStatus) -> Self {
+        let ListStatus { name, path, state, message, ipv4, ipv6, hosts, retiring, changed_at } = list;
+        Self { name, path, state, message, ipv4, ipv6, hosts, retiring, changed_at: changed_at.map(|at| at.0) }
     }
 }
 

@@ -53,7 +53,8 @@ async fn apply_at(common: &Common, inputs: &Inputs, yes: bool, place: &Place) ->
     let planned = once::plan(&targets, bench).await;
     let approvals = |outcomes| Approvals::new(store, &world, &documents, outcomes, common.now());
     let keep_statuses = |outcomes: &BTreeMap<ResourceId, Outcome>, approvals: &Approvals| {
-        let seen = status::Seen { world: &world, documents: &documents, outcomes, words: &approvals.words };
+        let seen =
+            status::Seen { world: &world, documents: &documents, outcomes, words: &approvals.words, lists: None };
         match place {
             Place::Files(_) => status::write_all(store, seen, &setting, common.now()),
             // Of the others not every target was looked at.

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::{Common, Exit, block_on};
@@ -18,7 +16,7 @@ use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::region::Regions;
 use crate::domain::scope::Scopes;
-use crate::http::{self, Readiness};
+use crate::http::{self, Patience, Readiness};
 use crate::reconcile::controller::Controller;
 use crate::reconcile::index::{Absent, Documents, Setting};
 use crate::store::Store as _;
@@ -45,7 +43,7 @@ pub struct ClusterOptions {
     pub times: Times,
     /// This replica's name among the others.
     pub identity: Option<String>,
-    pub http_listen: SocketAddr,
+    pub http: http::Options,
     pub resync: Duration,
 }
 
@@ -89,11 +87,7 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
         installation = %common.installation, namespace, namespaces = ?namespaces, identity,
         version = env!("CARGO_PKG_VERSION"), "amlnet starts"
     );
-    let listener = TcpListener::bind(options.http_listen)
-        .await
-        .map_err(|error| AppError(format!("--http-listen {}: {error}", options.http_listen)))?;
-    let address = listener.local_addr().map_err(AppError::new)?;
-    tracing::info!(%address, "serves /healthz and /readyz");
+    let server = app::lists::bind(&options.http).await?;
     let (readiness, ready) = watch::channel(Readiness::Err("starting".to_owned()));
     let store =
         Arc::new(ClusterStore::new(&connection.client, &namespace, namespaces, &common.installation, &identity));
@@ -101,7 +95,11 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
     let candidate = Candidate { client: connection.leasing.clone(), namespace, name, identity, times };
     let watching = { (store.clone(), connection.watching.clone()) };
     let mut watching = tokio::spawn(async move { watching.0.watch(watching.1).await });
-    let mut serving = tokio::spawn(http::serve(listener, ready));
+    let shelf = app::lists::Shelf::new(store.published_lists(), store.world(), {
+        let progress = store.progress();
+        move || *progress.borrow() == Progress::Complete
+    });
+    let mut serving = tokio::spawn(server.serve(ready, Arc::new(shelf), Patience::DEFAULT));
     let setting = app::setting(
         common.installation.clone(),
         (regions.clone(), requirements),
@@ -143,7 +141,7 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
         () = stopped => Some(Ok(())),
         ended = &mut watching => Some(Err(AppError(format!("the cluster is no longer watched: {ended:?}")))),
         ended = &mut looking => Some(Err(AppError(format!("the scopes are no longer watched: {ended:?}")))),
-        ended = &mut serving => Some(Err(AppError(format!("/healthz and /readyz are no longer served: {ended:?}")))),
+        ended = &mut serving => Some(Err(AppError(format!("/healthz and the lists are no longer served: {ended:?}")))),
     };
     let Some(result) = ended else {
         // It is not there to be given up, and the API server may be out of reach.

@@ -14,8 +14,10 @@ use crate::azure::fence::Fence;
 use crate::domain::intent::ObjectKey;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
+use crate::http::{self, Patience, Readiness};
 use crate::reconcile::controller::Controller;
 use crate::reconcile::index::{self, Absent, Documents};
+use crate::reconcile::lists::Lists;
 use crate::reconcile::target::{Bench, Halt, Progress};
 use crate::reconcile::{once, status};
 use crate::store::files::folder;
@@ -29,7 +31,12 @@ pub struct Folders {
     pub state: PathBuf,
 }
 
-pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit, AppError> {
+pub fn run(
+    common: &Common,
+    folders: &Folders,
+    http: Option<&http::Options>,
+    resync: Duration,
+) -> Result<Exit, AppError> {
     block_on(async {
         let state = Arc::new(State::open(&folders.state, &common.installation, common.now()).map_err(AppError::new)?);
         let regions = app::regions(common.regions.as_deref())?;
@@ -63,16 +70,41 @@ pub fn run(common: &Common, folders: &Folders, resync: Duration) -> Result<Exit,
         };
         let feeds = tokio::spawn(feeds.run(world.clone()));
         let watched = tokio::spawn(app::scopes::watch(common.scopes.file.clone(), scopes_sender));
+        let serving = serve(http, &state, &world).await?;
         let store = Arc::new(FileStore { world, state: Some(state) });
         let controller = Controller { store, documents, scopes, arm, setting, resync };
         tokio::select! {
             () = controller.run(fence) => {}
             ended = folder => return Err(AppError(format!("the folder is no longer watched: {ended:?}"))),
             ended = feeds => return Err(AppError(format!("the feeds are no longer polled: {ended:?}"))),
+            () = serving => return Err(AppError("the lists are no longer served".to_owned())),
             ended = watched => return Err(AppError(format!("the scopes are no longer watched: {ended:?}"))),
         }
         tracing::info!("stopped");
         Ok(Exit::Done)
+    })
+}
+
+/// Serves the lists, where it is said at which address.
+async fn serve(
+    http: Option<&http::Options>,
+    state: &State,
+    world: &watch::Receiver<Arc<World>>,
+) -> Result<impl Future<Output = ()> + use<>, AppError> {
+    let server = match http {
+        Some(options) => Some(app::lists::bind(options).await?),
+        None => None,
+    };
+    let shelf = Arc::new(app::lists::Shelf::new(state.published_lists(), world.clone(), || true));
+    // Its folder was read, which is all that it would wait for.
+    let (readiness, ready) = watch::channel(Readiness::Ok(()));
+    let serving = server.map(|server| tokio::spawn(server.serve(ready, shelf, Patience::DEFAULT)));
+    Ok(async move {
+        let _kept = readiness;
+        match serving {
+            Some(serving) => drop(serving.await),
+            None => std::future::pending().await,
+        }
     })
 }
 
@@ -102,13 +134,21 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
             app::setting(installation, (regions, requirements), true, Absent::Deleted, common.read_only, scopes);
         let inputs = index::index(&world, &documents, &state.memories(), &setting);
         let store = FileStore { world: watch::channel(Arc::new(World::default())).1, state: Some(state) };
+        let mut lists = Lists::default();
+        lists.look(&store, &world, &documents, &setting, common.now());
         let halt = Halt::default();
         let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, queues: true, clock: common.clock() };
         let outcomes = once::apply(&inputs, bench, &Silent, None).await;
         let undecodable = !world.undecodable.is_empty();
         let now = common.now();
         let approvals = Approvals::new(&store, &world, &documents, &outcomes, now);
-        let seen = status::Seen { world: &world, documents: &documents, outcomes: &outcomes, words: &approvals.words };
+        let seen = status::Seen {
+            world: &world,
+            documents: &documents,
+            outcomes: &outcomes,
+            words: &approvals.words,
+            lists: Some(lists.standings()),
+        };
         let written = status::write_all(&store, seen, &setting, now);
         store.forget_statuses(&world);
         let refused = index::out_of_scope(&world, &setting);

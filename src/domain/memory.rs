@@ -74,7 +74,7 @@ impl Clock {
     }
 
     /// Takes in the time; true if it was found to lie in the future.
-    fn observe(&mut self, now: Timestamp) -> bool {
+    pub(super) fn observe(&mut self, now: Timestamp) -> bool {
         let before = self.noticed;
         self.noticed = (self.since > now).then(|| before.map_or(now, |noticed| noticed.min(now)));
         before.is_none() && self.noticed.is_some()

@@ -31,6 +31,7 @@ pub mod effect;
 pub mod guard;
 pub mod host;
 pub mod intent;
+pub mod list;
 pub mod members;
 pub mod memory;
 pub mod outbound;

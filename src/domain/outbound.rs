@@ -105,7 +105,7 @@ pub struct ListIntent {
     pub requirement: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum ListFormat {
     /// One a line.
     Plain,

@@ -141,11 +141,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-impl serde::Serialize for Prefix {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+by_text!(Prefix);
 
 #[cfg(test)]
 mod tests {

@@ -73,6 +73,39 @@ pub struct TargetStatus {
     pub is_looked_at: bool,
 }
 
+/// How a list of a Network stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListStatus {
+    pub name: String,
+    /// Where it is served, without an ending.
+    pub path: String,
+    /// `Served`, `Stands` or `Waiting`.
+    pub state: String,
+    pub message: String,
+    pub ipv4: usize,
+    pub ipv6: usize,
+    pub hosts: usize,
+    /// How many of the addresses are only there because their hold is not over.
+    pub retiring: usize,
+    pub changed_at: Option<Timestamp>,
+}
+
+impl ListStatus {
+    pub fn new(name: String, path: String, state: &str, message: String) -> Self {
+        let state = state.to_owned();
+        Self { name, path, state, message, ipv4: 0, ipv6: 0, hosts: 0, retiring: 0, changed_at: None }
+    }
+
+    /// Whether there is anything to serve.
+    pub fn is_there(&self) -> bool {
+        self.state != "Waiting"
+    }
+
+    pub fn entries(&self) -> usize {
+        self.ipv4 + self.ipv6 + self.hosts
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkStatus {
     pub installation: Installation,
@@ -90,6 +123,7 @@ pub struct NetworkStatus {
     pub orphaned: Vec<Orphaned>,
     /// What became of the approvals for it.
     pub approvals: Vec<Word>,
+    pub lists: Vec<ListStatus>,
     /// The last value of `amlnet.dev/reconcile-at` with which all its targets were looked at.
     pub handled: Option<String>,
 }
@@ -98,6 +132,34 @@ impl NetworkStatus {
     /// The generation of the spec that it speaks of.
     pub fn generation(&self) -> Option<i64> {
         self.conditions.first().map(|condition| condition.observed_generation)
+    }
+
+    /// With its lists. A Network that asks for a list which does not follow its document is not ready.
+    #[must_use]
+    pub fn with_lists(mut self, lists: Vec<ListStatus>, old: Option<&Self>, now: Timestamp) -> Self {
+        let unserved = lists.iter().find(|list| list.state != "Served");
+        let count = lists.len();
+        if let Some(ready) = self.conditions.iter_mut().find(|condition| condition.kind == ConditionType::Ready)
+            && ready.status
+            && count > 0
+        {
+            match unserved {
+                Some(list) => {
+                    let before = old.and_then(|old| old.conditions.iter().find(|c| c.kind == ready.kind && !c.status));
+                    ready.since = before.map_or(now, |condition| condition.since);
+                    ready.status = false;
+                    ready.reason = format!("List{}", list.state);
+                    ready.message = format!("list {}: {}", list.name, list.message);
+                }
+                None if self.targets.is_empty() => {
+                    "Served".clone_into(&mut ready.reason);
+                    ready.message = format!("{count} of {count} lists hold what is needed");
+                }
+                None => {}
+            }
+        }
+        self.lists = lists;
+        self
     }
 
     /// Whether all its targets were looked at.
@@ -200,6 +262,7 @@ pub fn project(
         retiring_not_listed,
         orphaned: Vec::new(),
         approvals: Vec::new(),
+        lists: Vec::new(),
         handled: old.and_then(|old| old.handled.clone()),
     }
 }

@@ -76,6 +76,8 @@ pub enum Unresolved {
     NoDocument { feed: String, why: String },
     #[error("outbound: {0}")]
     Outbound(String),
+    #[error("list {list}: {why}")]
+    List { list: String, why: String },
     #[error("requirement {requirement}: {why}")]
     Requirement { requirement: String, why: String },
     #[error(

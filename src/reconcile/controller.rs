@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::index::{self, Documents, Setting};
+use super::lists::Lists;
 use super::once::WORKERS;
 use super::status;
 use super::target::{self, Bench, Clock, Halt, Intention, Progress};
@@ -82,6 +83,7 @@ struct Memory {
     incomplete: BTreeMap<ObjectKey, Timestamp>,
     /// Networks that are left alone because of what they name.
     refused: BTreeMap<ObjectKey, OutOfScope>,
+    lists: Lists,
 }
 
 impl<S: Store + 'static> Controller<S> {
@@ -118,6 +120,7 @@ impl<S: Store + 'static> Controller<S> {
                 Some(ended) = workers.next() => self.ended(&mut memory, ended),
                 _ = look.tick() => {
                     self.look_at_approvals(&mut memory);
+                    self.look_at_lists(&mut memory);
                     self.say_what_takes_long(&mut memory);
                     if saving.is_terminated() {
                         saving = save(self.store.clone()).boxed_local().fuse();
@@ -152,6 +155,7 @@ impl<S: Store + 'static> Controller<S> {
             tracing::warn!(%network, %why, "left alone: it names something outside its scope");
         }
         memory.refused = refused;
+        memory.lists.look(&*self.store, &memory.world, &memory.documents, &self.setting, now);
         let inputs = index::index(&memory.world, &memory.documents, &self.store.memories(), &self.setting);
         for (id, input) in &inputs {
             if memory.inputs.get(id) != Some(input) || input.contributions.iter().any(|c| asked.contains(&c.network)) {
@@ -217,6 +221,15 @@ impl<S: Store + 'static> Controller<S> {
         }
         memory.approvals = approvals;
         say_about_approvals(memory);
+    }
+
+    /// Lists change with the time as well, when a hold is over.
+    fn look_at_lists(&self, memory: &mut Memory) {
+        let now = Timestamp::now();
+        if memory.lists.is_due(now) {
+            memory.lists.look(&*self.store, &memory.world, &memory.documents, &self.setting, now);
+            self.write_statuses(memory, &status::networks(&memory.world));
+        }
     }
 
     fn start(&self, memory: &mut Memory, id: &ResourceId, fence: Fence) -> Option<Worker> {
@@ -321,12 +334,12 @@ impl<S: Store + 'static> Controller<S> {
     }
 
     fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {
-        let Memory { world, documents, outcomes, statuses, words, asked, incomplete, .. } = memory;
+        let Memory { world, documents, outcomes, statuses, words, asked, incomplete, lists, .. } = memory;
         for key in networks {
             let written = || self.store.read_status(key).map(|written| status::restore(&self.setting, &written));
             let old = statuses.get(key).cloned().or_else(written);
             let now = Timestamp::now();
-            let seen = status::Seen { world, documents, outcomes, words };
+            let seen = status::Seen { world, documents, outcomes, words, lists: Some(lists.standings()) };
             let mut new = status::of_network(key, seen, &self.setting, old.as_ref(), now);
             if let (Some(new), Some((value, open))) = (&mut new, asked.get(key))
                 && open.is_empty()

@@ -77,7 +77,7 @@ impl Resolved {
 }
 
 impl Documents {
-    fn of(&self, feed: &str) -> Result<&Document, Unresolved> {
+    pub(super) fn of(&self, feed: &str) -> Result<&Document, Unresolved> {
         if let Some(document) = &self.instead {
             return Ok(document);
         }

@@ -4,6 +4,7 @@
 
 pub mod controller;
 pub mod index;
+pub mod lists;
 pub mod once;
 pub mod status;
 mod stop;

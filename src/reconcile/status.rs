@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::index::{Documents, Setting, asked, check_scope, contribution};
+use super::lists::Standings;
+use crate::api::read::Network;
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::{self, Word};
 use crate::domain::intent::ObjectKey;
 use crate::domain::outcome::Outcome;
 use crate::domain::project::{self, NetworkStatus, Subject};
 use crate::domain::resource_id::ResourceId;
-use crate::store::{Store, StoreError, World};
+use crate::store::{Held, Store, StoreError, World};
 
 /// What statuses are made from.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,8 @@ pub struct Seen<'a> {
     pub outcomes: &'a BTreeMap<ResourceId, Outcome>,
     /// What is to be said about approvals.
     pub words: &'a [Word],
+    /// How the lists stand; `None` where it was not looked at them, and what was said before is still true.
+    pub lists: Option<&'a Standings>,
 }
 
 /// The status of one Network. `None` if it is not in the world.
@@ -33,7 +37,7 @@ pub fn of_network(
     old: Option<&NetworkStatus>,
     now: Timestamp,
 ) -> Option<NetworkStatus> {
-    let Seen { world, documents, outcomes, words } = seen;
+    let Seen { world, documents, outcomes, words, lists } = seen;
     let (generation, subject) = match world.networks.get(key) {
         Some(held) => {
             let scope = check_scope(key, &held.object.intent, world, setting);
@@ -73,7 +77,15 @@ pub fn of_network(
     status.orphaned = outcomes.values().filter_map(|outcome| project::orphaned(outcome, key)).collect();
     let is_its_own = |word: &&Word| word.approval.subject == approval::Subject::Network(key.clone());
     status.approvals = words.iter().filter(is_its_own).take(project::LIST_CAP).cloned().collect();
-    Some(status)
+    let names_lists = |held: &Held<Network>| held.object.intent.outbound.as_ref().is_some_and(|o| !o.lists.is_empty());
+    if !world.networks.get(key).is_some_and(names_lists) {
+        return Some(status);
+    }
+    let lists = match lists {
+        Some(lists) => lists.get(key).cloned(),
+        None => old.map(|old| old.lists.clone()),
+    };
+    Some(status.with_lists(lists.unwrap_or_default(), old, now))
 }
 
 /// The Networks of a world, also those that cannot be read.
@@ -111,6 +123,7 @@ pub fn restore(setting: &Setting, written: &AmlNetworkStatus) -> NetworkStatus {
         retiring_not_listed: 0,
         orphaned: Vec::new(),
         approvals: Vec::new(),
+        lists: written.lists.iter().cloned().map(Into::into).collect(),
         handled: Some(written.last_handled_reconcile_at.clone()).filter(|value| !value.is_empty()),
     }
 }

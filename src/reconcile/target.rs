@@ -155,11 +155,11 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     }
     progress.started(&input.id, plan.steps.len());
     let mut applied = Vec::new();
-    let observed = &gathered.observed;
+    let course = Course { observed: &gathered.observed, progress, applied: &mut applied, memory: &mut memory };
     let taken = if input.id.kind.is_whole() {
-        whole::take_all(&plan, input, observed, bench, progress, &mut applied, &mut memory).await
+        whole::take_all(&plan, input, bench, course).await
     } else {
-        take_steps(&plan, input, observed, bench, basis, progress, &mut applied, &mut memory).await
+        take_steps(&plan, input, bench, basis, course).await
     };
     remember(store, input, &memory, false).await;
     if let Err(stop) = taken {
@@ -168,6 +168,15 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
         return outcome(Plan { steps, ..plan }, applied, stop.into(), memory);
     }
     read_back(input, bench, applied, plan, memory).await
+}
+
+/// What an application goes by, and what comes of it.
+pub(super) struct Course<'a> {
+    /// What stood in the target when the plan was made.
+    pub(super) observed: &'a Observed,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) applied: &'a mut Vec<Applied>,
+    pub(super) memory: &'a mut TargetMemory,
 }
 
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.
@@ -230,13 +239,11 @@ fn decided(input: &TargetInput, gathered: &Gathered, basis: Basis<'_>) -> (Plan,
 async fn take_steps(
     plan: &Plan,
     input: &TargetInput,
-    observed: &Observed,
     bench: Bench<'_>,
     basis: Basis<'_>,
-    progress: &dyn Progress,
-    applied: &mut Vec<Applied>,
-    memory: &mut TargetMemory,
+    course: Course<'_>,
 ) -> Result<(), Stop> {
+    let Course { observed, progress, applied, memory } = course;
     let mut refused = None;
     for step in &plan.steps {
         if refused.is_some() && (step.is_default_route() || step.action == Action::Remove) {

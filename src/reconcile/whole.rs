@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::stop::Stop;
-use super::target::{Bench, Progress, observe};
+use super::target::{Bench, Course, observe};
 use super::write::write;
 use crate::azure::locks::Exclusive;
 use crate::domain::attached::{Attached, AttachedKind};
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::Applied;
-use crate::domain::plan::{Action, Observed, Plan, TargetInput};
+use crate::domain::plan::{Action, Observed, Plan, Step, TargetInput};
 
 /// A firewall takes 190 to 254 s with a change of a policy (docs/facts.md, "Durations"), and several changes may queue.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30 * 60);
@@ -44,12 +44,10 @@ enum State {
 pub(super) async fn take_all(
     plan: &Plan,
     input: &TargetInput,
-    observed: &Observed,
     bench: Bench<'_>,
-    progress: &dyn Progress,
-    applied: &mut Vec<Applied>,
-    memory: &mut TargetMemory,
+    course: Course<'_>,
 ) -> Result<(), Stop> {
+    let Course { observed, progress, applied, memory } = course;
     let surroundings = look_around(observed, bench).await?;
     let _exclusive = exclusively(input, &surroundings, bench).await?;
     if let Some((attached, _)) = surroundings.0.iter().find(|(_, state)| **state == State::Moving) {
@@ -64,12 +62,14 @@ pub(super) async fn take_all(
         return Err(Stop::Halted);
     }
     // Counted before they are sent: what a crash keeps from being counted would be allowed twice.
-    removals.iter().for_each(|step| memory.count_removal(step, bench.now()));
+    for step in &removals {
+        memory.count_removal(step, bench.now());
+    }
     memory.unsettled = !surroundings.0.is_empty();
     if !removals.is_empty() || memory.unsettled {
         match bench.store.remember(&input.id, memory.clone(), true).await {
             Err(error) if !removals.is_empty() => {
-                removals.iter().for_each(|step| memory.uncount_removal(step));
+                uncount(&removals, memory);
                 return Err(Stop::Forgetful(error));
             }
             Err(error) => tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written"),
@@ -80,7 +80,7 @@ pub(super) async fn take_all(
         Ok(operation) => operation,
         Err(stop) => {
             if stop.says_that_nothing_came_about() {
-                removals.iter().for_each(|step| memory.uncount_removal(step));
+                uncount(&removals, memory);
             }
             return Err(stop);
         }
@@ -91,6 +91,12 @@ pub(super) async fn take_all(
         applied.push(Applied { step: step.clone(), correlation_id: operation.clone() });
     }
     settle(observed, bench, memory).await
+}
+
+fn uncount(removals: &[&Step], memory: &mut TargetMemory) {
+    for step in removals {
+        memory.uncount_removal(step);
+    }
 }
 
 /// Waits until whatever uses the target is in order after a write, also one of a process that ended meanwhile.
@@ -173,7 +179,7 @@ fn state(body: &Value) -> State {
 /// The firewalls of a policy, its children and its parent: a change of one changes all of them.
 fn belongings(body: &Value) -> Vec<Attached> {
     let properties = &body["properties"];
-    let lists = ["firewalls", "childPolicies"].into_iter().flat_map(|list| properties[list].as_array());
+    let lists = ["firewalls", "childPolicies"].into_iter().filter_map(|list| properties[list].as_array());
     let ids = lists.flatten().chain([&properties["basePolicy"], &properties["firewallPolicy"]]);
     ids.filter_map(|reference| Attached::parse(reference["id"].as_str()?)).collect()
 }

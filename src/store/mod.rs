@@ -8,6 +8,7 @@ pub mod kubernetes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -16,6 +17,7 @@ use crate::api::read::{Feed, Network};
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::Approval;
 use crate::domain::intent::ObjectKey;
+use crate::domain::list::{List, ListKey};
 use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
 
@@ -92,6 +94,10 @@ pub trait Store: Send + Sync {
     async fn remember(&self, target: &ResourceId, memory: TargetMemory, for_good: bool) -> Result<(), StoreError>;
     /// Brings to the disk what was remembered.
     async fn save(&self) -> Result<(), StoreError>;
+    /// The lists as they are remembered.
+    fn lists(&self) -> BTreeMap<ListKey, Arc<List>>;
+    /// Remembers a list, or with `None` forgets it. `save` brings it to where it is kept and served from.
+    fn remember_list(&self, key: &ListKey, list: Option<List>);
     /// The approvals that were given, and those that cannot be read.
     fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>);
     /// Notes a write that is about to be sent.
@@ -109,6 +115,9 @@ pub trait Store: Send + Sync {
     /// Lets go of a Network that is leaving: nothing of it is left to do.
     fn release(&self, network: &ObjectKey);
 }
+
+/// The lists that are served; `None` before it is known what is kept.
+pub type Published = Option<Arc<BTreeMap<ListKey, Arc<List>>>>;
 
 /// Why something could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

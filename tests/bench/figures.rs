@@ -8,6 +8,7 @@
 mod budgets;
 mod groups;
 mod leader;
+mod lists;
 mod many_tables;
 mod networks;
 mod removals;
@@ -52,6 +53,9 @@ fn main() {
     }
     if wanted("networks") {
         networks::measure(folder.path(), &document);
+    }
+    if wanted("lists") {
+        lists::measure(folder.path(), &document);
     }
     if wanted("leader") {
         leader::measure(&document);

@@ -26,6 +26,7 @@ mod leader_ended;
 mod leader_frozen;
 mod leader_lease;
 mod life;
+mod lists;
 mod manifests;
 mod memory;
 #[path = "../objects/mod.rs"]

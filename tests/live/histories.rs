@@ -11,7 +11,7 @@ use crate::campaign_world::Dice;
 use crate::harness::{Counts, Sim, TABLE, assert_clean, file_feed, network, ours};
 
 /// The files of the public cloud by date, uncompressed.
-fn files() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn files() -> Vec<(String, Vec<u8>)> {
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/service-tags");
     let folder = std::env::var_os("SERVICE_TAGS_DIR").map_or(beside, PathBuf::from).join("public");
     let Ok(entries) = std::fs::read_dir(&folder) else {

@@ -288,7 +288,7 @@ fn a_tag_that_another_cloud_does_not_have_is_said() {
     {
         let change = json!({"spec": {"region": "usgovvirginia", "pairedRegion": "None"}});
         sim.ask_groups(&[asked("x", requirement), asked("batch", "BatchNodeManagement")], change);
-        sim.objects("feed.yaml", &[feed.clone()]);
+        sim.objects("feed.yaml", std::slice::from_ref(&feed));
         sim.once(&["--cloud", "AzureGovernment"]).exits(3).says(&[said]);
         assert!(sim.resource(&group_id("x")).is_null());
         assert_eq!(sim.members("batch"), ["20.40.0.0/26".to_owned()].into());

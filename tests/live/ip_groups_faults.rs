@@ -70,7 +70,9 @@ fn a_failed_group_with_addresses_of_others_is_not_touched() {
 fn a_write_that_azure_lets_fail_is_repaired() {
     for fails_attached in [false, true] {
         let sim = with();
-        policy("p", &["batch"]).into_iter().for_each(|user| sim.put(user));
+        for user in policy("p", &["batch"]) {
+            sim.put(user);
+        }
         sim.publish(&groups_week(2, 0..6, 0..3));
         sim.fault(put(json!({"ipGroupsUpdateFailed": {"failsAttached": fails_attached}})));
         let ran = sim.once(&[]);

@@ -5,6 +5,7 @@ pub mod archive;
 pub mod clocks;
 pub mod folder;
 pub mod journal;
+pub mod lists;
 pub mod state;
 
 use std::path::Path;

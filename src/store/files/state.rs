@@ -1,7 +1,7 @@
 //! `--state DIR`: statuses, documents and the lock that keeps a second writer out.
 //!
 //! `status/<namespace>.<name>.yaml`, `status/feeds/<name>.yaml`, `documents/<feed>/`, `clocks.json`, `audit.jsonl`,
-//! `approvals/`, `lock`. Must not be written by `plan`.
+//! `approvals/`, `lists/`, `lock`. Must not be written by `plan`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -17,15 +17,17 @@ use super::approvals::Approvals;
 use super::archive::FileArchive;
 use super::clocks::Clocks;
 use super::journal::Journal;
+use super::lists::Lists;
 use crate::api::API_VERSION;
 use crate::api::feed::ServiceTagFeedStatus;
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::Approval;
 use crate::domain::intent::{Installation, ObjectKey};
+use crate::domain::list::{List, ListKey};
 use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
 use crate::store::audit::AuditLine;
-use crate::store::{Store, StoreError, World};
+use crate::store::{Published, Store, StoreError, World};
 
 /// A state folder.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub struct State {
     clocks: Clocks,
     journal: Journal,
     approvals: Approvals,
+    lists: Lists,
     /// Held as long as this value lives; `None` for readers.
     _lock: Option<File>,
 }
@@ -43,7 +46,7 @@ impl State {
     /// `now` is the clock of the guards.
     pub fn open(folder: &Path, installation: &Installation, now: Timestamp) -> Result<Self, StoreError> {
         let refuse = |path: &Path, what: String| StoreError { place: path.display().to_string(), what };
-        for sub in ["status/feeds", "documents", "approvals"] {
+        for sub in ["status/feeds", "documents", "approvals", "lists"] {
             let path = folder.join(sub);
             std::fs::create_dir_all(&path).map_err(|error| refuse(&path, error.to_string()))?;
         }
@@ -78,12 +81,18 @@ impl State {
         let has_worked = !known_networks(folder).is_empty();
         let approvals = Approvals::new(folder.join("approvals"));
         let clocks = Clocks::load(folder, has_worked, now).of(installation.as_str(), &approvals.load().0, now);
-        Self { folder: folder.to_owned(), clocks, journal: Journal::new(folder), approvals, _lock: lock }
+        let lists = Lists::load(folder.join("lists"));
+        Self { folder: folder.to_owned(), clocks, journal: Journal::new(folder), approvals, lists, _lock: lock }
     }
 
     /// What is remembered of all targets.
     pub fn memories(&self) -> BTreeMap<ResourceId, TargetMemory> {
         self.clocks.memories()
+    }
+
+    /// The lists that are served.
+    pub fn published_lists(&self) -> watch::Receiver<Published> {
+        self.lists.published()
     }
 
     /// The approvals that were given, and those that cannot be read.
@@ -181,7 +190,20 @@ impl Store for FileStore {
     }
 
     async fn save(&self) -> Result<(), StoreError> {
-        self.state.as_ref().map_or(Ok(()), |state| state.clocks.write())
+        let Some(state) = &self.state else { return Ok(()) };
+        // What the one cannot write must not keep the other from the disk.
+        let (clocks, lists) = (state.clocks.write(), state.lists.write());
+        clocks.and(lists)
+    }
+
+    fn lists(&self) -> BTreeMap<ListKey, Arc<List>> {
+        self.state.as_ref().map(|state| state.lists.all()).unwrap_or_default()
+    }
+
+    fn remember_list(&self, key: &ListKey, list: Option<List>) {
+        if let Some(state) = &self.state {
+            state.lists.remember(key, list);
+        }
     }
 
     fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>) {

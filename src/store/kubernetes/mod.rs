@@ -10,6 +10,7 @@ pub mod events;
 pub mod labels;
 pub mod lease;
 pub mod lifecycle;
+pub mod lists;
 pub mod memory;
 pub mod objects;
 pub mod schema;
@@ -32,17 +33,19 @@ use tokio::time::Instant;
 use self::archive::ClusterArchive;
 use self::events::Events;
 use self::lifecycle::Lifecycle;
+use self::lists::Lists;
 use self::memory::Memories;
 use self::objects::{Kind, Objects};
 use self::source::ConfigMapDocument;
 use self::status::Statuses;
 use self::watch::{Namespaces, Progress, Shared};
 use super::audit::AuditLine;
-use super::{Store, StoreError, World};
+use super::{Published, Store, StoreError, World};
 use crate::api::feed::ServiceTagFeedStatus;
 use crate::api::status::AmlNetworkStatus;
 use crate::domain::approval::Approval;
 use crate::domain::intent::{Installation, ObjectKey};
+use crate::domain::list::{List, ListKey};
 use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
 
@@ -71,6 +74,7 @@ pub struct ClusterStore {
     worlds: Sender<Arc<World>>,
     progress: Sender<Progress>,
     memories: Arc<Memories>,
+    lists: Lists,
     statuses: Statuses,
     lifecycle: Lifecycle,
     /// A command's standard output is for its result.
@@ -89,6 +93,7 @@ impl ClusterStore {
         let installation = of.as_str();
         let objects: Shared = Arc::new(Mutex::new(Objects::new(installation, namespace)));
         let events = Arc::new(Events::new(client.clone(), identity));
+        let memories = Arc::new(Memories::new(client.clone(), namespace, installation));
         Self {
             client: client.clone(),
             namespace: namespace.to_owned(),
@@ -96,7 +101,8 @@ impl ClusterStore {
             installation: installation.to_owned(),
             worlds: Sender::new(Arc::default()),
             progress: Sender::new(Progress::Listing(BTreeMap::new())),
-            memories: Arc::new(Memories::new(client.clone(), namespace, installation)),
+            lists: Lists::new(client.clone(), namespace, installation, &memories),
+            memories,
             statuses: Statuses::new(client.clone(), objects.clone(), events.clone(), installation),
             lifecycle: Lifecycle::new(client.clone(), objects.clone(), installation, events),
             objects,
@@ -117,7 +123,20 @@ impl ClusterStore {
 
     /// Watches, on every replica. Never ends. `client` is one without a limit for how long an answer may take.
     pub async fn watch(&self, client: Client) {
-        watch::watch(client, &self.namespace, &self.namespaces, &self.objects, &self.worlds, &self.progress).await;
+        let objects = watch::watch(
+            client.clone(),
+            &self.namespace,
+            &self.namespaces,
+            &self.objects,
+            &self.worlds,
+            &self.progress,
+        );
+        tokio::join!(objects, self.lists.watch(client));
+    }
+
+    /// The lists that are served.
+    pub fn published_lists(&self) -> Receiver<Published> {
+        self.lists.published()
     }
 
     /// Lists everything once, for a command that a person waits for. True if all namespaces could be listed; otherwise
@@ -186,6 +205,7 @@ impl ClusterStore {
             }
             objects.approvals().0
         };
+        self.lists.load().await?;
         self.memories.load(&expected, &approvals, now).await
     }
 
@@ -270,7 +290,16 @@ impl Store for ClusterStore {
     }
 
     async fn save(&self) -> Result<(), StoreError> {
-        self.memories.save().await
+        let (memories, lists) = tokio::join!(self.memories.save(), self.lists.save());
+        memories.and(lists)
+    }
+
+    fn lists(&self) -> BTreeMap<ListKey, Arc<List>> {
+        self.lists.all()
+    }
+
+    fn remember_list(&self, key: &ListKey, list: Option<List>) {
+        self.lists.remember(key, list);
     }
 
     fn approvals(&self) -> (Vec<Approval>, Vec<StoreError>) {

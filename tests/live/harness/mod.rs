@@ -3,6 +3,7 @@
 mod documents;
 pub(crate) mod groups;
 mod history;
+mod http;
 mod objects;
 mod process;
 mod proxy;
@@ -11,6 +12,7 @@ pub(crate) mod told;
 
 pub(crate) use documents::{Doc, central, east, gzip, west};
 pub(crate) use history::{Counts, assert_clean, final_routes, ours};
+pub(crate) use http::{Answer, address, get, request};
 pub(crate) use objects::{feed, file_feed, merge, network, route, table_id};
 pub(crate) use process::{Controller, Ran, wait_until};
 pub(crate) use proxy::Proxy;
