@@ -34,6 +34,14 @@ impl TargetKind {
         }
     }
 
+    /// In a sentence.
+    fn with_article(self) -> &'static str {
+        match self {
+            Self::RouteTable => "a route table",
+            Self::IpGroup => "an IP group",
+        }
+    }
+
     /// The resource type below the provider, as ARM spells it.
     pub(super) fn resource_type(self) -> &'static str {
         match self {
@@ -65,8 +73,8 @@ pub struct ResourceId {
 
 /// Why a text is not the id of a target. `Display` says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not the id of a {kind}: {what}; write \
-         /subscriptions/<subscription id>/resourceGroups/<group>/providers/{PROVIDER}/{}/<name>", .kind.resource_type())]
+#[error("{text:?} is not the id of {}: {what}; write \
+         /subscriptions/<subscription id>/resourceGroups/<group>/providers/{PROVIDER}/{}/<name>", .kind.with_article(), .kind.resource_type())]
 pub struct ResourceIdError {
     text: String,
     kind: TargetKind,

@@ -31,6 +31,16 @@ const GROUPS_OF_A_FIREWALL: usize = 200;
 #[derive(Debug, Default)]
 struct Surroundings(BTreeMap<Attached, State>);
 
+impl Surroundings {
+    fn first(&self, wanted: &State) -> Option<&Attached> {
+        self.0.iter().find(|(_, state)| *state == wanted).map(|(attached, _)| attached)
+    }
+
+    fn moving(&self) -> Option<&Attached> {
+        self.first(&State::Moving)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     AtRest,
@@ -48,9 +58,13 @@ pub(super) async fn take_all(
     course: Course<'_>,
 ) -> Result<(), Stop> {
     let Course { observed, progress, applied, memory } = course;
-    let surroundings = look_around(observed, bench).await?;
+    let mut surroundings = look_around(observed, bench).await?;
     let _exclusive = exclusively(input, &surroundings, bench).await?;
-    if let Some((attached, _)) = surroundings.0.iter().find(|(_, state)| **state == State::Moving) {
+    if surroundings.moving().is_some() {
+        // It may have been a write of our own, which has ended by now.
+        surroundings = look_around(observed, bench).await?;
+    }
+    if let Some(attached) = surroundings.moving() {
         return Err(Stop::Busy(format!("the {} {} is being updated", attached.kind, attached.name)));
     }
     // Under the lock, and right before the write: what somebody did meanwhile would be undone by a whole body.
@@ -113,9 +127,9 @@ async fn settled(observed: &Observed, bench: Bench<'_>) -> Result<(), Stop> {
     let started = Instant::now();
     loop {
         let surroundings = look_around(observed, bench).await?;
-        let find = |wanted: State| surroundings.0.iter().find(|(_, state)| **state == wanted).map(|(one, _)| one);
-        let Some(moving) = find(State::Moving) else {
-            return find(State::Failed).map_or(Ok(()), |failed| Err(Stop::AttachedFailed(failed.clone())));
+        let Some(moving) = surroundings.moving() else {
+            let failed = surroundings.first(&State::Failed);
+            return failed.map_or(Ok(()), |failed| Err(Stop::AttachedFailed(failed.clone())));
         };
         if started.elapsed() > SETTLES_WITHIN {
             return Err(Stop::Busy(format!("the {} {} is still being updated", moving.kind, moving.name)));

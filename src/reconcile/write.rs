@@ -31,7 +31,7 @@ pub(super) async fn write(
         tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
     }
     let Some(request) = kind::of(input.id.kind).request(input, steps, observed) else {
-        return Err(Stop::Unreadable(format!("a {} like that is not written", input.id.kind)));
+        return Err(Stop::Unreadable(format!("no such body of this {} is written", input.id.kind)));
     };
     let sent = arm.send(&request, fence).await;
     let (ended, operation_id) = match sent {

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
 
 mod budgets;
+mod groups;
 mod leader;
 mod lists;
 mod many_tables;
@@ -46,6 +47,9 @@ fn main() {
     }
     if wanted("tables") {
         many_tables::measure(folder.path());
+    }
+    if wanted("groups") {
+        groups::measure(folder.path());
     }
     if wanted("networks") {
         networks::measure(folder.path(), &document);

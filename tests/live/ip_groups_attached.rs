@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Sim;
 use crate::harness::groups::{
-    asked, batch, classic, firewall_id, group_id, group_writes, groups_week, marked, policy, policy_id, storage,
+    asked, batch, classic, firewall_id, group_counts, group_id, group_writes, groups_week, marked, policy, policy_id, storage,
 };
 
 /// Groups `batch` and `storage`, both ours, and the resources that use them.
@@ -54,6 +54,24 @@ fn two_groups_of_one_policy_are_written_one_after_the_other() {
     running.wait_until("both groups", || sim.members("batch").len() == 7 && sim.members("storage").len() == 9);
     running.terminate();
     assert_eq!((group_writes(&sim.log()), refused(&sim.log())), (4, 0));
+}
+
+#[test]
+fn more_groups_of_one_policy_than_are_looked_at_together_wait_for_their_turn() {
+    let names: Vec<String> = (0..40).map(|n| format!("g{n}")).collect();
+    let groups: Vec<Value> = names.iter().map(|name| marked(name, &[])).collect();
+    let of_policy = policy("p", &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let latencies = json!({"latencies": {"attachedFirewall": ["20s", "30s"]}});
+    let sim = Sim::with_groups_in(groups.into_iter().chain(of_policy).collect(), latencies);
+    sim.ask_groups(&names.iter().map(|name| asked(name, "Storage")).collect::<Vec<_>>(), json!({}));
+    sim.once(&[]).exits(0);
+    let log = sim.log();
+    assert_eq!((group_writes(&log), refused(&log)), (40, 0));
+    for name in &names {
+        assert_eq!(sim.members(name).len(), 3, "{name}");
+        // Planned, looked at before the write, read back: whoever waits does not begin anew.
+        assert_eq!(group_counts(&log, name).0, 3, "{name}");
+    }
 }
 
 #[test]

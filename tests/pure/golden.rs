@@ -6,16 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use amlnet::domain::desired::{self, Contribution};
+use amlnet::azure::kind::{Kind as _, ip_group};
+use amlnet::domain::desired::{self, Contribution, Wishes};
 use amlnet::domain::intent::{
     Addressing, Approval, DeletionPolicy, Growth, Intent, Mode, ObjectKey, Removal, RouteTableIntent,
 };
+use amlnet::domain::members;
+use amlnet::domain::outbound::{IpGroupIntent, Outbound};
 use amlnet::domain::plan::{Limits, Observed, ObservedEntry, Standing, TargetInput};
 use amlnet::domain::prefix::Family;
 use amlnet::domain::region::Regions;
+use amlnet::domain::requirement::Requirements;
 use amlnet::domain::resolve::{PairedRegion, Unresolved};
+use amlnet::domain::resource_id::ResourceId;
 use amlnet::domain::service_tags::Document;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::support::{self, Tags, document_json, guarded, hop, manifest_dir};
 
@@ -41,10 +47,51 @@ struct Case {
     others_by_tag: usize,
     #[serde(default = "one")]
     subnets: usize,
-    #[serde(default = "limit")]
-    limit: usize,
+    /// Where it is not that of the kind.
+    #[serde(default)]
+    limit: Option<usize>,
     #[serde(default)]
     removals_frozen: Option<String>,
+    /// An IP group in place of a route table.
+    #[serde(default)]
+    group: Option<Group>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct Group {
+    /// It does not exist, and may be created.
+    missing: bool,
+    /// The installation whose mark it bears; empty: none.
+    owner: String,
+    addresses: Vec<String>,
+    failed: bool,
+    used: bool,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self { missing: false, owner: installation(), addresses: vec![], failed: false, used: true }
+    }
+}
+
+impl Group {
+    fn observed(&self) -> Observed {
+        if self.missing {
+            return ip_group::absent("eastus2");
+        }
+        let mark = (!self.owner.is_empty()).then_some(("amlnet-installation", &self.owner));
+        let policy = group_id().to_string().replace("ipGroups/ipg", "firewallPolicies/p");
+        let users: Vec<_> = self.used.then(|| json!({"id": policy})).into_iter().collect();
+        let body = json!({"location": "eastus2", "tags": BTreeMap::from_iter(mark), "properties": {
+            "ipAddresses": self.addresses, "firewallPolicies": users,
+            "provisioningState": if self.failed { "Failed" } else { "Succeeded" }}});
+        ip_group::IpGroup.observe(&group_id(), &body).unwrap()
+    }
+}
+
+fn group_id() -> ResourceId {
+    support::table_id("ipg").to_string().replace("routeTables", "ipGroups").parse().unwrap()
 }
 
 fn installation() -> String {
@@ -53,10 +100,6 @@ fn installation() -> String {
 
 fn one() -> usize {
     1
-}
-
-fn limit() -> usize {
-    Limits::DEFAULT.entries
 }
 
 #[derive(Deserialize)]
@@ -78,6 +121,8 @@ struct Network {
     hold_seconds: u64,
     approval: bool,
     no_document: bool,
+    /// For IP groups.
+    requirement: String,
 }
 
 impl Default for Network {
@@ -95,6 +140,7 @@ impl Default for Network {
             hold_seconds: 0,
             approval: false,
             no_document: false,
+            requirement: "BatchNodeManagement".to_owned(),
         }
     }
 }
@@ -109,7 +155,7 @@ impl Network {
         }
     }
 
-    fn contribution(&self, document: &Document) -> Contribution {
+    fn contribution(&self, document: &Document, is_group: bool) -> Contribution {
         let families = if self.ipv6 { BTreeSet::from([Family::V4, Family::V6]) } else { BTreeSet::from([Family::V4]) };
         let approval = if self.approval { Approval::Always } else { Approval::Never };
         let intent = Intent {
@@ -138,6 +184,8 @@ impl Network {
         };
         let outcome = if self.no_document {
             Err(Unresolved::NoDocument { feed: "public".to_owned(), why: "none was accepted yet".to_owned() })
+        } else if is_group {
+            self.members(&intent, document)
         } else {
             desired::wishes(&intent, &table, document, &Regions::built_in())
         };
@@ -155,6 +203,23 @@ impl Network {
     }
 }
 
+impl Network {
+    fn members(&self, intent: &Intent, document: &Document) -> Result<Wishes, Unresolved> {
+        let outbound = Outbound {
+            edition: "2026-03".to_owned(),
+            profiles: ["Base", "PythonPackages"].map(ToOwned::to_owned).into(),
+            parameters: BTreeMap::new(),
+            exclude: BTreeSet::new(),
+            sources: vec![],
+            additional: vec![],
+            ip_groups: vec![],
+            lists: vec![],
+        };
+        let group = IpGroupIntent { id: group_id(), requirement: self.requirement.clone(), create: None };
+        members::wishes(intent, &outbound, &group, document, &Regions::built_in(), &Requirements::built_in())
+    }
+}
+
 impl Case {
     fn document(&self) -> Document {
         let text = std::fs::read_to_string(manifest_dir().join("tests/pure/document.yaml")).unwrap();
@@ -167,6 +232,9 @@ impl Case {
     }
 
     fn observed(&self) -> Observed {
+        if let Some(group) = &self.group {
+            return group.observed();
+        }
         let written = self.routes.iter().map(|(name, text)| {
             let (address, rest) = text.split_once(' ').unwrap();
             entry(name, address, rest.trim_end_matches(" failed"), rest.ends_with(" failed"))
@@ -186,14 +254,16 @@ impl Case {
 
     fn text(&self) -> String {
         let document = self.document();
-        let mut contributions: Vec<_> = self.networks.iter().map(|network| network.contribution(&document)).collect();
+        let mut contributions: Vec<_> =
+            self.networks.iter().map(|network| network.contribution(&document, self.group.is_some())).collect();
         contributions.sort_by(|a, b| a.network.cmp(&b.network));
-        let table = support::table_id("rt-ml");
+        let table = if self.group.is_some() { group_id() } else { support::table_id("rt-ml") };
         let input = TargetInput {
             removals_frozen: self.removals_frozen.clone(),
             ..TargetInput::new(table, self.installation.parse().unwrap(), contributions)
         };
-        let limits = Limits { entries: self.limit, ..Limits::DEFAULT };
+        let usual = Limits::of(input.id.kind);
+        let limits = Limits { entries: self.limit.unwrap_or(usual.entries), ..usual };
         let plan = guarded(&input, &self.observed(), limits);
         let exit = match plan.standing() {
             Standing::Done => 0,
