@@ -126,7 +126,7 @@ fn every_target_has_a_state_and_says_why() {
             "1 in conflict; 20.1.0.0/26: ",
         ),
         (Some(outcome(vec![unresolved("ml")], &observed(&[]), End::Planned)), "Blocked", "Unresolved: ns/ml: region: "),
-        (Some(shared()), "NeedsPerson", "the table is shared with ns/other, whose needs are unknown"),
+        (Some(shared()), "NeedsPerson", "the target is shared with ns/other, whose needs are unknown"),
     ] {
         let status = projected(&subject(&[outcome]), 1, None, 0);
         let target = &status.targets[0];
