@@ -134,10 +134,12 @@ impl NetworkStatus {
         self.conditions.first().map(|condition| condition.observed_generation)
     }
 
-    /// With its lists. A Network that asks for a list which does not follow its document is not ready.
+    /// With its lists. A Network that asks for a list which does not follow its document is not ready; who suspends it
+    /// means a list that stands so.
     #[must_use]
-    pub fn with_lists(mut self, lists: Vec<ListStatus>, old: Option<&Self>, now: Timestamp) -> Self {
-        let unserved = lists.iter().find(|list| list.state != "Served");
+    pub fn with_lists(mut self, lists: Vec<ListStatus>, suspended: bool, old: Option<&Self>, now: Timestamp) -> Self {
+        let is_meant = |list: &ListStatus| list.state == "Served" || suspended && list.state == "Stands";
+        let unserved = lists.iter().find(|list| !is_meant(list));
         let count = lists.len();
         if let Some(ready) = self.conditions.iter_mut().find(|condition| condition.kind == ConditionType::Ready)
             && ready.status

@@ -85,7 +85,8 @@ pub fn of_network(
         Some(lists) => lists.get(key).cloned(),
         None => old.map(|old| old.lists.clone()),
     };
-    Some(status.with_lists(lists.unwrap_or_default(), old, now))
+    let suspended = world.networks.get(key).is_some_and(|held| held.object.intent.suspended);
+    Some(status.with_lists(lists.unwrap_or_default(), suspended, old, now))
 }
 
 /// The Networks of a world, also those that cannot be read.

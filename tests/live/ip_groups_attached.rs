@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::harness::Sim;
 use crate::harness::groups::{
-    asked, batch, classic, firewall_id, group_counts, group_id, group_writes, groups_week, marked, policy, policy_id, storage,
+    asked, batch, classic, firewall_id, group_counts, group_id, group_writes, groups_week, marked, policy, policy_id,
+    storage,
 };
 
 /// Groups `batch` and `storage`, both ours, and the resources that use them.
