@@ -47,6 +47,7 @@ mod review_sharing;
 mod review_stopping;
 mod review_writes;
 mod role;
+mod role_ip_groups;
 mod scopes;
 mod secrets;
 mod sharing;

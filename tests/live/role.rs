@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Doc, Sim, TABLE, central, east, feed, network, ours, route, table_id};
 
 const FILE: &str = "deploy/azure/role-route-tables.json";
+pub(crate) const IP_GROUPS: &str = "deploy/azure/role-ip-groups.json";
 /// What a poll of an operation needs. Listed apart, because the path is one that ARM names: amlnet follows
 /// `Azure-AsyncOperation`, and only where that is missing `Location` (`operationResults`), which no write of a route does.
 const POLLS: [&str; 1] = ["Microsoft.Network/locations/operations/read"];
@@ -21,8 +22,8 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-fn actions() -> Vec<String> {
-    let role: Value = serde_json::from_str(&read(FILE)).unwrap();
+pub(crate) fn actions(file: &str) -> Vec<String> {
+    let role: Value = serde_json::from_str(&read(file)).unwrap();
     let actions = role["Actions"].as_array().unwrap();
     actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect()
 }
@@ -50,20 +51,20 @@ fn action(method: &str, url: &str) -> String {
 }
 
 /// In the order and spelling of a set: Azure compares actions without case.
-fn folded<T: AsRef<str>>(actions: impl IntoIterator<Item = T>) -> BTreeSet<String> {
+pub(crate) fn folded<T: AsRef<str>>(actions: impl IntoIterator<Item = T>) -> BTreeSet<String> {
     actions.into_iter().map(|action| action.as_ref().to_ascii_lowercase()).collect()
 }
 
-fn asked(log: &[LogEntry]) -> BTreeSet<String> {
+pub(crate) fn asked_actions(log: &[LogEntry]) -> BTreeSet<String> {
     folded(log.iter().map(|entry| action(&entry.method, &entry.url)))
 }
 
-fn subscription() -> &'static str {
+pub(crate) fn subscription() -> &'static str {
     TABLE.split("/resourceGroups").next().unwrap()
 }
 
 /// A role of the identity that logs in.
-fn role<T: AsRef<str>>(scope: &str, actions: &[T]) -> Value {
+pub(crate) fn role<T: AsRef<str>>(scope: &str, actions: &[T]) -> Value {
     let actions: Vec<&str> = actions.iter().map(AsRef::as_ref).collect();
     json!({"client": Credentials::default().client_id, "scope": scope, "actions": actions})
 }
@@ -101,11 +102,11 @@ fn the_role_has_the_actions_of_the_requests_and_no_others() {
         ours.contains(&east(5)) && !ours.contains(&east(0))
     });
     assert_eq!(controller.terminate().0, 0);
-    let asked = asked(&sim.log_of(Server::Arm));
+    let asked = asked_actions(&sim.log_of(Server::Arm));
     let polls: BTreeSet<String> = asked.iter().filter(|action| action.contains("/operation")).cloned().collect();
     assert_eq!(polls, folded(POLLS), "polls of operations");
-    assert_eq!(asked, folded(actions()), "{FILE}");
-    assert_eq!(actions().len(), asked.len(), "{FILE} names none twice");
+    assert_eq!(asked, folded(actions(FILE)), "{FILE}");
+    assert_eq!(actions(FILE).len(), asked.len(), "{FILE} names none twice");
 }
 
 #[test]
@@ -113,12 +114,12 @@ fn the_documentation_explains_every_action_and_no_other() {
     let text = read("docs/azure.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `Microsoft."));
     let named = rows.map(|row| format!("Microsoft.{}", row.split('`').next().unwrap()));
-    assert_eq!(folded(named), folded(actions()));
+    assert_eq!(folded(named), folded(actions(FILE).into_iter().chain(actions(IP_GROUPS))));
 }
 
 #[test]
 fn apply_works_with_exactly_the_role() {
-    let sim = world(json!({"roles": [role(subscription(), &actions())]}));
+    let sim = world(json!({"roles": [role(subscription(), &actions(FILE))]}));
     sim.apply(&APPLY).exits(0);
     assert_eq!(ours(&sim.history(TABLE)), needed());
     assert!(sim.log_of(Server::Arm).iter().all(|entry| entry.status < 400));
@@ -128,7 +129,7 @@ fn apply_works_with_exactly_the_role() {
 fn with_the_role_at_its_tables_and_reader_above_it_writes_nowhere_else() {
     let other = table_id("rt-other");
     let tables = [(TABLE, vec![]), (other.as_str(), vec![])];
-    let roles = json!({"roles": [role(TABLE, &actions()), role(subscription(), &["*/read"])]});
+    let roles = json!({"roles": [role(TABLE, &actions(FILE)), role(subscription(), &["*/read"])]});
     let sim = Sim::with_tables(&tables, roles);
     sim.usual(json!({"spec": {"routes": {"routeTables": [{"id": TABLE}, {"id": other}]}}}));
     sim.apply(&[]).exits(3).says(&["blocked, Forbidden: AuthorizationFailed", "routeTables/routes/write", "rt-other"]);
@@ -152,9 +153,9 @@ fn without_an_action_the_refusal_names_it() {
         ),
         ("Microsoft.Network/locations/serviceTags/read", 0, "a source has no document to offer"),
     ] {
-        let mut rest = actions();
+        let mut rest = actions(FILE);
         rest.retain(|action| action != missing);
-        assert_eq!(rest.len() + 1, actions().len(), "{missing} is in {FILE}");
+        assert_eq!(rest.len() + 1, actions(FILE).len(), "{missing} is in {FILE}");
         let sim = world(json!({"roles": [role(subscription(), &rest)]}));
         let ran = sim.apply(&APPLY).exits(code);
         ran.says(&[said]);
