@@ -47,9 +47,8 @@ impl std::str::FromStr for Address {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(prefix) => Ok(Self::Prefix(prefix)),
-            Err(_) if text.is_empty() || text.contains('/') => {
-                Err(format!("{text:?} is neither prefix nor service tag"))
-            }
+            Err(_) if text.is_empty() => Err("an address is empty".to_owned()),
+            // Also what looks like a prefix: people may have written it into a group, and it must be remembered.
             Err(_) => Ok(Self::Tag(text.to_owned())),
         }
     }

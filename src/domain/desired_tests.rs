@@ -203,3 +203,14 @@ fn the_strictest_condition_for_removals_counts() {
     let nobody = strictest([]);
     assert_eq!((nobody.hold_seconds, nobody.approval), (42 * 86400, always), "as where nothing is said");
 }
+
+#[test]
+fn an_address_reads_what_it_prints() {
+    for text in
+        ["20.1.0.0/26", "2603:1030:1::/122", "Storage.EastUS2", "10.0.0.1-10.0.0.9", "10.7.1.4/16", "10.0.0.0/33"]
+    {
+        let address = address(text);
+        assert_eq!((address.to_string(), text.parse()), (text.to_owned(), Ok(address)));
+    }
+    assert!("".parse::<Address>().is_err());
+}

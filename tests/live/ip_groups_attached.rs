@@ -131,6 +131,24 @@ fn a_firewall_that_failed_after_the_write_is_told_until_it_is_in_order() {
 }
 
 #[test]
+fn a_firewall_that_failed_while_amlnet_was_killed_is_told_by_the_next_run() {
+    let sim = with(vec![classic("fw-1", &[group_id("batch")], json!({}))], json!({}));
+    sim.fault(json!({"match": {"method": "GET", "pathContains": "/azureFirewalls/fw-1", "nth": 2}, "times": 0,
+        "effect": "withhold"}));
+    let running = sim.controller(&["--once"]);
+    let firewall = |entry: &LogEntry| entry.method == "GET" && entry.url.contains("/azureFirewalls/fw-1");
+    running.wait_until("the look after the write", || sim.log().iter().filter(|entry| firewall(entry)).count() == 2);
+    running.kill();
+    sim.clear_faults();
+    sim.put(classic("fw-1", &[group_id("batch")], json!({"properties": {"provisioningState": "Failed"}})));
+    let (ran, cost) = sim.group_cost("batch", || sim.once(&[]));
+    assert_eq!((cost.1, sim.members("batch").len()), (0, 4), "the write was done before");
+    ran.says(&["fw-1", "AttachedFailed"]);
+    sim.put(classic("fw-1", &[group_id("batch")], json!({})));
+    sim.once(&[]).exits(0);
+}
+
+#[test]
 fn a_group_that_azure_failed_to_write_takes_its_firewall_along_and_both_come_back() {
     let sim = with(policy("p", &["batch"]), json!({}));
     sim.once(&[]).exits(0);

@@ -236,3 +236,55 @@ fn scopes_hold_for_groups() {
     sim.once(&["--scopes", "scopes.yaml"]).exits(0);
     assert_eq!(sim.members("batch"), of_batch(0..4));
 }
+
+#[test]
+fn a_group_that_is_deleted_after_its_network_is_over() {
+    for policy in ["Retain", "Delete"] {
+        let sim = with(json!({"deletionPolicy": policy}));
+        std::fs::remove_file(sim.path("dir/ml.yaml")).unwrap();
+        sim.once(&[]);
+        sim.delete(&group_id("batch"));
+        sim.once(&[]).exits(0);
+        let (_, cost) = sim.group_cost("batch", || sim.once(&[]).exits(0));
+        assert_eq!(cost.1, 0, "{policy}: it is not made again");
+        assert!(sim.resource(&group_id("batch")).is_null());
+    }
+}
+
+#[test]
+fn a_group_that_somebody_deletes_is_made_again_where_the_spec_says_so() {
+    let sim = with(json!({}));
+    sim.delete(&group_id("batch"));
+    sim.once(&[]).exits(0);
+    assert_eq!(sim.members("batch"), of_batch(0..4));
+    sim.ask_groups(&[json!({"id": group_id("batch"), "requirement": "BatchNodeManagement"})], json!({}));
+    sim.delete(&group_id("batch"));
+    sim.once(&[]).exits(3).says(&["blocked, NotFound", "create: {location: …}"]);
+    assert!(sim.resource(&group_id("batch")).is_null());
+}
+
+#[test]
+fn a_group_that_is_taken_out_of_a_spec_keeps_its_addresses() {
+    let sim = with(json!({}));
+    sim.ask_groups(&[asked("storage", "Storage")], json!({}));
+    let (ran, cost) = sim.group_cost("batch", || sim.once(&[]));
+    assert_eq!((cost.1, sim.members("batch")), (0, of_batch(0..4)), "{}", ran.all());
+    assert_eq!(sim.members("storage").len(), 3);
+}
+
+#[test]
+fn an_address_that_is_no_prefix_is_remembered_as_it_is_written() {
+    let sim = with(json!({"removal": {"holdFor": "42d"}}));
+    // Host bits beyond the length: no prefix, and whether Azure refuses it in a group nobody has recorded.
+    let all: Vec<String> = of_batch(0..4).into_iter().chain(["10.7.1.4/16".to_owned()]).collect();
+    let mut group = marked("batch", &all.iter().map(String::as_str).collect::<Vec<_>>());
+    group["properties"]["provisioningState"] = json!("Succeeded");
+    sim.fault(json!({"match": {"method": "GET", "pathContains": "/ipGroups/batch"}, "times": 0,
+        "effect": {"status": {"code": 200, "body": group}}}));
+    for day in ["2026-01-06", "2026-01-07"] {
+        let ran = sim.once(&["--now", &format!("{day}T12:00:00Z"), "-o", "json"]).exits(0);
+        assert!(!ran.stderr.contains("lost") && !ran.stderr.contains("ERROR"), "{}", ran.stderr);
+        let target = ran.json()["targets"][0].clone();
+        assert_eq!(held(&target), [("Hold".to_owned(), "2026-02-17T12:00:00Z".to_owned())], "{day}: {target}");
+    }
+}
