@@ -107,7 +107,7 @@ pub struct SourceRange(#[schemars(length(max = 43))] pub String);
 #[x_kube(validation = Rule::new(rules::REGIONAL_TAG).message(rules::REGIONAL_TAG_SAYS))]
 #[x_kube(validation = Rule::new(rules::HTTP_HOSTS).message(rules::HTTP_HOSTS_SAYS))]
 pub struct Additional {
-    /// What rules and messages call it; it may stand under exclude and ipGroups as well.
+    /// What rules and messages call it; IP groups and lists may name it as their requirement.
     #[schemars(regex(pattern = rules::ADDITIONAL_NAME), length(max = 40), extend("example" = "github"))]
     #[x_kube(validation = Rule::new(super::rules::matches(rules::ADDITIONAL_NAME)).message(rules::ADDITIONAL_NAME_SAYS))]
     pub name: String,

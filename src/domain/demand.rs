@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use super::intent::{Intent, NextHop};
 use super::outbound::{ListContent, Outbound};
-use super::requirement::Requirements;
+use super::region::{RegionName, Regions};
+use super::requirement::{Requirements, meant};
 use super::resource_id::ResourceId;
 use super::scope::Wanted;
 use super::service_tags::Cloud;
@@ -16,10 +17,17 @@ use super::service_tags::Cloud;
 pub struct Demand<'a>(pub Vec<(String, Wanted<'a>)>);
 
 /// What `intent` asks of each of its targets, lists among them. Where the cloud is not known, rows of every cloud count.
-pub fn demands<'a>(intent: &'a Intent, requirements: &Requirements, cloud: Option<Cloud>) -> Vec<Demand<'a>> {
+pub fn demands<'a>(
+    intent: &'a Intent,
+    requirements: &Requirements,
+    regions: &Regions,
+    cloud: Option<Cloud>,
+) -> Vec<Demand<'a>> {
     let mut demands = route_tables(intent);
     let Some(outbound) = &intent.outbound else { return demands };
     let clouds = cloud.map_or_else(|| Cloud::ALL.to_vec(), |cloud| vec![cloud]);
+    let region = |cloud: Cloud| regions.find_documented(&intent.region, cloud).ok().map(|region| region.name);
+    let clouds: Vec<(Cloud, Option<RegionName>)> = clouds.into_iter().map(|cloud| (cloud, region(cloud))).collect();
     for (index, group) in outbound.ip_groups.iter().enumerate() {
         let id = (format!("spec.outbound.ipGroups[{index}].id"), Wanted::Id(&group.id));
         let mut demand = Demand(vec![id]);
@@ -63,13 +71,16 @@ impl Demand<'_> {
         &mut self,
         outbound: &Outbound,
         requirements: &Requirements,
-        clouds: &[Cloud],
+        clouds: &[(Cloud, Option<RegionName>)],
         requirement: Option<&str>,
         hosts: bool,
     ) {
         let mut all = BTreeSet::new();
-        for selection in clouds.iter().filter_map(|cloud| requirements.list(outbound, *cloud, None).ok()) {
-            for row in selection.rows.iter().filter(|row| requirement.is_none_or(|name| row.is_named(name))) {
+        let select =
+            |(cloud, region): &(Cloud, Option<RegionName>)| requirements.list(outbound, *cloud, region.as_ref()).ok();
+        for selection in clouds.iter().filter_map(select) {
+            let rows = requirement.map_or_else(|| selection.rows.iter().collect(), |name| meant(&selection.rows, name));
+            for row in rows {
                 let path = match row.profile {
                     Some(_) => "spec.outbound.profiles".to_owned(),
                     None => format!("spec.outbound.additional ({})", row.id),

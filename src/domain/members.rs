@@ -9,7 +9,7 @@ use super::intent::{Intent, NextHop};
 use super::outbound::{IpGroupIntent, Outbound};
 use super::prefix::Family;
 use super::region::Regions;
-use super::requirement::{self, Direction, Requirements};
+use super::requirement::{self, Requirements};
 use super::resolve::{self, Note, PairedRegion, Unresolved};
 use super::service_tags::Document;
 
@@ -33,9 +33,7 @@ pub fn wishes(
     let refuse = |why: String| Unresolved::Requirement { requirement: group.requirement.clone(), why };
     let selection = requirements.select(outbound, document.cloud, &pair.primary.name);
     let selection = selection.map_err(|error| Unresolved::Outbound(error.to_string()))?;
-    let is_meant =
-        |row: &&requirement::Selected| row.direction == Direction::Outbound && row.is_named(&group.requirement);
-    let rows: Vec<_> = selection.rows.iter().filter(is_meant).collect();
+    let rows = requirement::meant(&selection.rows, &group.requirement);
     if rows.is_empty() {
         return Err(refuse(match requirements.check_name(&outbound.edition, &group.requirement) {
             Ok(()) => format!(

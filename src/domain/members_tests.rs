@@ -55,12 +55,25 @@ fn a_global_tag_stays_global_and_a_regional_one_is_the_primary_regions() {
 }
 
 #[test]
-fn one_group_may_serve_the_rows_of_several_profiles_that_share_a_tag() {
-    let both = asked(&outbound(&["Base", "StorageFirewall"]), "Storage").unwrap();
-    assert_eq!(addresses(&both), ["20.2.0.0/24"]);
-    assert_eq!(both.entries.values().next().unwrap().purposes.len(), 2);
-    let one = asked(&outbound(&["Base", "StorageFirewall"]), "StorageFirewall.Storage").unwrap();
-    assert_eq!(one.entries.values().next().unwrap().purposes.len(), 1);
+fn a_name_means_the_row_with_that_id_and_else_the_rows_with_that_tag() {
+    let both = outbound(&["Base", "StorageFirewall"]);
+    for (name, row) in [("Storage", "Storage eastus2"), ("StorageFirewall.Storage", "StorageFirewall.Storage eastus2")]
+    {
+        let asked = asked(&both, name).unwrap();
+        let purposes = &asked.entries.values().next().unwrap().purposes;
+        assert_eq!(purposes.iter().map(ToString::to_string).collect::<Vec<_>>(), [row]);
+    }
+    let by_tag = asked(&outbound(&["StorageFirewall"]), "Storage").unwrap();
+    assert_eq!(addresses(&by_tag), ["20.2.0.0/24"]);
+    // What the user adds under a name of his own widens nothing else.
+    let wide = Additional {
+        name: "files".to_owned(),
+        to: Reach::Tag { name: "Storage".to_owned(), regional: false },
+        ports: vec![Port { protocol: Protocol::Tcp, port: 445 }],
+    };
+    let with = Outbound { additional: vec![wide], ..outbound(&["Base"]) };
+    assert_eq!(addresses(&asked(&with, "Storage").unwrap()), ["20.2.0.0/24"]);
+    assert_eq!(addresses(&asked(&with, "files").unwrap()), ["20.2.0.0/24", "21.2.0.0/24"]);
 }
 
 #[test]

@@ -190,6 +190,13 @@ impl TargetMemory {
         self.used.retain(|id, expires_at| *expires_at > now || is_there(id));
     }
 
+    /// What stood in the target though nobody needs it: held, or waiting for somebody's word.
+    pub fn not_needed(&self) -> BTreeSet<&Address> {
+        let retiring = self.contributors.values().flat_map(|contributor| contributor.retiring.keys());
+        let others = self.unexplained.keys().chain(self.released.keys()).chain(self.orphaned.keys());
+        retiring.chain(others).chain(self.deleting.keys()).collect()
+    }
+
     /// Networks that left entries behind.
     pub fn owners(&self) -> BTreeSet<&ObjectKey> {
         self.orphaned.values().flatten().chain(self.deleting.values()).collect()

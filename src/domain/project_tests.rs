@@ -214,7 +214,12 @@ fn long_lists_are_cut_and_counted() {
 #[test]
 fn what_is_out_of_scope_is_blocked_seen_and_not_looked_at() {
     let intent = super::super::testing::intent();
-    let demands = crate::domain::demand::demands(&intent, &crate::domain::requirement::Requirements::default(), None);
+    let demands = crate::domain::demand::demands(
+        &intent,
+        &crate::domain::requirement::Requirements::default(),
+        &crate::domain::region::Regions::built_in(),
+        None,
+    );
     let why = Scopes::only(Vec::new()).check("default", &demands).unwrap_err();
     let old = projected(&subject(&[Some(in_sync())]), 1, None, 0);
     let status = projected(&Subject::OutOfScope(why), 2, Some(&old), 10);

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::demand::Demand;
+use super::host::Host;
 use super::intent::NextHop;
 use super::prefix::Prefix;
 use super::resource_id::{PROVIDER, ResourceId, TargetKind, is_group_name, is_guid};
@@ -407,8 +408,11 @@ pub struct HostPattern {
 }
 
 impl HostPattern {
-    /// `*.example.org` covers `a.example.org`, `*.a.example.org` and itself, but not `example.org`.
+    /// `*example.org` covers itself alone; `*.example.org` covers `a.example.org`, `*.a.example.org` and itself, but not `example.org`.
     fn covers(&self, host: &str) -> bool {
+        if self.name.starts_with('*') || host.starts_with('*') && !host.starts_with("*.") {
+            return host.eq_ignore_ascii_case(&self.name);
+        }
         let (host, is_below) = host.strip_prefix("*.").map_or((host, false), |name| (name, true));
         let is_same = host.eq_ignore_ascii_case(&self.name);
         if !self.is_below {
@@ -432,6 +436,10 @@ impl FromStr for HostPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // What one row of the documentation writes; it matches other people's names too, so it is allowed by itself only.
+        if text.parse::<Host>().is_ok_and(|host| host.matches_strangers()) {
+            return Ok(Self { name: text.to_owned(), is_below: false });
+        }
         let (name, is_below) = text.strip_prefix("*.").map_or((text, false), |name| (name, true));
         let is_label = |label: &str| {
             (1..=63).contains(&label.len())

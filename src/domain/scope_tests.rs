@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::demand::demands;
 use crate::domain::intent::Intent;
+use crate::domain::region::Regions;
 use crate::domain::requirement::Requirements;
 use crate::domain::service_tags::Cloud;
 use crate::domain::testing;
@@ -39,7 +40,7 @@ fn covers(prefix: &str, id: &ResourceId) -> bool {
 }
 
 fn check(scopes: &Scopes, namespace: &str, intent: &Intent) -> Result<(), OutOfScope> {
-    scopes.check(namespace, &demands(intent, &Requirements::built_in(), Some(Cloud::Public)))
+    scopes.check(namespace, &demands(intent, &Requirements::built_in(), &Regions::built_in(), Some(Cloud::Public)))
 }
 
 #[test]
@@ -218,11 +219,16 @@ fn hosts_are_names_or_all_below_one() {
         ("*.pypi.org", "*.org", false),
         ("*.pypi.org", "p\u{443}pi.org", false),
         ("*.pypi.org", "\u{e9}.pypi.org", true),
+        // What one row of the documentation writes reaches strangers: it is allowed by itself, and allows nothing else.
+        ("*pypi.org", "*pypi.org", true),
+        ("*pypi.org", "pypi.org", false),
+        ("*pypi.org", "evilpypi.org", false),
+        ("*.pypi.org", "*pypi.org", false),
+        ("pypi.org", "*pypi.org", false),
     ] {
         assert_eq!(pattern.parse::<HostPattern>().unwrap().covers(host), is_covered, "{pattern} {host}");
     }
-    for bad in
-        ["", "org", "*.org.", "*.", "*pypi.org", "a.*.org", "https://pypi.org", "pypi.org/x", "pypi..org", "a b.org"]
+    for bad in ["", "org", "*.org.", "*.", "*org", "a.*.org", "https://pypi.org", "pypi.org/x", "pypi..org", "a b.org"]
     {
         assert!(bad.parse::<HostPattern>().unwrap_err().contains("is not a host"), "{bad}");
     }

@@ -111,7 +111,7 @@ pub(crate) fn marked(installation: &str) -> Whole {
 }
 
 pub(crate) fn unmarked() -> Whole {
-    Whole { exists: true, owner: None, tags: BTreeMap::new(), users: BTreeSet::new() }
+    Whole { exists: true, failed: false, owner: None, tags: BTreeMap::new(), users: BTreeSet::new() }
 }
 
 /// A spec for eastus2 without a pair, with one table and the default service.

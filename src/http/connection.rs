@@ -25,6 +25,12 @@ pub struct Patience {
 impl Patience {
     pub const DEFAULT: Self =
         Self { head: Duration::from_secs(10), idle: Duration::from_secs(60), answer: Duration::from_secs(30) };
+
+    /// While many clients are there.
+    pub(super) fn in_a_hurry(self) -> Self {
+        let [head, idle, answer] = [2, 1, 10].map(Duration::from_secs);
+        Self { head: self.head.min(head), idle: self.idle.min(idle), answer: self.answer.min(answer) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -141,6 +141,9 @@ impl Server {
                     }
                 };
                 let (shared, acceptor) = (shared.clone(), acceptor.clone());
+                // Where places run short, nobody keeps one for long: probes come through the same door.
+                let patience =
+                    if places.available_permits() < MOST_CONNECTIONS / 2 { patience.in_a_hurry() } else { patience };
                 connections.spawn(async move {
                     // Small answers wait for nothing.
                     let _ = stream.set_nodelay(true);

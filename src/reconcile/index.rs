@@ -142,7 +142,7 @@ pub(super) fn check_scope(
         return Ok(());
     }
     let cloud = world.feeds.get(&intent.feed).map(|feed| feed.object.intent.cloud);
-    setting.scopes.check(&key.namespace, &demand::demands(intent, &setting.requirements, cloud))
+    setting.scopes.check(&key.namespace, &demand::demands(intent, &setting.requirements, &setting.regions, cloud))
 }
 
 /// One target of a Network, and what is asked of it.

@@ -2,11 +2,12 @@
 //!
 //! Must not call Azure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::azure::arm::ArmError;
 use crate::azure::error::{Class, Refusal};
 use crate::domain::attached::Attached;
+use crate::domain::intent::{Mode, ObjectKey};
 use crate::domain::outcome::{End, Failure};
 use crate::domain::plan::{BlockedReason, TargetInput};
 use crate::store::StoreError;
@@ -46,7 +47,8 @@ impl Stop {
     pub(super) fn says_that_nothing_came_about(&self) -> bool {
         match self {
             Self::Arm(ArmError::Refused(refusal)) => !refusal.leaves_it_open(),
-            Self::Forgetful(_) => true,
+            // What cannot be made into a request was not sent.
+            Self::Forgetful(_) | Self::Unreadable(_) => true,
             _ => false,
         }
     }
@@ -132,7 +134,14 @@ fn end_of(refusal: &Refusal) -> End {
 /// nothing left of it.
 pub(super) fn missing(input: &TargetInput, refusal: &Refusal) -> Result<String, Stop> {
     let mut failure = Box::new(refusal.failure());
-    let locations: BTreeSet<&String> = input.create.values().collect();
+    // Whoever may not write has no say, unless nobody may.
+    let may_write = |network: &ObjectKey| {
+        input.contributions.iter().any(|c| c.network == *network && c.mode > Mode::Observe && !c.suspended)
+    };
+    let somebody_may = input.contributions.iter().any(|c| may_write(&c.network));
+    let create: BTreeMap<&ObjectKey, &String> =
+        input.create.iter().filter(|(network, _)| !somebody_may || may_write(network)).collect();
+    let locations: BTreeSet<&String> = create.values().copied().collect();
     let mut locations = locations.into_iter();
     match (locations.next(), locations.next()) {
         // Without its resource group it cannot be created either.
@@ -146,7 +155,7 @@ pub(super) fn missing(input: &TargetInput, refusal: &Refusal) -> Result<String, 
             Err(Stop::Missing { reason: BlockedReason::NotFound, failure })
         }
         (Some(_), Some(_)) => {
-            let wanted = input.create.iter().map(|(network, location)| format!("{network} wants {location}"));
+            let wanted = create.iter().map(|(network, location)| format!("{network} wants {location}"));
             failure.message = format!("it does not exist, and {}", wanted.collect::<Vec<_>>().join(", "));
             failure.advice = "make them agree about create.location";
             Err(Stop::Missing { reason: BlockedReason::Conflict, failure })

@@ -229,7 +229,9 @@ pub(super) async fn observe(input: &TargetInput, bench: Bench<'_>) -> Result<Obs
         }
         body => body?,
     };
-    kind::of(input.id.kind).observe(&input.id, &body).map_err(|error| Stop::Unreadable(error.to_string()))
+    let observed = kind::of(input.id.kind).observe(&input.id, &body);
+    let observed = observed.map_err(|error| Stop::Unreadable(error.to_string()))?;
+    Ok(observed.with_what_a_failure_took(&bench.store.memory(&input.id), &input.installation))
 }
 
 fn decided(input: &TargetInput, gathered: &Gathered, basis: Basis<'_>) -> (Plan, TargetMemory) {

@@ -158,7 +158,11 @@ async fn look_around(observed: &Observed, bench: Bench<'_>) -> Result<Surroundin
     let mut found = Surroundings::default();
     let mut open: Vec<Attached> = observed.whole.iter().flat_map(|whole| whole.users.iter().cloned()).collect();
     while let Some(attached) = open.pop() {
-        if found.0.contains_key(&attached) || found.0.len() >= MOST_ATTACHED {
+        if found.0.contains_key(&attached) {
+            continue;
+        }
+        if found.0.len() >= MOST_ATTACHED {
+            tracing::warn!(%attached, "more than {MOST_ATTACHED} firewalls and policies change with the group; this one is not looked at");
             continue;
         }
         let body = match bench.arm.read_attached(&attached, &observed.location, bench.fence).await {

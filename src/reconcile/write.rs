@@ -80,7 +80,9 @@ pub(super) async fn find_open_write(input: &TargetInput, observed: &Observed, st
     let Some(line) = store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
     if input.id.kind.is_whole() {
         let stands: BTreeSet<String> = observed.entries.iter().map(|entry| entry.address.to_string()).collect();
-        let came_about = line.added.iter().all(|address| stands.contains(address))
+        let failed = observed.whole.as_ref().is_some_and(|whole| whole.failed);
+        let came_about = !failed
+            && line.added.iter().all(|address| stands.contains(address))
             && !line.removed.iter().any(|address| stands.contains(address));
         return close(store, input, &line.ended(if came_about { "Found" } else { "NotFound" }, None, None)).await;
     }

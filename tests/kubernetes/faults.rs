@@ -105,7 +105,7 @@ fn a_watch_that_ends_or_is_too_old_misses_nothing() {
 
     // Too old; the list that is then needed is refused, breaks off and is nonsense, before it comes.
     let writes = kube.sim.writes();
-    injector.inject("GET", "watch=true", 3, expired());
+    injector.inject("GET", "watch=true", 4, expired());
     injector.inject("GET", "amlnetworks?&limit", 1, broken());
     injector.inject("GET", "amlnetworks?&limit", 1, Effect::Cut);
     injector.inject("GET", "amlnetworks?&limit", 1, Effect::Answer(200, json!("<html>")));
@@ -115,7 +115,7 @@ fn a_watch_that_ends_or_is_too_old_misses_nothing() {
     kube.in_sync(&replica);
     assert_eq!(kube.sim.writes(), writes);
     // What went while nobody watched is seen to be gone.
-    injector.inject("GET", "watch=true", 3, expired());
+    injector.inject("GET", "watch=true", 4, expired());
     injector.drop_watches();
     let looks = Counts::of(&kube.sim.log(), TABLE).get_table;
     kube.delete("amlnetworks", "ml");

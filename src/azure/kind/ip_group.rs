@@ -47,7 +47,7 @@ impl Kind for IpGroup {
             entries,
             subnets: 0,
             updating: ["Updating", "Deleting"].iter().any(|moving| state.eq_ignore_ascii_case(moving)),
-            whole: Some(Whole { exists: true, owner, tags, users: users.collect() }),
+            whole: Some(Whole { exists: true, failed, owner, tags, users: users.collect() }),
         })
     }
 
@@ -79,7 +79,7 @@ impl Kind for IpGroup {
 
 /// A group that does not exist, where it may be created.
 pub fn absent(location: &str) -> Observed {
-    let whole = Whole { exists: false, owner: None, tags: BTreeMap::new(), users: BTreeSet::new() };
+    let whole = Whole { exists: false, failed: false, owner: None, tags: BTreeMap::new(), users: BTreeSet::new() };
     Observed { location: location.to_owned(), entries: Vec::new(), subnets: 0, updating: false, whole: Some(whole) }
 }
 

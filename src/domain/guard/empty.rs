@@ -1,13 +1,17 @@
 //! A body that is written as a whole is never written empty: rules that use an empty IP group are skipped, so what they
 //! allow would stop.
 
+use std::collections::BTreeSet;
+
 use super::Situation;
+use crate::domain::desired::Address;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let is_whole = situation.observed.whole.is_some();
     let count = |action: Action| plan.steps.iter().filter(|step| step.action == action).count();
-    let (now, more, less) = (situation.observed.entries.len(), count(Action::Add), count(Action::Remove));
+    let distinct: BTreeSet<Address> = situation.observed.entries.iter().map(|entry| entry.address.folded()).collect();
+    let (now, more, less) = (distinct.len(), count(Action::Add), count(Action::Remove));
     if !is_whole || less == 0 || now + more > less {
         return plan;
     }

@@ -46,6 +46,35 @@ fn a_group_of_somebody_else_is_left_alone_and_an_empty_one_is_taken_over() {
 }
 
 #[test]
+fn a_failed_group_that_others_have_marked_is_not_taken_for_an_empty_one() {
+    let failed = || Whole { failed: true, ..testing::unmarked() };
+    let tagged = Whole { tags: [("owner".to_owned(), "payroll".to_owned())].into(), ..failed() };
+    assert_eq!(plan(&[A], &[], tagged).blocked.unwrap().reason, BlockedReason::Conflict);
+    assert_eq!(taken(&plan(&[A], &[], failed())), [(Action::Add, A.to_owned())]);
+}
+
+#[test]
+fn one_address_in_two_spellings_is_one() {
+    let mut twice = group(&[B], testing::marked("prod"));
+    twice.entries.push(twice.entries[0].clone());
+    let nothing = guarded(&group_input(vec![contribution("a", &[])]), &twice, Limits::IP_GROUP);
+    assert_eq!(taken(&nothing), []);
+}
+
+#[test]
+fn what_azure_took_with_a_failure_still_stands_for_the_guards() {
+    use crate::domain::memory::{Clock, TargetMemory};
+    let ours = testing::installation();
+    let clock = Clock::start(jiff::Timestamp::UNIX_EPOCH);
+    let memory = TargetMemory { unexplained: [(B.parse().unwrap(), clock)].into(), ..TargetMemory::default() };
+    let emptied = group(&[], Whole { failed: true, ..testing::marked("prod") });
+    let restored = emptied.clone().with_what_a_failure_took(&memory, &ours);
+    assert_eq!(restored.entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), [B]);
+    let in_order = group(&[], testing::marked("prod"));
+    assert_eq!(in_order.clone().with_what_a_failure_took(&memory, &ours), in_order, "somebody emptied it");
+}
+
+#[test]
 fn a_failed_group_is_written_again() {
     let mut failed = group(&[A, B], testing::marked("prod"));
     failed.entries.iter_mut().for_each(|entry| entry.failed = true);

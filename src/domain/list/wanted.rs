@@ -30,9 +30,13 @@ pub fn wanted(
     let families = families(intent, list)?;
     let pair = resolve::region_pair(&intent.region, &intent.paired_region, regions, document, &mut notes)?;
     let resolved = requirement::resolve(outbound, requirements, &pair, document)?;
+    let selected: Vec<Selected> = resolved.rows.iter().map(|row| row.selected.clone()).collect();
+    let named: Option<BTreeSet<&str>> = list
+        .requirement
+        .as_ref()
+        .map(|name| requirement::meant(&selected, name).into_iter().map(|row| row.id.as_str()).collect());
     let is_meant = |row: &Selected| {
-        let is_named = list.requirement.as_ref().is_none_or(|name| row.is_named(name));
-        row.direction == Direction::Outbound && is_named
+        row.direction == Direction::Outbound && named.as_ref().is_none_or(|ids| ids.contains(row.id.as_str()))
     };
     let mut rows = resolved.rows.iter().filter(|row| is_meant(&row.selected)).peekable();
     if rows.peek().is_none() {

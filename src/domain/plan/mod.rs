@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::attached::Attached;
 use super::desired::{self, Address, Contribution, DocumentId, Purpose};
 use super::intent::{Installation, Mode, NextHop, ObjectKey, Removal};
+use super::memory::TargetMemory;
 use super::resolve::Note;
 use super::resource_id::{ResourceId, TargetKind};
 use super::service_tags::Digest;
@@ -102,6 +103,8 @@ pub struct Observed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
     pub exists: bool,
+    /// Azure failed to put it into effect; of such a group it shows no addresses.
+    pub failed: bool,
     /// The installation whose mark it bears, if it bears one.
     pub owner: Option<String>,
     /// What else people have written on it; kept as it is.
@@ -122,6 +125,25 @@ impl Observed {
     /// The entries that are ours.
     pub fn ours(&self, installation: &Installation) -> impl Iterator<Item = &ObservedEntry> {
         self.entries.iter().filter(move |entry| self.owns(entry, installation))
+    }
+}
+
+impl Observed {
+    /// Azure empties a group whose update failed. What was remembered to stand in ours still does for the guards, so that
+    /// its repair does not take away what is held.
+    #[must_use]
+    pub fn with_what_a_failure_took(mut self, memory: &TargetMemory, installation: &Installation) -> Self {
+        let is_emptied = |whole: &Whole| whole.failed && whole.is_marked(installation);
+        if self.entries.is_empty() && self.whole.as_ref().is_some_and(is_emptied) {
+            let entry = |address: &Address| ObservedEntry {
+                name: address.to_string(),
+                address: address.clone(),
+                next_hop: NextHop::Member,
+                failed: true,
+            };
+            self.entries = memory.not_needed().into_iter().map(entry).collect();
+        }
+        self
     }
 }
 

@@ -19,6 +19,13 @@ pub(super) fn refusal(input: &TargetInput, observed: &Observed) -> Option<Blocke
             "the {} belongs to installation {other}; name another one here, or take it from the other's objects first",
             input.id.kind
         ),
+        // Azure empties a group whose update failed: whether it is somebody's cannot be told by what it holds.
+        None if whole.failed && !(whole.tags.is_empty() && whole.users.is_empty()) => format!(
+            "the {} is in state Failed, in which Azure shows no addresses, and others use it or have tagged it; have it \
+             repaired, or name another one{}",
+            input.id.kind,
+            lost_mark(installation)
+        ),
         None if observed.entries.is_empty() => return None,
         None => format!(
             "the {} holds {} addresses that are not amlnet's, and it bears no mark; amlnet takes over an empty one only. \

@@ -123,8 +123,16 @@ impl Lists {
     }
 }
 
+/// Bytes, with room for the name of a file that is being written.
+const LONGEST_NAME: usize = 200;
+
 fn file(folder: &Path, key: &ListKey) -> PathBuf {
-    folder.join(format!("{}.{}.{}.json", key.network.namespace, key.network.name, key.name))
+    let name = format!("{}.{}.{}.json", key.network.namespace, key.network.name, key.name);
+    if name.len() <= LONGEST_NAME {
+        return folder.join(name);
+    }
+    // File systems take no longer ones; the file itself says of which list it is.
+    folder.join(format!("{}.json", &Digest::of(name.as_bytes()).to_string()["sha256:".len()..]))
 }
 
 fn read(path: &Path) -> Result<(ListKey, List), String> {

@@ -181,6 +181,10 @@ impl Lists {
         };
         // Somebody touched it; what the leader knows is newer.
         if matches!(&result, Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409) {
+            if !self.memories.leads().await {
+                let what = "another replica leads, and writes them by itself".to_owned();
+                return Err(StoreError { place: "the lists".to_owned(), what });
+            }
             let stands = self.api.get_opt(&name).await.map_err(|error| self.refused(&error))?;
             map.metadata.resource_version = stands.and_then(|stands| stands.metadata.resource_version);
             result = match &map.metadata.resource_version {
@@ -299,6 +303,15 @@ impl Lists {
     fn seen(&self, map: &ConfigMap) -> Option<(ListKey, Arc<List>)> {
         match self.read(map) {
             Ok((key, list)) => {
+                let version = &map.metadata.resource_version;
+                let is_old = |kept: &Kept| {
+                    kept.changes == kept.written
+                        && kept.resource_version != *version
+                        && kept.list.as_deref() != Some(&list)
+                };
+                if self.lock().get(&key).is_some_and(is_old) {
+                    self.lost(&key, "its ConfigMap holds another list than was written");
+                }
                 // One copy is enough for whoever leads.
                 let own = self.lock().get(&key).and_then(|kept| kept.list.clone()).filter(|own| **own == list);
                 Some((key, own.unwrap_or_else(|| Arc::new(list))))
