@@ -89,7 +89,7 @@ fn a_write_that_azure_lets_fail_is_repaired() {
 }
 
 #[test]
-fn what_azure_emptied_comes_back_with_all_that_is_needed() {
+fn what_azure_emptied_comes_back_with_all_that_is_needed_and_what_was_held() {
     let sim = Sim::with_groups(vec![]);
     sim.ask_groups(&[asked("batch", "BatchNodeManagement")], json!({"spec": {"removal": {"holdFor": "42d"}}}));
     at(&sim, "2026-01-05T12:00:00Z", 0);
@@ -97,7 +97,10 @@ fn what_azure_emptied_comes_back_with_all_that_is_needed() {
     let target = at(&sim, "2026-01-06T12:00:00Z", 0);
     assert_eq!(held(&target).len(), 1);
     sim.put(group("batch", &[], failed(json!({"tags": {"amlnet-installation": "prod"}}))));
-    at(&sim, "2026-01-07T12:00:00Z", 0);
+    let target = at(&sim, "2026-01-07T12:00:00Z", 0);
+    assert_eq!((sim.members("batch"), held(&target).len()), (of_batch(0..4), 1));
+    // Its clock went on: it goes when the hold is over.
+    at(&sim, "2026-02-18T12:00:00Z", 0);
     assert_eq!(sim.members("batch"), of_batch(1..4));
 }
 
