@@ -6,7 +6,7 @@ mod markdown;
 pub mod report;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use self::report::{Question, Report};
@@ -188,16 +188,8 @@ fn outbound(
     let edition = options.edition.clone().or_else(|| said.map(|outbound| outbound.edition.clone()));
     let edition = edition.unwrap_or(newest);
     let all = requirements.profiles_of(&edition, cloud);
-    let mut outbound = of_network.unwrap_or(Outbound {
-        edition: edition.clone(),
-        profiles: all,
-        parameters: BTreeMap::new(),
-        exclude: BTreeSet::new(),
-        sources: Vec::new(),
-        additional: Vec::new(),
-        ip_groups: Vec::new(),
-        lists: Vec::new(),
-    });
+    let mut outbound =
+        of_network.unwrap_or(Outbound { edition: edition.clone(), profiles: all, ..Outbound::default() });
     outbound.edition = edition;
     if !options.profiles.is_empty() {
         outbound.profiles = options.profiles.iter().cloned().collect();

@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 
 use super::intent::{Intent, NextHop};
 use super::outbound::{ListContent, Outbound};
-use super::region::{RegionName, Regions};
-use super::requirement::{Requirements, meant};
-use super::resource_id::ResourceId;
+use super::region::Regions;
+use super::requirement::{OpenHost, Requirements, Selection, meant};
 use super::scope::Wanted;
 use super::service_tags::Cloud;
 
@@ -27,17 +26,21 @@ pub fn demands<'a>(
     let Some(outbound) = &intent.outbound else { return demands };
     let clouds = cloud.map_or_else(|| Cloud::ALL.to_vec(), |cloud| vec![cloud]);
     let region = |cloud: Cloud| regions.find_documented(&intent.region, cloud).ok().map(|region| region.name);
-    let clouds: Vec<(Cloud, Option<RegionName>)> = clouds.into_iter().map(|cloud| (cloud, region(cloud))).collect();
+    // What cannot be selected is said elsewhere: nothing is written for it.
+    let selections: Vec<_> = clouds
+        .into_iter()
+        .filter_map(|cloud| requirements.list(outbound, cloud, region(cloud).as_ref()).ok())
+        .collect();
     for (index, group) in outbound.ip_groups.iter().enumerate() {
         let id = (format!("spec.outbound.ipGroups[{index}].id"), Wanted::Id(&group.id));
         let mut demand = Demand(vec![id]);
-        demand.add_outbound(outbound, requirements, &clouds, Some(&group.requirement), false);
+        demand.add_outbound(outbound, &selections, Some(&group.requirement), false);
         demands.push(demand);
     }
     for list in &outbound.lists {
         let mut demand = Demand::default();
         let hosts = matches!(list.content, ListContent::All | ListContent::Hosts);
-        demand.add_outbound(outbound, requirements, &clouds, list.requirement.as_deref(), hosts);
+        demand.add_outbound(outbound, &selections, list.requirement.as_deref(), hosts);
         demands.push(demand);
     }
     demands
@@ -65,21 +68,17 @@ fn route_tables(intent: &Intent) -> Vec<Demand<'_>> {
 }
 
 impl Demand<'_> {
-    /// The tags, and with `hosts` the hosts, of what is let through, and from where. What cannot be selected is said
-    /// elsewhere: nothing is written for it.
+    /// The tags, and with `hosts` the hosts, of what is let through, and from where.
     fn add_outbound(
         &mut self,
         outbound: &Outbound,
-        requirements: &Requirements,
-        clouds: &[(Cloud, Option<RegionName>)],
+        selections: &[Selection<OpenHost>],
         requirement: Option<&str>,
         hosts: bool,
     ) {
         let mut all = BTreeSet::new();
-        let select =
-            |(cloud, region): &(Cloud, Option<RegionName>)| requirements.list(outbound, *cloud, region.as_ref()).ok();
-        for selection in clouds.iter().filter_map(select) {
-            let rows = requirement.map_or_else(|| selection.rows.iter().collect(), |name| meant(&selection.rows, name));
+        for rows in selections.iter().map(|selection| selection.rows.iter()) {
+            let rows = requirement.map_or_else(|| rows.clone().collect(), |name| meant(rows.clone(), name));
             for row in rows {
                 let path = match row.profile {
                     Some(_) => "spec.outbound.profiles".to_owned(),
@@ -97,10 +96,4 @@ impl Demand<'_> {
             self.0.push((format!("spec.outbound.sourceAddresses[{index}]"), Wanted::Source(*source)));
         }
     }
-}
-
-/// The targets in Azure that a Network names.
-pub fn targets(intent: &Intent) -> impl Iterator<Item = &ResourceId> {
-    let groups = intent.outbound.iter().flat_map(|outbound| &outbound.ip_groups).map(|group| &group.id);
-    intent.route_tables.iter().map(|table| &table.id).chain(groups)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::outbound::Outbound;
+use super::outbound::{IpGroupIntent, Outbound};
 use super::prefix::Family;
 use super::resolve::PairedRegion;
 use super::resource_id::{ResourceId, is_network_name};
@@ -201,6 +201,33 @@ pub struct Intent {
     pub services: Vec<String>,
     pub route_tables: Vec<RouteTableIntent>,
     pub outbound: Option<Outbound>,
+}
+
+/// One target of a Network, and what is asked of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    Table(&'a RouteTableIntent),
+    Group(&'a Outbound, &'a IpGroupIntent),
+}
+
+impl<'a> Asked<'a> {
+    pub fn id(self) -> &'a ResourceId {
+        match self {
+            Self::Table(table) => &table.id,
+            Self::Group(_, group) => &group.id,
+        }
+    }
+}
+
+impl Intent {
+    /// All targets in Azure that a Network names.
+    pub fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        let groups = self
+            .outbound
+            .iter()
+            .flat_map(|outbound| outbound.ip_groups.iter().map(move |group| Asked::Group(outbound, group)));
+        self.route_tables.iter().map(Asked::Table).chain(groups)
+    }
 }
 
 /// The name of our entry for an address: `amlnet.<installation>.<prefix>`, `/` written `_` and `:` written `-`.

@@ -33,7 +33,7 @@ pub fn wishes(
     let refuse = |why: String| Unresolved::Requirement { requirement: group.requirement.clone(), why };
     let selection = requirements.select(outbound, document.cloud, &pair.primary.name);
     let selection = selection.map_err(|error| Unresolved::Outbound(error.to_string()))?;
-    let rows = requirement::meant(&selection.rows, &group.requirement);
+    let rows = requirement::meant(selection.rows.iter(), &group.requirement);
     if rows.is_empty() {
         return Err(refuse(match requirements.check_name(&outbound.edition, &group.requirement) {
             Ok(()) => format!(

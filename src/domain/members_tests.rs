@@ -19,12 +19,7 @@ fn outbound(profiles: &[&str]) -> Outbound {
     Outbound {
         edition: "2026-03".to_owned(),
         profiles: profiles.iter().map(ToString::to_string).collect(),
-        parameters: BTreeMap::new(),
-        exclude: BTreeSet::new(),
-        sources: Vec::new(),
-        additional: Vec::new(),
-        ip_groups: Vec::new(),
-        lists: Vec::new(),
+        ..Outbound::default()
     }
 }
 

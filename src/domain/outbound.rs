@@ -10,7 +10,7 @@ use super::prefix::Prefix;
 use super::resource_id::ResourceId;
 
 /// The outbound part of a spec.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Outbound {
     /// Of the documentation: `2026-03`.
     pub edition: String,

@@ -20,7 +20,6 @@ use super::target::{self, Bench, Clock, Halt, Intention, Progress};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::approval::{Approval, Subject, Word};
-use crate::domain::demand;
 use crate::domain::intent::ObjectKey;
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{self, End, Outcome};
@@ -300,7 +299,7 @@ impl<S: Store + 'static> Controller<S> {
             if asked.get(key).is_some_and(|(known, _)| known == value) {
                 continue;
             }
-            let named = demand::targets(&held.object.intent).cloned();
+            let named = held.object.intent.asked().map(|asked| asked.id().clone());
             asked.insert(key.clone(), (value.clone(), named.filter(|id| inputs.contains_key(id)).collect()));
         }
     }

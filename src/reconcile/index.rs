@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::approval::Word;
 use crate::domain::demand;
 use crate::domain::desired::{self, Contribution, Wishes};
-use crate::domain::intent::{Installation, Intent, ObjectKey, RouteTableIntent};
+use crate::domain::intent::{Asked, Installation, Intent, ObjectKey, RouteTableIntent};
 use crate::domain::members;
 use crate::domain::memory::TargetMemory;
 use crate::domain::outbound::{IpGroupIntent, Outbound};
@@ -145,31 +145,6 @@ pub(super) fn check_scope(
     setting.scopes.check(&key.namespace, &demand::demands(intent, &setting.requirements, &setting.regions, cloud))
 }
 
-/// One target of a Network, and what is asked of it.
-#[derive(Debug, Clone, Copy)]
-pub enum Asked<'a> {
-    Table(&'a RouteTableIntent),
-    Group(&'a Outbound, &'a IpGroupIntent),
-}
-
-impl Asked<'_> {
-    pub fn id(&self) -> &ResourceId {
-        match self {
-            Self::Table(table) => &table.id,
-            Self::Group(_, group) => &group.id,
-        }
-    }
-}
-
-/// All targets of a Network.
-pub fn asked(intent: &Intent) -> impl Iterator<Item = Asked<'_>> {
-    let groups = intent
-        .outbound
-        .iter()
-        .flat_map(|outbound| outbound.ip_groups.iter().map(move |group| Asked::Group(outbound, group)));
-    intent.route_tables.iter().map(Asked::Table).chain(groups)
-}
-
 /// The input of every target that some Network names within its scope, or where one that named it left something.
 pub fn index(
     world: &World,
@@ -188,7 +163,7 @@ pub fn index(
     let refused = out_of_scope(world, setting);
     let mut targets: BTreeMap<ResourceId, TargetInput> = BTreeMap::new();
     for held in world.networks.values().filter(|held| !refused.contains_key(&held.object.key)) {
-        for asked in asked(&held.object.intent) {
+        for asked in held.object.intent.asked() {
             let input = targets.entry(asked.id().clone()).or_insert_with(|| new(asked.id()));
             if let Some(why) = documents.no_removals.get(&held.object.intent.feed) {
                 input.no_memory.get_or_insert_with(|| why.clone());

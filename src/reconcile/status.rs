@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::index::{Documents, Setting, asked, check_scope, contribution};
+use super::index::{Documents, Setting, check_scope, contribution};
 use super::lists::Standings;
 use crate::api::read::Network;
 use crate::api::status::AmlNetworkStatus;
@@ -45,7 +45,9 @@ pub fn of_network(
                 (Some(why), _) => Subject::Invalid(why.clone()),
                 (None, Err(why)) => Subject::OutOfScope(why),
                 (None, Ok(())) => Subject::Valid(
-                    asked(&held.object.intent)
+                    held.object
+                        .intent
+                        .asked()
                         .map(|asked| {
                             let contribution = contribution(held, asked, documents, setting);
                             (asked.id().clone(), contribution, outcomes.get(asked.id()).cloned())

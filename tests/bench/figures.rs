@@ -14,6 +14,7 @@ mod networks;
 mod removals;
 #[path = "../histories/replay/mod.rs"]
 mod replay;
+mod round;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,10 @@
 //! IP groups: what a new document costs where Storage and Batch change, and what an idle round costs.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use armsim::server::Running;
-use wait4::Wait4 as _;
+
+use crate::round::{self, Ran};
 
 /// So many groups of Batch node management, of Storage and of Azure Monitor each.
 const EACH: usize = 30;
@@ -123,34 +122,11 @@ struct Round {
 
 /// One `run --once`, and what the simulator saw of it.
 fn once(simulator: &Running, objects: &Path, state: &Path) -> Round {
-    let seen = simulator.world().log().len();
-    let started = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_amlnet"))
-        .args(["run", "--once", "--installation-id", "bench", "--log", "off", "--dir"])
-        .arg(objects)
-        .arg("--state")
-        .arg(state)
-        .args(["--arm-endpoint", &simulator.endpoints.arm, "--authority-host", &simulator.endpoints.login, "--ca-file"])
-        .arg(&simulator.endpoints.ca_file)
-        .env("AZURE_TENANT_ID", &simulator.endpoints.credentials.tenant_id)
-        .env("AZURE_CLIENT_ID", &simulator.endpoints.credentials.client_id)
-        .env("AZURE_CLIENT_SECRET", &simulator.endpoints.credentials.client_secret)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("amlnet");
-    let ended = child.wait4().expect("its end");
-    let seconds = started.elapsed().as_secs_f64();
-    assert!(ended.status.success(), "amlnet: {:?}", ended.status);
+    let Ran { seconds, cpu_seconds, seen, .. } = round::once(simulator, objects, state);
     let world = simulator.world();
     let first = seen == 0;
     let log = world.log()[seen..].iter().filter(|entry| entry.url.starts_with("/subscriptions/"));
-    let mut round = Round {
-        seconds,
-        cpu_seconds: (ended.rusage.utime + ended.rusage.stime).as_secs_f64(),
-        writes: 0,
-        elsewhere: 0,
-        reads: 0,
-    };
+    let mut round = Round { seconds, cpu_seconds, writes: 0, elsewhere: 0, reads: 0 };
     for entry in log {
         let is_group = entry.url.contains("/ipGroups/");
         let is_touched = is_group && (first || !entry.url.contains("/azuremonitor-"));

@@ -1,11 +1,10 @@
 //! A thousand route tables: what an idle round costs, and how near a busy one comes to what the latencies allow.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use armsim::server::Running;
-use wait4::Wait4 as _;
+
+use crate::round::{self, Ran};
 
 const TABLES: usize = 1000;
 const SUBSCRIPTIONS: usize = 100;
@@ -101,24 +100,7 @@ struct Round {
 
 /// One `run --once`, and what the simulator saw of it.
 fn once(simulator: &Running, objects: &Path, state: &Path) -> Round {
-    let seen = simulator.world().log().len();
-    let started = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_amlnet"))
-        .args(["run", "--once", "--installation-id", "bench", "--log", "off", "--dir"])
-        .arg(objects)
-        .arg("--state")
-        .arg(state)
-        .args(["--arm-endpoint", &simulator.endpoints.arm, "--authority-host", &simulator.endpoints.login, "--ca-file"])
-        .arg(&simulator.endpoints.ca_file)
-        .env("AZURE_TENANT_ID", &simulator.endpoints.credentials.tenant_id)
-        .env("AZURE_CLIENT_ID", &simulator.endpoints.credentials.client_id)
-        .env("AZURE_CLIENT_SECRET", &simulator.endpoints.credentials.client_secret)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("amlnet");
-    let ended = child.wait4().expect("its end");
-    let seconds = started.elapsed().as_secs_f64();
-    assert!(ended.status.success(), "amlnet: {:?}", ended.status);
+    let Ran { seconds, cpu_seconds, peak_kib, seen } = round::once(simulator, objects, state);
     let world = simulator.world();
     let log = &world.log()[seen..];
     let is_arm = |url: &str| url.starts_with("/subscriptions/");
@@ -127,8 +109,8 @@ fn once(simulator: &Running, objects: &Path, state: &Path) -> Round {
     };
     Round {
         seconds,
-        cpu_seconds: (ended.rusage.utime + ended.rusage.stime).as_secs_f64(),
-        peak_kib: ended.rusage.maxrss / 1024,
+        cpu_seconds,
+        peak_kib,
         writes: count(&|method, _, status| method == "PUT" && status < 300),
         table_reads: count(&|method, url, _| method == "GET" && url.contains("/routeTables/")),
         requests: count(&|_, _, _| true),

@@ -30,11 +30,11 @@ pub fn wanted(
     let families = families(intent, list)?;
     let pair = resolve::region_pair(&intent.region, &intent.paired_region, regions, document, &mut notes)?;
     let resolved = requirement::resolve(outbound, requirements, &pair, document)?;
-    let selected: Vec<Selected> = resolved.rows.iter().map(|row| row.selected.clone()).collect();
+    let selected = resolved.rows.iter().map(|row| &row.selected);
     let named: Option<BTreeSet<&str>> = list
         .requirement
         .as_ref()
-        .map(|name| requirement::meant(&selected, name).into_iter().map(|row| row.id.as_str()).collect());
+        .map(|name| requirement::meant(selected, name).into_iter().map(|row| row.id.as_str()).collect());
     let is_meant = |row: &Selected| {
         row.direction == Direction::Outbound && named.as_ref().is_none_or(|ids| ids.contains(row.id.as_str()))
     };

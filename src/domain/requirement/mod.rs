@@ -159,14 +159,14 @@ impl<H> Selected<H> {
 /// The outgoing rows that an IP group or a list means by a name: the row with this id, an additional one too; where there
 /// is none, the rows of the documentation with this tag, and where there is none, the additional ones with it. So what
 /// somebody adds never widens what a row of the documentation means.
-pub fn meant<'a, H>(rows: &'a [Selected<H>], name: &str) -> Vec<&'a Selected<H>> {
-    let outgoing = || rows.iter().filter(|row| row.direction == Direction::Outbound);
-    let by_id: Vec<_> = outgoing().filter(|row| row.id.eq_ignore_ascii_case(without_region(name))).collect();
+pub fn meant<'a, H: 'a>(rows: impl Iterator<Item = &'a Selected<H>> + Clone, name: &str) -> Vec<&'a Selected<H>> {
+    let outgoing = rows.filter(|row| row.direction == Direction::Outbound);
+    let by_id: Vec<_> = outgoing.clone().filter(|row| row.id.eq_ignore_ascii_case(without_region(name))).collect();
     if !by_id.is_empty() {
         return by_id;
     }
     let (documented, added): (Vec<_>, Vec<_>) =
-        outgoing().filter(|row| row.is_named(name)).partition(|row| row.profile.is_some());
+        outgoing.filter(|row| row.is_named(name)).partition(|row| row.profile.is_some());
     if documented.is_empty() { added } else { documented }
 }
 

@@ -1,6 +1,5 @@
 //! What the tests of this folder share. Compiled for tests only.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::Requirements;
@@ -15,12 +14,7 @@ pub(super) fn outbound(profiles: &[&str]) -> Outbound {
     Outbound {
         edition: "2026-03".to_owned(),
         profiles: profiles.iter().map(|name| (*name).to_owned()).collect(),
-        parameters: BTreeMap::new(),
-        exclude: BTreeSet::new(),
-        sources: Vec::new(),
-        additional: Vec::new(),
-        ip_groups: Vec::new(),
-        lists: Vec::new(),
+        ..Outbound::default()
     }
 }
 

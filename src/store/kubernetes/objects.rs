@@ -13,7 +13,6 @@ use super::compact::Compact;
 use crate::api::RECONCILE_AT;
 use crate::api::read::{self, Any, Approved, Object};
 use crate::domain::approval::{Approval, DEFAULT_EXPIRY, Subject};
-use crate::domain::demand;
 use crate::domain::intent::{DeletionPolicy, Mode, ObjectKey};
 use crate::store::{Held, Leaving, StoreError, Undecodable, World};
 
@@ -270,7 +269,8 @@ impl Objects {
             world.undecodable.push(Undecodable { place, network: Some(key.clone()), generation, message });
         }
         if handled_by.is_empty() {
-            let named = seen.network().into_iter().flat_map(|network| demand::targets(&network.intent).cloned());
+            let named = seen.network().into_iter().flat_map(|network| network.intent.asked());
+            let named = named.map(|asked| asked.id().clone());
             let named = named.collect();
             world.unclaimed.insert(key.clone(), named);
             return;
