@@ -11,6 +11,7 @@ use super::intent::{
 use super::prefix::{Family, Prefix};
 use super::region::{RegionName, Regions};
 use super::resolve::{self, Note, PairSource, RegionPair, Unresolved};
+use super::rule::RulePart;
 use super::service_tags::{Cloud, Digest, Document};
 
 /// What an entry is for: prefixes, and tags where a tag may stand for its prefixes.
@@ -19,6 +20,10 @@ pub enum Address {
     Prefix(Prefix),
     /// A service tag as somebody spelt it.
     Tag(String),
+    /// An element of a rule.
+    Part(RulePart),
+    /// The priority of a whole body.
+    Priority(u16),
 }
 
 impl Address {
@@ -28,6 +33,16 @@ impl Address {
         match self {
             Self::Prefix(prefix) => Self::Prefix(*prefix),
             Self::Tag(tag) => Self::Tag(tag.to_ascii_lowercase()),
+            Self::Part(part) => Self::Part(part.folded()),
+            Self::Priority(priority) => Self::Priority(*priority),
+        }
+    }
+
+    /// The element of a rule, if it is one.
+    pub fn part(&self) -> Option<&RulePart> {
+        match self {
+            Self::Part(part) => Some(part),
+            _ => None,
         }
     }
 }
@@ -37,9 +52,14 @@ impl std::fmt::Display for Address {
         match self {
             Self::Prefix(prefix) => prefix.fmt(f),
             Self::Tag(tag) => f.write_str(tag),
+            Self::Part(part) => part.fmt(f),
+            Self::Priority(priority) => write!(f, "{PRIORITY}{priority}"),
         }
     }
 }
+
+/// What the text of a priority begins with.
+const PRIORITY: &str = "priority ";
 
 impl std::str::FromStr for Address {
     type Err = String;
@@ -48,6 +68,10 @@ impl std::str::FromStr for Address {
         match text.parse() {
             Ok(prefix) => Ok(Self::Prefix(prefix)),
             Err(_) if text.is_empty() => Err("an address is empty".to_owned()),
+            Err(_) if text.contains(' ') => match text.strip_prefix(PRIORITY).map(str::parse) {
+                Some(Ok(priority)) => Ok(Self::Priority(priority)),
+                _ => Ok(text.parse().map_or_else(|_| Self::Tag(text.to_owned()), Self::Part)),
+            },
             // Also what looks like a prefix: people may have written it into a group, and it must be remembered.
             Err(_) => Ok(Self::Tag(text.to_owned())),
         }

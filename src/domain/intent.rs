@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::outbound::{IpGroupIntent, Outbound};
+use super::outbound::{FirewallPolicyIntent, IpGroupIntent, Outbound, SecurityGroupIntent};
 use super::prefix::Family;
 use super::resolve::PairedRegion;
 use super::resource_id::{ResourceId, is_network_name};
@@ -201,6 +201,8 @@ pub struct Intent {
     pub services: Vec<String>,
     pub route_tables: Vec<RouteTableIntent>,
     pub outbound: Option<Outbound>,
+    /// They hold rows of `outbound`, which is there where one of these is.
+    pub security_groups: Vec<SecurityGroupIntent>,
 }
 
 /// One target of a Network, and what is asked of it.
@@ -208,6 +210,8 @@ pub struct Intent {
 pub enum Asked<'a> {
     Table(&'a RouteTableIntent),
     Group(&'a Outbound, &'a IpGroupIntent),
+    Policy(&'a Outbound, &'a FirewallPolicyIntent),
+    SecurityGroup(&'a Outbound, &'a SecurityGroupIntent),
 }
 
 impl<'a> Asked<'a> {
@@ -215,6 +219,8 @@ impl<'a> Asked<'a> {
         match self {
             Self::Table(table) => &table.id,
             Self::Group(_, group) => &group.id,
+            Self::Policy(_, policy) => &policy.id,
+            Self::SecurityGroup(_, group) => &group.id,
         }
     }
 }
@@ -226,7 +232,15 @@ impl Intent {
             .outbound
             .iter()
             .flat_map(|outbound| outbound.ip_groups.iter().map(move |group| Asked::Group(outbound, group)));
-        self.route_tables.iter().map(Asked::Table).chain(groups)
+        let policies = self
+            .outbound
+            .iter()
+            .flat_map(|outbound| outbound.firewall_policies.iter().map(move |policy| Asked::Policy(outbound, policy)));
+        let security_groups = self
+            .outbound
+            .iter()
+            .flat_map(|outbound| self.security_groups.iter().map(move |group| Asked::SecurityGroup(outbound, group)));
+        self.route_tables.iter().map(Asked::Table).chain(groups).chain(policies).chain(security_groups)
     }
 }
 

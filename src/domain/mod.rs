@@ -45,6 +45,7 @@ pub mod render;
 pub mod requirement;
 pub mod resolve;
 pub mod resource_id;
+pub mod rule;
 pub mod scope;
 pub mod service_tags;
 pub mod tag_diff;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::host::Host;
 use super::prefix::Prefix;
+use super::requirement::Direction;
 use super::resource_id::ResourceId;
 
 /// The outbound part of a spec.
@@ -24,6 +25,7 @@ pub struct Outbound {
     pub sources: Vec<Prefix>,
     pub additional: Vec<Additional>,
     pub ip_groups: Vec<IpGroupIntent>,
+    pub firewall_policies: Vec<FirewallPolicyIntent>,
     pub lists: Vec<ListIntent>,
 }
 
@@ -93,6 +95,41 @@ pub struct IpGroupIntent {
     pub requirement: String,
     /// Where it is created if it does not exist; `None`: it is not.
     pub create: Option<String>,
+}
+
+/// One firewall policy of a Network: its rules stand in a rule collection group of the installation's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FirewallPolicyIntent {
+    /// Of the policy.
+    pub id: ResourceId,
+    /// Of the rule collection group, 100 to 65000; the lowest is looked at first.
+    pub priority: u16,
+    pub addressing: RuleAddressing,
+}
+
+/// How the addresses of a requirement are written into a firewall policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RuleAddressing {
+    /// The service tag where the firewall knows it, else its prefixes.
+    Auto,
+    /// Through the Network's IP groups where it has one for the requirement, else the service tag.
+    IpGroups,
+    Prefixes,
+}
+
+/// One network security group of a Network.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SecurityGroupIntent {
+    pub id: ResourceId,
+    pub directions: BTreeSet<Direction>,
+    pub priorities: Priorities,
+}
+
+/// The priorities that rules of ours may have in a security group, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priorities {
+    pub from: u16,
+    pub to: u16,
 }
 
 /// One list of a Network, for firewalls that fetch it.

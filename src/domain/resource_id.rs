@@ -13,16 +13,19 @@ use std::str::FromStr;
 pub enum TargetKind {
     RouteTable,
     IpGroup,
+    /// The rule collection group of the installation in a firewall policy. Its id is the policy's.
+    RuleCollectionGroup,
+    SecurityGroup,
 }
 
 impl TargetKind {
-    pub const ALL: [Self; 2] = [Self::RouteTable, Self::IpGroup];
+    pub const ALL: [Self; 4] = [Self::RouteTable, Self::IpGroup, Self::RuleCollectionGroup, Self::SecurityGroup];
 
     /// Whether the target is wholly ours and written as one body, not one entry at a time.
     pub fn is_whole(self) -> bool {
         match self {
-            Self::RouteTable => false,
-            Self::IpGroup => true,
+            Self::RouteTable | Self::SecurityGroup => false,
+            Self::IpGroup | Self::RuleCollectionGroup => true,
         }
     }
 
@@ -31,6 +34,7 @@ impl TargetKind {
         match self {
             Self::RouteTable => "routes",
             Self::IpGroup => "addresses",
+            Self::RuleCollectionGroup | Self::SecurityGroup => "parts of rules",
         }
     }
 
@@ -39,6 +43,8 @@ impl TargetKind {
         match self {
             Self::RouteTable => "a route table",
             Self::IpGroup => "an IP group",
+            Self::RuleCollectionGroup => "a firewall policy",
+            Self::SecurityGroup => "a network security group",
         }
     }
 
@@ -47,6 +53,8 @@ impl TargetKind {
         match self {
             Self::RouteTable => "routeTables",
             Self::IpGroup => "ipGroups",
+            Self::RuleCollectionGroup => "firewallPolicies",
+            Self::SecurityGroup => "networkSecurityGroups",
         }
     }
 }
@@ -56,6 +64,8 @@ impl fmt::Display for TargetKind {
         f.write_str(match self {
             Self::RouteTable => "route table",
             Self::IpGroup => "IP group",
+            Self::RuleCollectionGroup => "rule collection group",
+            Self::SecurityGroup => "network security group",
         })
     }
 }
