@@ -11,7 +11,8 @@ use super::intent::{
 use super::prefix::{Family, Prefix};
 use super::region::{RegionName, Regions};
 use super::resolve::{self, Note, PairSource, RegionPair, Unresolved};
-use super::rule::RulePart;
+use super::requirement::Direction;
+use super::rule::{Part, Place, RulePart};
 use super::service_tags::{Cloud, Digest, Document};
 
 /// What an entry is for: prefixes, and tags where a tag may stand for its prefixes.
@@ -97,20 +98,37 @@ pub enum Ask {
         service: String,
     },
     DefaultRoute,
+    /// The prefixes of a service in one rule.
+    InRule {
+        /// In lower case.
+        rule: String,
+        service: String,
+        region: Option<String>,
+        family: Family,
+    },
+    /// An element of a rule that no document can change: a port, a host, a tag by its name, whom it is for.
+    Given(RulePart),
 }
 
 impl Ask {
     /// The region that is asked for, where prefixes are.
     pub fn region(&self) -> Option<&str> {
         match self {
-            Self::Prefixes { region, .. } => region.as_deref(),
-            Self::Tag { .. } | Self::DefaultRoute => None,
+            Self::Prefixes { region, .. } | Self::InRule { region, .. } => region.as_deref(),
+            Self::Tag { .. } | Self::DefaultRoute | Self::Given(_) => None,
         }
     }
 
-    fn of(purpose: &Purpose, address: &Address) -> Self {
+    pub(super) fn of(purpose: &Purpose, address: &Address) -> Self {
         match (purpose, address) {
             (Purpose::DefaultRoute, _) => Self::DefaultRoute,
+            (Purpose::Requirement { service, region, .. }, Address::Part(part)) => match &part.part {
+                Part::Far(Place::Prefix(prefix)) => {
+                    Self::in_rule(&part.rule, service, region.as_ref(), prefix.family())
+                }
+                _ => Self::Given(part.folded()),
+            },
+            (Purpose::Rule { .. } | Purpose::Service { .. }, Address::Part(part)) => Self::Given(part.folded()),
             (Purpose::Service { service, region: Some(region), .. }, Address::Prefix(prefix)) => {
                 Self::prefixes(service, Some(region), prefix.family())
             }
@@ -120,11 +138,17 @@ impl Ask {
             (Purpose::Service { service, .. } | Purpose::Requirement { service, .. }, _) => {
                 Self::Tag { service: service.to_ascii_lowercase() }
             }
+            (Purpose::Rule { requirement }, _) => Self::Tag { service: requirement.to_ascii_lowercase() },
         }
     }
 
     pub(super) fn prefixes(service: &str, region: Option<&RegionName>, family: Family) -> Self {
         Self::Prefixes { service: service.to_ascii_lowercase(), region: region.map(ToString::to_string), family }
+    }
+
+    pub(super) fn in_rule(rule: &str, service: &str, region: Option<&RegionName>, family: Family) -> Self {
+        let (rule, service) = (rule.to_ascii_lowercase(), service.to_ascii_lowercase());
+        Self::InRule { rule, service, region: region.map(ToString::to_string), family }
     }
 }
 
@@ -136,22 +160,37 @@ impl std::fmt::Display for Ask {
             }
             Self::Tag { service } => write!(f, "tag/{service}"),
             Self::DefaultRoute => f.write_str("defaultRoute"),
+            Self::InRule { rule, service, region, family } => {
+                write!(f, "rule/{rule}/{service}/{}/{family}", region.as_deref().unwrap_or(EVERYWHERE))
+            }
+            Self::Given(part) => write!(f, "{GIVEN}{part}"),
         }
     }
 }
+
+/// What the text of a given part begins with.
+const GIVEN: &str = "given/";
 
 impl std::str::FromStr for Ask {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let refuse = || format!("{text:?} is not what a Network asks for");
+        let family = |text: &str| [Family::V4, Family::V6].into_iter().find(|known| known.to_string() == text);
+        let somewhere = |region: &str| (region != EVERYWHERE).then(|| region.to_owned());
+        if let Some(part) = text.strip_prefix(GIVEN) {
+            return part.parse().map(Self::Given).map_err(|_| refuse());
+        }
         match text.split('/').collect::<Vec<_>>()[..] {
             ["defaultRoute"] => Ok(Self::DefaultRoute),
             ["tag", service] => Ok(Self::Tag { service: service.to_owned() }),
-            [service, region, family] => {
-                let family = [Family::V4, Family::V6].into_iter().find(|known| known.to_string() == family);
-                let (service, region) = (service.to_owned(), (region != EVERYWHERE).then(|| region.to_owned()));
-                Ok(Self::Prefixes { service, region, family: family.ok_or_else(refuse)? })
+            ["rule", rule, service, region, of] => {
+                let (rule, service) = (rule.to_owned(), service.to_owned());
+                Ok(Self::InRule { rule, service, region: somewhere(region), family: family(of).ok_or_else(refuse)? })
+            }
+            [service, region, of] => {
+                let (service, region) = (service.to_owned(), somewhere(region));
+                Ok(Self::Prefixes { service, region, family: family(of).ok_or_else(refuse)? })
             }
             _ => Err(refuse()),
         }
@@ -170,6 +209,8 @@ pub enum Purpose {
     Service { service: String, region: Option<RegionName>, paired: bool },
     /// A requirement of the documentation or of the user, by its name, with the service tag that it is met by.
     Requirement { name: String, service: String, region: Option<RegionName> },
+    /// An element of a rule for a requirement, by its name, that no service tag stands behind.
+    Rule { requirement: String },
     /// The route to the firewall. Written after everything else was read back.
     DefaultRoute,
 }
@@ -216,6 +257,20 @@ pub struct Wishes {
     pub asks: BTreeSet<Ask>,
     pub entries: BTreeMap<Address, Wish>,
     pub notes: BTreeSet<Note>,
+    /// What is to be known of rules besides their parts, by their names in lower case.
+    pub rules: BTreeMap<String, RuleHead>,
+    /// The prefixes of the service tags that rules name, by tag in lower case.
+    pub reach: BTreeMap<String, Vec<Prefix>>,
+}
+
+/// What is to be known of a rule besides its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleHead {
+    /// As it is written.
+    pub name: String,
+    pub requirement: String,
+    pub direction: Direction,
+    pub description: String,
 }
 
 impl Wishes {
@@ -274,6 +329,8 @@ pub fn wishes(
         asks,
         entries,
         notes,
+        rules: BTreeMap::new(),
+        reach: BTreeMap::new(),
     })
 }
 

@@ -77,6 +77,8 @@ pub fn wishes(
         asks,
         entries,
         notes,
+        rules: BTreeMap::new(),
+        reach: BTreeMap::new(),
     })
 }
 

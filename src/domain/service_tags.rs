@@ -120,7 +120,21 @@ impl Tag {
 
     /// Whether Azure lets the tag itself stand in a user-defined route.
     pub fn is_routable(&self) -> bool {
-        self.network_features.iter().any(|name| &**name == "UDR")
+        self.has_feature("UDR")
+    }
+
+    /// Whether Azure Firewall knows the tag by its name.
+    pub fn is_known_to_firewalls(&self) -> bool {
+        self.has_feature("FW")
+    }
+
+    /// Whether network security groups know the tag by its name.
+    pub fn is_known_to_security_groups(&self) -> bool {
+        self.has_feature("NSG")
+    }
+
+    fn has_feature(&self, feature: &str) -> bool {
+        self.network_features.iter().any(|name| &**name == feature)
     }
 }
 

@@ -3,6 +3,10 @@
 //! A rule is three sets: the computes' side, the far side, the ports. Each element is an entry of a target, with a clock and
 //! guards of its own, as a route is. Must not know how Azure writes a rule, or what is asked for.
 
+mod draft;
+pub mod firewall;
+pub mod security;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +16,7 @@ use super::host::Host;
 use super::outbound::{Port, Protocol};
 use super::prefix::Prefix;
 use super::resource_id::{ResourceId, TargetKind};
+pub use draft::mark;
 
 /// One element of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
