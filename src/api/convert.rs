@@ -78,6 +78,7 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
     check_families(&families, &route_tables)?;
     let outbound = spec.outbound.as_ref().map(|outbound| super::convert_outbound::outbound(outbound, &families));
     Ok(Intent {
+        security_groups: Vec::new(),
         feed: spec.feed_ref.clone(),
         region: spec.region.clone(),
         paired_region: match spec.paired_region.as_str() {

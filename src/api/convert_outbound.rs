@@ -21,6 +21,7 @@ pub(super) fn outbound(spec: &Outbound, families: &BTreeSet<Family>) -> Result<d
         return Err(FieldError::new("spec.ipFamilies", rules::GROUPS_V4_SAYS));
     }
     Ok(domain::Outbound {
+        firewall_policies: Vec::new(),
         edition: spec.edition.clone(),
         profiles: spec.profiles.iter().map(|profile| profile.0.clone()).collect(),
         parameters: spec.parameters.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),

@@ -111,7 +111,7 @@ impl Arm {
         &self.locks
     }
 
-    /// GETs a target.
+    /// GETs a target; of a rule collection group, its policy.
     pub async fn read(&self, id: &ResourceId, fence: &Fence) -> Result<Value, ArmError> {
         let request = Request::new(&id.subscription, &self.region(id), Kind::Read);
         let body = self
@@ -124,6 +124,15 @@ impl Arm {
                     }
                     TargetKind::IpGroup => {
                         let request = self.client.ip_groups_client().get(resource_group, name, subscription);
+                        request.send().await.map_err(into_refusal)?.into_raw_response()
+                    }
+                    TargetKind::RuleCollectionGroup => {
+                        let request = self.client.firewall_policies_client().get(resource_group, name, subscription);
+                        request.send().await.map_err(into_refusal)?.into_raw_response()
+                    }
+                    TargetKind::SecurityGroup => {
+                        let groups = self.client.network_security_groups_client();
+                        let request = groups.get(resource_group, name, subscription);
                         request.send().await.map_err(into_refusal)?.into_raw_response()
                     }
                 };
@@ -156,6 +165,21 @@ impl Arm {
         .await
     }
 
+    /// GETs a rule collection group of a policy; `None` where there is none.
+    pub async fn read_rules(&self, policy: &ResourceId, name: &str, fence: &Fence) -> Result<Option<Value>, ArmError> {
+        let request = Request::new(&policy.subscription, &self.region(policy), Kind::Read);
+        let found = self
+            .persist(request, fence, Tries::default(), async || {
+                let ResourceId { subscription, resource_group, name: policy_name, .. } = policy;
+                let groups = self.client.firewall_policy_rule_collection_groups_client();
+                let answer = groups.get(resource_group, policy_name, name, subscription).send().await;
+                let path = format!("{policy}/ruleCollectionGroups/{name}");
+                read_body(answer.map_err(into_refusal)?.into_raw_response(), "GET", &path).await
+            })
+            .await;
+        none_of_a_parent(found)
+    }
+
     /// GETs one route of a table; `None` where there is none.
     pub async fn read_route(&self, table: &ResourceId, name: &str, fence: &Fence) -> Result<Option<Value>, ArmError> {
         let request = Request::new(&table.subscription, &self.region(table), Kind::Read);
@@ -168,12 +192,7 @@ impl Arm {
                 read_body(answer.map_err(into_refusal)?.into_raw_response(), "GET", &path).await
             })
             .await;
-        match found {
-            Ok(value) => Ok(Some(value)),
-            // The child is gone only where its parent still stands: ARM has another code for a missing parent.
-            Err(ArmError::Refused(refusal)) if refusal.status == Some(404) && refusal.code == "NotFound" => Ok(None),
-            Err(error) => Err(error),
-        }
+        none_of_a_parent(found)
     }
 
     /// Sends one write. Returns when ARM has accepted it.
@@ -208,6 +227,36 @@ impl Arm {
                     let groups = self.client.ip_groups_client();
                     let request = groups.create_or_update(resource_group, name, (**group).clone(), subscription);
                     ("PUT", id.to_string(), request.send().await.map_err(into_refusal)?.into_raw_response())
+                }
+                Write::PutRuleCollectionGroup { policy, name, group } => {
+                    let ResourceId { subscription, resource_group, name: policy_name, .. } = policy;
+                    let groups = self.client.firewall_policy_rule_collection_groups_client();
+                    let request =
+                        groups.create_or_update(resource_group, policy_name, name, (**group).clone(), subscription);
+                    let answer = request.send().await.map_err(into_refusal)?;
+                    ("PUT", format!("{policy}/ruleCollectionGroups/{name}"), answer.into_raw_response())
+                }
+                Write::DeleteRuleCollectionGroup { policy, name } => {
+                    let ResourceId { subscription, resource_group, name: policy_name, .. } = policy;
+                    let groups = self.client.firewall_policy_rule_collection_groups_client();
+                    let request = groups.delete(resource_group, policy_name, name, subscription);
+                    let answer = request.send().await.map_err(into_refusal)?;
+                    ("DELETE", format!("{policy}/ruleCollectionGroups/{name}"), answer.into_raw_response())
+                }
+                Write::PutSecurityRule { group, name, rule } => {
+                    let ResourceId { subscription, resource_group, name: group_name, .. } = group;
+                    let rules = self.client.security_rules_client();
+                    let request =
+                        rules.create_or_update(resource_group, group_name, name, (**rule).clone(), subscription);
+                    let answer = request.send().await.map_err(into_refusal)?;
+                    ("PUT", format!("{group}/securityRules/{name}"), answer.into_raw_response())
+                }
+                Write::DeleteSecurityRule { group, name } => {
+                    let ResourceId { subscription, resource_group, name: group_name, .. } = group;
+                    let request =
+                        self.client.security_rules_client().delete(resource_group, group_name, name, subscription);
+                    let answer = request.send().await.map_err(into_refusal)?;
+                    ("DELETE", format!("{group}/securityRules/{name}"), answer.into_raw_response())
                 }
             };
             accepted(raw, method, path, &write.target().subscription, &region).await
@@ -377,6 +426,15 @@ impl Arm {
     }
 }
 
+/// A child is gone only where its parent still stands: ARM has another code for a missing parent.
+fn none_of_a_parent(found: Result<Value, ArmError>) -> Result<Option<Value>, ArmError> {
+    match found {
+        Ok(value) => Ok(Some(value)),
+        Err(ArmError::Refused(refusal)) if refusal.status == Some(404) && refusal.code == "NotFound" => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// A panic while one of these is held is a bug of ours that has ended the process's work already.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -389,7 +447,7 @@ async fn pause(wait: Duration, fence: &Fence) -> Result<(), ArmError> {
     }
 }
 
-async fn read_body(raw: azure_core::Response, method: &str, path: &str) -> Result<Value, Refusal> {
+pub(super) async fn read_body(raw: azure_core::Response, method: &str, path: &str) -> Result<Value, Refusal> {
     let (_, headers, body) = raw.deconstruct();
     let correlation_id = headers.get_optional_str(&"x-ms-correlation-request-id".into()).map(str::to_owned);
     let body = body.collect().await.map_err(into_refusal)?;
@@ -412,8 +470,8 @@ async fn accepted(
     let correlation_id = header("x-ms-correlation-request-id").map(str::to_owned);
     let body = body.collect().await.map_err(into_refusal)?;
     let state = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-    // A write that changes nothing is complete at once, though it names an operation.
-    let complete = state["properties"]["provisioningState"].as_str() == Some("Succeeded");
+    // A write that changes nothing is complete at once, though it names an operation. A deletion shows what it deletes.
+    let complete = method != "DELETE" && state["properties"]["provisioningState"].as_str() == Some("Succeeded");
     let url = match url.filter(|_| !complete) {
         Some(text) => Some(url::Url::parse(&text).map_err(|error| {
             ArmError::from(unreadable(method, &path, format!("the operation's address cannot be read: {error}")))
@@ -431,7 +489,7 @@ async fn accepted(
     })
 }
 
-fn unreadable(method: &str, path: &str, message: String) -> Refusal {
+pub(super) fn unreadable(method: &str, path: &str, message: String) -> Refusal {
     Refusal {
         method: method.to_owned(),
         path: path.to_owned(),

@@ -96,6 +96,8 @@ pub struct Target {
 pub enum Kind {
     RouteTable,
     IpGroup,
+    RuleCollectionGroup,
+    SecurityGroup,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -258,6 +260,8 @@ impl Target {
             kind: match plan.id.kind {
                 TargetKind::RouteTable => Kind::RouteTable,
                 TargetKind::IpGroup => Kind::IpGroup,
+                TargetKind::RuleCollectionGroup => Kind::RuleCollectionGroup,
+                TargetKind::SecurityGroup => Kind::SecurityGroup,
             },
             limit: plan.limits.entries,
             entries_now: plan.entries_now,

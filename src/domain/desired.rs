@@ -10,8 +10,8 @@ use super::intent::{
 };
 use super::prefix::{Family, Prefix};
 use super::region::{RegionName, Regions};
-use super::resolve::{self, Note, PairSource, RegionPair, Unresolved};
 use super::requirement::Direction;
+use super::resolve::{self, Note, PairSource, RegionPair, Unresolved};
 use super::rule::{Part, Place, RulePart};
 use super::service_tags::{Cloud, Digest, Document};
 
@@ -36,6 +36,16 @@ impl Address {
             Self::Tag(tag) => Self::Tag(tag.to_ascii_lowercase()),
             Self::Part(part) => Self::Part(part.folded()),
             Self::Priority(priority) => Self::Priority(*priority),
+        }
+    }
+
+    /// What is taken away where this is: a source or a port that goes from many rules is one thing.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Part(part) if !part.part.is_far() => {
+                RulePart { rule: String::new(), part: part.part.clone() }.folded().to_string()
+            }
+            address => address.folded().to_string(),
         }
     }
 
@@ -386,9 +396,27 @@ pub struct Desired {
     pub entries: BTreeMap<Address, DesiredEntry>,
     /// Addresses for which contributors want different next hops, with what each wants. Frozen.
     pub contradictions: BTreeMap<Address, BTreeSet<(NextHop, ObjectKey)>>,
+    /// Rules about which contributors do not agree. Frozen.
+    pub disputes: Vec<Dispute>,
+    /// What is wanted and cannot be written as things stand. What stands of it stays.
+    pub frozen: BTreeSet<Address>,
+}
+
+/// A rule that several Networks ask for, each with other content: together they would let through more than each asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispute {
+    pub rule: String,
+    pub parts: BTreeSet<Address>,
+    pub networks: BTreeSet<ObjectKey>,
 }
 
 impl Desired {
+    /// Every address that some contributor wants, also where nothing is done to it.
+    pub fn all(&self) -> impl Iterator<Item = &Address> {
+        let disputed = self.disputes.iter().flat_map(|dispute| &dispute.parts);
+        self.entries.keys().chain(self.contradictions.keys()).chain(disputed).chain(&self.frozen)
+    }
+
     pub fn union(contributions: &[Contribution]) -> Self {
         let mut wanted: BTreeMap<&Address, Vec<(&ObjectKey, &Wish)>> = BTreeMap::new();
         for contribution in contributions {
@@ -396,7 +424,11 @@ impl Desired {
                 wanted.entry(address).or_default().push((&contribution.network, wish));
             }
         }
-        let mut desired = Self::default();
+        let mut desired = Self { disputes: disputes(contributions), ..Self::default() };
+        let disputed: BTreeSet<&str> = desired.disputes.iter().map(|dispute| dispute.rule.as_str()).collect();
+        wanted.retain(|address, _| {
+            !address.part().is_some_and(|part| disputed.contains(&*part.rule.to_ascii_lowercase()))
+        });
         for (address, wishes) in wanted {
             let hops: BTreeSet<&NextHop> = wishes.iter().map(|(_, wish)| &wish.next_hop).collect();
             if hops.len() > 1 {
@@ -415,6 +447,31 @@ impl Desired {
         }
         desired
     }
+}
+
+/// Rules that are asked for with different far sides or ports. Whom a rule is for may differ: that is united. So may the
+/// prefixes of one service, where documents differ.
+fn disputes(contributions: &[Contribution]) -> Vec<Dispute> {
+    type Asked<'a> = BTreeMap<String, BTreeMap<&'a ObjectKey, BTreeSet<Ask>>>;
+    let (mut asked, mut parts): (Asked<'_>, BTreeMap<String, BTreeSet<Address>>) = Default::default();
+    for contribution in contributions {
+        let entries = contribution.outcome.iter().flat_map(|wishes| &wishes.entries);
+        for (address, part, wish) in entries.filter_map(|(address, wish)| Some((address, address.part()?, wish))) {
+            let rule = part.rule.to_ascii_lowercase();
+            parts.entry(rule.clone()).or_default().insert(address.clone());
+            if !matches!(part.part, Part::Near(_)) {
+                let asks = wish.purposes.iter().map(|purpose| Ask::of(purpose, address));
+                asked.entry(rule).or_default().entry(&contribution.network).or_default().extend(asks);
+            }
+        }
+    }
+    let differ = asked.into_iter().filter(|(_, by)| by.values().collect::<BTreeSet<_>>().len() > 1);
+    let dispute = |(rule, by): (String, BTreeMap<&ObjectKey, _>)| Dispute {
+        parts: parts.remove(&rule).unwrap_or_default(),
+        networks: by.into_keys().cloned().collect(),
+        rule,
+    };
+    differ.map(dispute).collect()
 }
 
 /// What counts where nobody is left to say otherwise: the defaults of a spec.

@@ -427,16 +427,20 @@ impl TargetMemory {
 
     /// Counts a removal that is about to be sent, and takes it back where it is certain that nothing came about.
     /// Removals that only deletionPolicy Delete asks for do not count.
-    pub fn count_removal(&mut self, step: &Step, now: Timestamp) {
-        if !self.explain(&step.address).is_deletion() {
-            self.removals.push(Clock::start(now));
-        }
+    /// One source or one port that many rules lose counts once.
+    pub fn count_removals(&mut self, steps: &[&Step], now: Timestamp) {
+        let counted = self.subjects(steps);
+        self.removals.extend(std::iter::repeat_n(Clock::start(now), counted));
     }
 
-    pub fn uncount_removal(&mut self, step: &Step) {
-        if !self.explain(&step.address).is_deletion() {
-            self.removals.pop();
-        }
+    pub fn uncount_removals(&mut self, steps: &[&Step]) {
+        let counted = self.subjects(steps);
+        self.removals.truncate(self.removals.len().saturating_sub(counted));
+    }
+
+    fn subjects(&self, steps: &[&Step]) -> usize {
+        let count = steps.iter().filter(|step| !self.explain(&step.address).is_deletion());
+        count.map(|step| step.address.subject()).collect::<BTreeSet<_>>().len()
     }
 
     /// Takes in that a step was carried out.

@@ -375,9 +375,9 @@ fn a_removal_that_did_not_come_about_is_not_counted() {
     wait(&mut scene, 1);
     let plan = scene.decide(&input(vec![needing("a", &[A])]));
     let step = &plan.steps[0];
-    scene.memory.count_removal(step, scene.now);
+    scene.memory.count_removals(&[step], scene.now);
     assert_eq!(scene.memory.removals, [Clock::start(scene.now)]);
-    scene.memory.uncount_removal(step);
+    scene.memory.uncount_removals(&[step]);
     assert_eq!(scene.memory.removals, []);
 }
 

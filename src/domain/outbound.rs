@@ -132,6 +132,18 @@ pub struct Priorities {
     pub to: u16,
 }
 
+impl Priorities {
+    pub fn contains(self, priority: u16) -> bool {
+        (self.from..=self.to).contains(&priority)
+    }
+}
+
+impl fmt::Display for Priorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from == self.to { write!(f, "{}", self.from) } else { write!(f, "{} to {}", self.from, self.to) }
+    }
+}
+
 /// One list of a Network, for firewalls that fetch it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListIntent {

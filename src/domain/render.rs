@@ -163,6 +163,7 @@ impl fmt::Display for Purpose {
                 Some(region) => write!(f, "{name} {region}"),
                 None => f.write_str(name),
             },
+            Self::Rule { requirement } => f.write_str(requirement),
             Self::DefaultRoute => f.write_str("default route"),
         }
     }
@@ -196,7 +197,7 @@ pub fn service_and_region(purposes: &BTreeSet<Purpose>) -> (Option<String>, Opti
         .iter()
         .filter_map(|purpose| match purpose {
             Purpose::Service { service, .. } | Purpose::Requirement { service, .. } => Some(service.as_str()),
-            Purpose::DefaultRoute => None,
+            Purpose::Rule { .. } | Purpose::DefaultRoute => None,
         })
         .collect();
     let regions: BTreeSet<&str> = purposes
@@ -205,7 +206,7 @@ pub fn service_and_region(purposes: &BTreeSet<Purpose>) -> (Option<String>, Opti
             Purpose::Service { region, .. } | Purpose::Requirement { region, .. } => {
                 region.as_ref().map(super::region::RegionName::as_str)
             }
-            Purpose::DefaultRoute => None,
+            Purpose::Rule { .. } | Purpose::DefaultRoute => None,
         })
         .collect();
     let join = |set: BTreeSet<&str>| (!set.is_empty()).then(|| set.into_iter().collect::<Vec<_>>().join(","));

@@ -102,7 +102,7 @@ pub(crate) fn group(addresses: &[&str], whole: Whole) -> Observed {
         failed: false,
     };
     let entries = addresses.iter().map(entry).collect();
-    Observed { location: "eastus2".to_owned(), entries, subnets: 0, updating: false, whole: Some(whole) }
+    Observed { location: "eastus2".to_owned(), entries, subnets: 0, updating: false, whole: Some(whole), rules: None }
 }
 
 /// With the mark of an installation.
@@ -117,6 +117,7 @@ pub(crate) fn unmarked() -> Whole {
 /// A spec for eastus2 without a pair, with one table and the default service.
 pub(crate) fn intent() -> Intent {
     Intent {
+        security_groups: Vec::new(),
         feed: "public".to_owned(),
         region: "eastus2".to_owned(),
         paired_region: PairedRegion::None,
@@ -186,7 +187,14 @@ pub(crate) fn observed(routes: &[(&str, &str, &str)]) -> Observed {
         next_hop: hop(to),
         failed: false,
     });
-    Observed { location: "eastus2".to_owned(), entries: entries.collect(), subnets: 1, updating: false, whole: None }
+    Observed {
+        location: "eastus2".to_owned(),
+        entries: entries.collect(),
+        subnets: 1,
+        updating: false,
+        whole: None,
+        rules: None,
+    }
 }
 
 pub(crate) fn input(contributions: Vec<Contribution>) -> TargetInput {
@@ -220,7 +228,7 @@ impl Scene {
 
     /// Decides, and remembers.
     pub(crate) fn decide(&mut self, input: &TargetInput) -> Plan {
-        let limits = Limits { entries: 1000, tag_entries: 25 };
+        let limits = Limits { entries: 1000, tag_entries: 25, addresses: 0 };
         let basis = Basis { remembered: &self.memory, approvals: &self.approvals, now: self.now };
         let (plan, memory) = decide(input, &self.observed, limits, &[], basis);
         self.memory = memory;
@@ -232,7 +240,7 @@ impl Scene {
         for step in self.decide(input).steps {
             self.observed.entries.retain(|entry| entry.name != step.entry);
             match &step.next_hop {
-                None => self.memory.count_removal(&step, self.now),
+                None => self.memory.count_removals(&[&step], self.now),
                 Some(next_hop) => {
                     let (name, address, next_hop) = (step.entry.clone(), step.address.clone(), next_hop.clone());
                     self.observed.entries.push(ObservedEntry { name, address, next_hop, failed: false });

@@ -11,12 +11,15 @@ use crate::domain::desired::{self, Contribution, Wishes};
 use crate::domain::intent::{Asked, Installation, Intent, ObjectKey, RouteTableIntent};
 use crate::domain::members;
 use crate::domain::memory::TargetMemory;
-use crate::domain::outbound::{IpGroupIntent, Outbound};
+use crate::domain::outbound::{
+    FirewallPolicyIntent, IpGroupIntent, Outbound, Priorities, RuleAddressing, SecurityGroupIntent,
+};
 use crate::domain::plan::{Departure, Former, TargetInput};
 use crate::domain::region::Regions;
 use crate::domain::requirement::Requirements;
 use crate::domain::resolve::Unresolved;
 use crate::domain::resource_id::ResourceId;
+use crate::domain::rule;
 use crate::domain::scope::{OutOfScope, Scopes};
 use crate::domain::service_tags::Document;
 use crate::store::{Held, World};
@@ -55,21 +58,37 @@ impl Resolved {
         setting: &Setting,
     ) -> Result<Arc<Wishes>, Unresolved> {
         let Intent { region, paired_region, families, services, .. } = intent;
+        let rows = |outbound: &Outbound| {
+            let Outbound { edition, profiles, parameters, exclude, additional, .. } = outbound;
+            format!("{edition:?} {profiles:?} {parameters:?} {exclude:?} {additional:?}")
+        };
         let asks = match asked {
             Asked::Table(RouteTableIntent { next_hop, addressing, default_route, .. }) => {
                 format!("{services:?} {next_hop:?} {addressing:?} {default_route:?}")
             }
             Asked::Group(outbound, IpGroupIntent { requirement, .. }) => {
-                let Outbound { edition, profiles, parameters, exclude, additional, .. } = outbound;
-                format!("{requirement:?} {edition:?} {profiles:?} {parameters:?} {exclude:?} {additional:?}")
+                format!("{requirement:?} {}", rows(outbound))
+            }
+            Asked::Policy(outbound, FirewallPolicyIntent { addressing, .. }) => {
+                let by_groups = (*addressing == RuleAddressing::IpGroups).then_some(&outbound.ip_groups);
+                format!("policy {addressing:?} {:?} {by_groups:?} {}", outbound.sources, rows(outbound))
+            }
+            Asked::SecurityGroup(outbound, SecurityGroupIntent { directions, .. }) => {
+                format!("security {directions:?} {:?} {}", outbound.sources, rows(outbound))
             }
         };
         let Document { digest, change_number, .. } = document;
         let key = format!("{digest} {change_number} {region:?} {paired_region:?} {families:?} {asks}");
-        let Setting { regions, requirements, .. } = setting;
+        let Setting { regions, requirements, installation, .. } = setting;
         let resolve = || match asked {
             Asked::Table(table) => desired::wishes(intent, table, document, regions),
             Asked::Group(outbound, group) => members::wishes(intent, outbound, group, document, regions, requirements),
+            Asked::Policy(outbound, policy) => {
+                rule::firewall::wishes(intent, outbound, policy, installation, document, regions, requirements)
+            }
+            Asked::SecurityGroup(outbound, group) => {
+                rule::security::wishes(intent, outbound, group, installation, document, regions, requirements)
+            }
         };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(key).or_insert_with(|| resolve().map(Arc::new)).clone()
@@ -168,8 +187,18 @@ pub fn index(
             if let Some(why) = documents.no_removals.get(&held.object.intent.feed) {
                 input.no_memory.get_or_insert_with(|| why.clone());
             }
-            if let Asked::Group(_, IpGroupIntent { create: Some(location), .. }) = asked {
-                input.create.insert(held.object.key.clone(), location.clone());
+            let key = || held.object.key.clone();
+            match asked {
+                Asked::Group(_, IpGroupIntent { create: Some(location), .. }) => {
+                    input.create.insert(key(), location.clone());
+                }
+                Asked::Policy(_, FirewallPolicyIntent { priority, .. }) => {
+                    input.priorities.insert(key(), Priorities { from: *priority, to: *priority });
+                }
+                Asked::SecurityGroup(_, SecurityGroupIntent { priorities, .. }) => {
+                    input.priorities.insert(key(), *priorities);
+                }
+                Asked::Table(_) | Asked::Group(..) => {}
             }
             input.contributions.push(contribution(held, asked, documents, setting));
         }

@@ -3,6 +3,7 @@
 //! `plan`, `apply` and `run` all go through `target::reconcile`; nothing else does the work twice.
 
 pub mod controller;
+mod gather;
 pub mod index;
 pub mod lists;
 pub mod once;

@@ -8,15 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::stop::{Stop, is_about_one_entry, missing};
+use super::gather::{Gathered, Surroundings, gather, observe};
+use super::stop::{Stop, is_about_one_entry};
 use super::whole;
 use super::write::{find_open_write, write};
 use crate::azure::arm::{Arm, ArmError};
-use crate::azure::error::{Class, Refusal};
 use crate::azure::fence::Fence;
 use crate::azure::kind;
 use crate::domain::decision::{Basis, decide};
-use crate::domain::effect;
 use crate::domain::guard::GROWTH_HIGH;
 use crate::domain::intent::{ObjectKey, span};
 use crate::domain::memory::TargetMemory;
@@ -186,54 +185,6 @@ async fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory,
     }
 }
 
-/// What is known about a target before anything is decided.
-struct Gathered {
-    observed: Observed,
-    limits: Limits,
-    notes: Vec<Note>,
-}
-
-async fn gather(input: &TargetInput, bench: Bench<'_>) -> Result<Gathered, Stop> {
-    let observed = observe(input, bench).await?;
-    tokio::select! {
-        (limits, notes) = surroundings(input, bench.arm, &observed) => Ok(Gathered { observed, limits, notes }),
-        () = bench.fence.fallen() => Err(ArmError::Stopped.into()),
-    }
-}
-
-/// What is read once an hour: limits and ARM's own word about pairs.
-async fn surroundings(input: &TargetInput, arm: &Arm, observed: &Observed) -> (Limits, Vec<Note>) {
-    if input.id.kind == TargetKind::IpGroup {
-        return (Limits::IP_GROUP, Vec::new());
-    }
-    let (limits, refusal) = arm.limits(&input.id.subscription, &observed.location).await;
-    let mut notes: Vec<Note> = refusal.into_iter().map(|refusal| limits_unknown(&refusal, limits)).collect();
-    for wishes in input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).filter(|w| w.pair_is_automatic) {
-        if let Some(by_arm) = arm.paired_region(&input.id.subscription, wishes.region.as_str()).await {
-            notes.extend(effect::pair_differs(wishes, &by_arm));
-        }
-    }
-    (limits, notes)
-}
-
-fn limits_unknown(refusal: &Refusal, limits: Limits) -> Note {
-    let code = refusal.failure().code;
-    let message = format!("the limits cannot be read ({code}), so {} routes a table are assumed", limits.entries);
-    Note { code: "LimitsUnknown", message }
-}
-
-pub(super) async fn observe(input: &TargetInput, bench: Bench<'_>) -> Result<Observed, Stop> {
-    let body = match bench.arm.read(&input.id, bench.fence).await {
-        Err(ArmError::Refused(refusal)) if input.id.kind.is_whole() && refusal.class() == Class::NotFound => {
-            return missing(input, &refusal).map(|location| kind::ip_group::absent(&location));
-        }
-        body => body?,
-    };
-    let observed = kind::of(input.id.kind).observe(&input.id, &body);
-    let observed = observed.map_err(|error| Stop::Unreadable(error.to_string()))?;
-    Ok(observed.with_what_a_failure_took(&bench.store.memory(&input.id), &input.installation))
-}
-
 fn decided(input: &TargetInput, gathered: &Gathered, basis: Basis<'_>) -> (Plan, TargetMemory) {
     decide(input, &gathered.observed, gathered.limits, &gathered.notes, basis)
 }
@@ -247,31 +198,40 @@ async fn take_steps(
 ) -> Result<(), Stop> {
     let Course { observed, progress, applied, memory } = course;
     let mut refused = None;
-    for step in &plan.steps {
-        if refused.is_some() && (step.is_default_route() || step.action == Action::Remove) {
+    let requests = requests(plan, input, observed)?;
+    let several = requests.len() > 1;
+    for (number, request) in requests.iter().enumerate() {
+        let is_default_route = request.steps.iter().any(Step::is_default_route);
+        let removals: Vec<&Step> = request.steps.iter().filter(|step| step.action == Action::Remove).collect();
+        if refused.is_some() && (is_default_route || !removals.is_empty()) {
             break;
         }
         if bench.halt.is_pulled() {
             return Err(Stop::Halted);
         }
-        if step.is_default_route() {
+        if is_default_route {
             everything_else_stands(input, bench, basis, plan.limits).await?;
         }
-        if step.action == Action::Remove {
-            still_as_planned(step, input, bench).await?;
+        if !removals.is_empty() {
+            still_as_planned(request, input, observed, bench).await?;
             if bench.halt.is_pulled() {
                 return Err(Stop::Halted);
             }
-            spend(step, input, bench, memory).await?;
         }
-        if bench.halt.is_pulled() && step.is_default_route() {
+        // What is taken from several rules is counted with the first of them.
+        let is_new = |step: &&&Step| !applied.iter().any(|applied: &Applied| applied.step == ***step);
+        let spent: Vec<&Step> = removals.iter().filter(is_new).copied().collect();
+        if !spent.is_empty() {
+            spend(&spent, input, bench, memory).await?;
+        }
+        if bench.halt.is_pulled() && is_default_route {
             return Err(Stop::Halted);
         }
-        let operation = match write(plan, input, std::slice::from_ref(step), observed, bench).await {
+        let operation = match write(plan, input, request, bench).await {
             Ok(operation) => operation,
             Err(stop) => {
-                if step.action == Action::Remove && stop.says_that_nothing_came_about() {
-                    memory.uncount_removal(step);
+                if stop.says_that_nothing_came_about() {
+                    memory.uncount_removals(&spent);
                 }
                 match stop {
                     // Azure dislikes this one; the other prefixes are needed all the same.
@@ -286,22 +246,33 @@ async fn take_steps(
                 }
             }
         };
-        memory.wrote(step);
-        progress.taken(&input.id, step);
-        applied.push(Applied { step: step.clone(), correlation_id: operation });
-        if applied.len() == 1 && plan.steps.len() > 1 {
+        let is_last = |step: &Step| !requests[number + 1..].iter().any(|later| later.steps.contains(step));
+        let mut taken = Vec::new();
+        for step in request.steps.iter().filter(|step| is_last(step)) {
+            memory.wrote(step);
+            progress.taken(&input.id, step);
+            applied.push(Applied { step: step.clone(), correlation_id: operation.clone() });
+            taken.push(step);
+        }
+        if number == 0 && several {
             // The canary: what the first step did not do, the others will not do either.
-            verify(&[step], input, bench).await?;
+            verify(&taken, input, bench).await?;
         }
     }
     refused.map_or(Ok(()), Err)
 }
 
-/// Counts a removal before it is sent: what a crash keeps from being counted would be allowed twice.
-async fn spend(step: &Step, input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
-    memory.count_removal(step, bench.now());
+/// What is to be sent for a plan's steps.
+pub(super) fn requests(plan: &Plan, input: &TargetInput, observed: &Observed) -> Result<Vec<kind::Request>, Stop> {
+    let requests = kind::of(input.id.kind).requests(input, &plan.steps, observed);
+    requests.ok_or_else(|| Stop::Unreadable(format!("no such body of this {} is written", input.id.kind)))
+}
+
+/// Counts removals before they are sent: what a crash keeps from being counted would be allowed twice.
+async fn spend(steps: &[&Step], input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
+    memory.count_removals(steps, bench.now());
     bench.store.remember(&input.id, memory.clone(), true).await.map_err(|error| {
-        memory.uncount_removal(step);
+        memory.uncount_removals(steps);
         Stop::Forgetful(error)
     })
 }
@@ -314,7 +285,7 @@ async fn everything_else_stands(
     basis: Basis<'_>,
     limits: Limits,
 ) -> Result<(), Stop> {
-    let observed = observe(input, bench).await?;
+    let observed = observe(input, bench, Surroundings::Known).await?;
     let (plan, _) = decide(input, &observed, limits, &[], basis);
     let is_needed = |step: &&Step| step.action != Action::Remove && !step.is_default_route();
     match plan.steps.iter().find(is_needed) {
@@ -325,7 +296,7 @@ async fn everything_else_stands(
 
 /// Reads the target and checks that these steps are in effect.
 async fn verify(steps: &[&Step], input: &TargetInput, bench: Bench<'_>) -> Result<(), Stop> {
-    let observed = observe(input, bench).await?;
+    let observed = observe(input, bench, Surroundings::Known).await?;
     match steps.iter().find(|step| !in_effect(step, &observed)) {
         Some(step) => Err(Stop::NotInEffect(step.entry.clone())),
         None => Ok(()),
@@ -341,17 +312,37 @@ fn in_effect(step: &Step, observed: &Observed) -> bool {
     }
 }
 
-/// Reads an entry again before it is removed: it must be what the plan saw.
-async fn still_as_planned(step: &Step, input: &TargetInput, bench: Bench<'_>) -> Result<(), Stop> {
-    let Some(route) = bench.arm.read_route(&input.id, &step.entry, bench.fence).await? else {
-        return Ok(());
-    };
-    // A child route has the shape of an element of its table's list.
-    let table = serde_json::json!({"location": "", "properties": {"routes": [route]}});
-    let observed = kind::of(input.id.kind).observe(&input.id, &table);
-    let observed = observed.map_err(|error| Stop::Unreadable(error.to_string()))?;
-    let now = observed.entries.first().map(|entry| (entry.address.clone(), entry.next_hop.clone()));
-    if now == step.before { Ok(()) } else { Err(Stop::Changed(step.entry.clone())) }
+/// Reads what is about to lose something again: it must be what the plan saw.
+async fn still_as_planned(
+    request: &kind::Request,
+    input: &TargetInput,
+    observed: &Observed,
+    bench: Bench<'_>,
+) -> Result<(), Stop> {
+    if input.id.kind != TargetKind::RouteTable {
+        let rule = |observed: &Observed| {
+            let rules = observed.rules.as_ref()?;
+            rules.ours.get(&request.write.entry().to_ascii_lowercase()).cloned()
+        };
+        let now = observe(input, bench, Surroundings::Known).await?;
+        return if rule(&now) == rule(observed) {
+            Ok(())
+        } else {
+            Err(Stop::Changed(request.write.entry().to_owned()))
+        };
+    }
+    for step in &request.steps {
+        let Some(route) = bench.arm.read_route(&input.id, &step.entry, bench.fence).await? else { continue };
+        // A child route has the shape of an element of its table's list.
+        let table = serde_json::json!({"location": "", "properties": {"routes": [route]}});
+        let observed = kind::of(input.id.kind).observe(&input.id, &table);
+        let observed = observed.map_err(|error| Stop::Unreadable(error.to_string()))?;
+        let now = observed.entries.first().map(|entry| (entry.address.clone(), entry.next_hop.clone()));
+        if now != step.before {
+            return Err(Stop::Changed(step.entry.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the target once more: what is left to do is what counts, not what was sent.

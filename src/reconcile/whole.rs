@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::gather::{Surroundings as Freshness, observe};
 use super::stop::Stop;
-use super::target::{Bench, Course, observe};
+use super::target::{Bench, Course, requests};
 use super::write::write;
 use crate::azure::locks::Exclusive;
 use crate::domain::attached::{Attached, AttachedKind};
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::Applied;
-use crate::domain::plan::{Action, Observed, Plan, Step, TargetInput};
+use crate::domain::plan::{Action, Observed, Plan, TargetInput};
 
 /// A firewall takes 190 to 254 s with a change of a policy (docs/facts.md, "Durations"), and several changes may queue.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30 * 60);
@@ -68,49 +69,44 @@ pub(super) async fn take_all(
         return Err(Stop::Busy(format!("the {} {} is being updated", attached.kind, attached.name)));
     }
     // Under the lock, and right before the write: what somebody did meanwhile would be undone by a whole body.
-    if observe(input, bench).await? != *observed {
+    if observe(input, bench, Freshness::Anew).await? != *observed {
         return Err(Stop::Changed(input.id.name.clone()));
     }
     let removals: Vec<_> = plan.steps.iter().filter(|step| step.action == Action::Remove).collect();
     if bench.halt.is_pulled() {
         return Err(Stop::Halted);
     }
+    let requests = requests(plan, input, observed)?;
     // Counted before they are sent: what a crash keeps from being counted would be allowed twice.
-    for step in &removals {
-        memory.count_removal(step, bench.now());
-    }
+    memory.count_removals(&removals, bench.now());
     memory.unsettled = !surroundings.0.is_empty();
     if !removals.is_empty() || memory.unsettled {
         match bench.store.remember(&input.id, memory.clone(), true).await {
             Err(error) if !removals.is_empty() => {
-                uncount(&removals, memory);
+                memory.uncount_removals(&removals);
                 return Err(Stop::Forgetful(error));
             }
             Err(error) => tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written"),
             Ok(()) => {}
         }
     }
-    let operation = match write(plan, input, &plan.steps, observed, bench).await {
-        Ok(operation) => operation,
-        Err(stop) => {
-            if stop.says_that_nothing_came_about() {
-                uncount(&removals, memory);
+    for request in &requests {
+        let operation = match write(plan, input, request, bench).await {
+            Ok(operation) => operation,
+            Err(stop) => {
+                if stop.says_that_nothing_came_about() {
+                    memory.uncount_removals(&removals);
+                }
+                return Err(stop);
             }
-            return Err(stop);
+        };
+        for step in &request.steps {
+            memory.wrote(step);
+            progress.taken(&input.id, step);
+            applied.push(Applied { step: step.clone(), correlation_id: operation.clone() });
         }
-    };
-    for step in &plan.steps {
-        memory.wrote(step);
-        progress.taken(&input.id, step);
-        applied.push(Applied { step: step.clone(), correlation_id: operation.clone() });
     }
     settle(observed, bench, memory).await
-}
-
-fn uncount(removals: &[&Step], memory: &mut TargetMemory) {
-    for step in removals {
-        memory.uncount_removal(step);
-    }
 }
 
 /// Waits until whatever uses the target is in order after a write, also one of a process that ended meanwhile.

@@ -7,22 +7,23 @@ use std::collections::BTreeSet;
 use super::stop::Stop;
 use super::target::Bench;
 use crate::azure::arm::ArmError;
-use crate::azure::kind;
-use crate::domain::plan::{Action, Observed, Plan, Step, TargetInput};
+use crate::azure::kind::Request;
+use crate::domain::plan::{Action, Observed, Plan, TargetInput};
+use crate::domain::resource_id::TargetKind;
 use crate::store::Store;
 use crate::store::audit::{AuditLine, AuditRoute};
 
-/// Sends one write and waits for its end; its correlation id. `observed` is what stood there before it.
+/// Sends one write and waits for its end; its correlation id.
 pub(super) async fn write(
     plan: &Plan,
     input: &TargetInput,
-    steps: &[Step],
-    observed: &Observed,
+    request: &Request,
     bench: Bench<'_>,
 ) -> Result<Option<String>, Stop> {
     let Bench { arm, store, fence, .. } = bench;
     let number = uuid::Uuid::new_v4().to_string();
-    let line = AuditLine::begin(input, plan, steps, bench.now().to_string(), number);
+    let Request { steps, write: request } = request;
+    let line = AuditLine::begin(input, plan, steps, request.entry(), bench.now().to_string(), number);
     if let Err(error) = store.audit_begin(&input.id, &line).await {
         if steps.iter().any(|step| step.action == Action::Remove) {
             return Err(Stop::Forgetful(error));
@@ -30,10 +31,7 @@ pub(super) async fn write(
         // A full disk must not keep new addresses from the network; the log still has the line.
         tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
     }
-    let Some(request) = kind::of(input.id.kind).request(input, steps, observed) else {
-        return Err(Stop::Unreadable(format!("no such body of this {} is written", input.id.kind)));
-    };
-    let sent = arm.send(&request, fence).await;
+    let sent = arm.send(request, fence).await;
     let (ended, operation_id) = match sent {
         Ok(operation) => {
             // The log has it as soon as Azure has accepted it, whatever becomes of this process.
@@ -78,7 +76,7 @@ async fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
 /// A write whose answer was never seen: what stands in the target tells how it ended.
 pub(super) async fn find_open_write(input: &TargetInput, observed: &Observed, store: &dyn Store) {
     let Some(line) = store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
-    if input.id.kind.is_whole() {
+    if input.id.kind != TargetKind::RouteTable {
         let stands: BTreeSet<String> = observed.entries.iter().map(|entry| entry.address.to_string()).collect();
         let failed = observed.whole.as_ref().is_some_and(|whole| whole.failed);
         let came_about = !failed

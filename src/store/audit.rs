@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::plan::{Action, Plan, Step, TargetInput};
+use crate::domain::resource_id::TargetKind;
 
 /// One write, as it stands in `audit.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,10 +67,11 @@ pub struct AuditRoute {
 
 impl AuditLine {
     /// The line of a write that is about to be sent.
-    pub fn begin(input: &TargetInput, plan: &Plan, steps: &[Step], at: String, write: String) -> Self {
+    /// `body` is the name of what is written where it is no route.
+    pub fn begin(input: &TargetInput, plan: &Plan, steps: &[Step], body: &str, at: String, write: String) -> Self {
         let is_pending = |step: &Step, lines: &BTreeMap<String, _>| lines.contains_key(&step.line());
         let pending = plan.pending.as_ref().filter(|pending| steps.iter().any(|step| is_pending(step, &pending.steps)));
-        let alone = steps.first().filter(|_| !input.id.kind.is_whole());
+        let alone = steps.first().filter(|_| input.id.kind == TargetKind::RouteTable);
         let of = |action: Action| {
             let of_action = steps.iter().filter(|step| alone.is_none() && step.action == action);
             of_action.map(|step| step.address.to_string()).collect()
@@ -86,7 +88,7 @@ impl AuditLine {
             installation: input.installation.to_string(),
             target: input.id.to_string(),
             action: alone.map_or_else(|| "Write".to_owned(), |step| format!("{:?}", step.action)),
-            entry: alone.map_or_else(|| input.id.name.clone(), |step| step.entry.clone()),
+            entry: alone.map_or_else(|| body.to_owned(), |step| step.entry.clone()),
             contributors: input.contributions.iter().map(|c| c.network.to_string()).collect(),
             wanted_by: wanted_by.into_iter().collect(),
             plan: plan.identity().to_string(),

@@ -23,7 +23,7 @@ use crate::replay::{Stage, play};
 const ENTRIES: u32 = 1000;
 const DECISIONS: usize = 300;
 const HISTORIES: u64 = 60;
-const LIMITS: Limits = Limits { entries: 4000, tag_entries: 25 };
+const LIMITS: Limits = Limits { entries: 4000, tag_entries: 25, addresses: 0 };
 
 pub(crate) fn measure() {
     one_target();
@@ -105,6 +105,7 @@ spec:
         subnets: 1,
         updating: false,
         whole: None,
+        rules: None,
     };
     let start = "2026-01-05T12:00:00Z".parse::<jiff::Timestamp>().expect("a time");
     let (_, memory) = decide(&first, &observed, LIMITS, &[], basis(&TargetMemory::default(), &[], start));

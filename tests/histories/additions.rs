@@ -44,9 +44,15 @@ spec:
 /// How many prefixes came after the first file, if the region is known.
 fn additions(stage: &Stage, region: &str, cloud: Cloud) -> Vec<usize> {
     let (world, mut memories, mut came) = (network(region), Memories::new(), Vec::new());
-    let mut table =
-        Observed { location: "eastus".to_owned(), entries: Vec::new(), subnets: 1, updating: false, whole: None };
-    let limits = Limits { entries: 400, tag_entries: 25 };
+    let mut table = Observed {
+        location: "eastus".to_owned(),
+        entries: Vec::new(),
+        subnets: 1,
+        updating: false,
+        whole: None,
+        rules: None,
+    };
+    let limits = Limits { entries: 400, tag_entries: 25, addresses: 0 };
     for (_, edition) in stage.shelf.of_cloud(cloud) {
         let Some(needed) = needed(edition, region) else { continue };
         let documents = Documents {

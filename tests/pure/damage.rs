@@ -33,8 +33,14 @@ fn plan_after(document: &Document, removal: Removal) -> (Plan, Observed) {
         };
         TargetInput::new(support::table_id("rt"), "prod".parse().unwrap(), vec![contribution])
     };
-    let mut observed =
-        Observed { location: "eastus2".to_owned(), entries: vec![], subnets: 1, updating: false, whole: None };
+    let mut observed = Observed {
+        location: "eastus2".to_owned(),
+        entries: vec![],
+        subnets: 1,
+        updating: false,
+        whole: None,
+        rules: None,
+    };
     for step in guarded(&input(&BASE), &observed, Limits::DEFAULT).steps {
         apply(&step, &mut observed).unwrap();
     }

@@ -249,6 +249,7 @@ impl Case {
             subnets: self.subnets,
             updating: false,
             whole: None,
+            rules: None,
         }
     }
 

@@ -118,12 +118,13 @@ fn observed() -> impl Strategy<Value = Observed> {
         // Azure holds one route per name.
         let mut names = BTreeSet::new();
         let entries = routes.into_iter().flatten().filter(|entry| names.insert(entry.name.to_lowercase())).collect();
-        Observed { location: "eastus2".to_owned(), entries, subnets: 1, updating: false, whole: None }
+        Observed { location: "eastus2".to_owned(), entries, subnets: 1, updating: false, whole: None, rules: None }
     })
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let limits = prop_oneof![3 => Just(Limits::DEFAULT), 1 => Just(Limits { entries: 6, tag_entries: 1 })];
+    let limits =
+        prop_oneof![3 => Just(Limits::DEFAULT), 1 => Just(Limits { entries: 6, tag_entries: 1, addresses: 0 })];
     let frozen = prop::option::weighted(0.1, Just("an object cannot be read".to_owned()));
     (contributions(), observed(), limits, frozen).prop_map(|(contributions, observed, limits, removals_frozen)| World {
         input: TargetInput {

@@ -201,8 +201,14 @@ fn contributors(inputs: &BTreeMap<ResourceId, TargetInput>) -> BTreeSet<(Resourc
 
 /// What is remembered where everything was allowed once.
 fn remembered(world: &World) -> Memories {
-    let nothing =
-        Observed { location: "eastus2".to_owned(), entries: Vec::new(), subnets: 1, updating: false, whole: None };
+    let nothing = Observed {
+        location: "eastus2".to_owned(),
+        entries: Vec::new(),
+        subnets: 1,
+        updating: false,
+        whole: None,
+        rules: None,
+    };
     let now = "2026-01-05T12:00:00Z".parse().unwrap();
     let look = |input: TargetInput| (input.id.clone(), TargetMemory::default().look(&input, &nothing, now).0);
     indexed(world, &Memories::new(), Scopes::any()).into_values().map(look).collect()

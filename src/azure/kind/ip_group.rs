@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use azure_mgmt_network::package_2024_03::models;
 use serde_json::Value;
 
-use super::{Kind, UnreadableResource, Write};
+use super::{Kind, Request, UnreadableResource, Write};
 use crate::domain::attached::Attached;
 use crate::domain::desired::Address;
 use crate::domain::intent::NextHop;
@@ -48,10 +48,11 @@ impl Kind for IpGroup {
             subnets: 0,
             updating: ["Updating", "Deleting"].iter().any(|moving| state.eq_ignore_ascii_case(moving)),
             whole: Some(Whole { exists: true, failed, owner, tags, users: users.collect() }),
+            rules: None,
         })
     }
 
-    fn request(&self, input: &TargetInput, steps: &[Step], observed: &Observed) -> Option<Write> {
+    fn requests(&self, input: &TargetInput, steps: &[Step], observed: &Observed) -> Option<Vec<Request>> {
         let whole = observed.whole.as_ref()?;
         let removed: BTreeSet<Address> =
             steps.iter().filter(|step| step.action == Action::Remove).map(|step| step.address.folded()).collect();
@@ -73,14 +74,22 @@ impl Kind for IpGroup {
             ..Default::default()
         };
         let group = models::IpGroup { resource, properties: Some(properties), etag: None };
-        Some(Write::PutIpGroup { id: input.id.clone(), group: Box::new(group) })
+        let write = Write::PutIpGroup { id: input.id.clone(), group: Box::new(group) };
+        Some(vec![Request { steps: steps.to_vec(), write }])
     }
 }
 
 /// A group that does not exist, where it may be created.
 pub fn absent(location: &str) -> Observed {
     let whole = Whole { exists: false, failed: false, owner: None, tags: BTreeMap::new(), users: BTreeSet::new() };
-    Observed { location: location.to_owned(), entries: Vec::new(), subnets: 0, updating: false, whole: Some(whole) }
+    Observed {
+        location: location.to_owned(),
+        entries: Vec::new(),
+        subnets: 0,
+        updating: false,
+        whole: Some(whole),
+        rules: None,
+    }
 }
 
 fn tags(body: &Value) -> Option<BTreeMap<String, String>> {

@@ -34,8 +34,9 @@ fn step(action: Action, address: &str) -> Step {
 }
 
 fn written(observed: &Observed, steps: &[Step]) -> Value {
-    let Some(Write::PutIpGroup { group, .. }) = IpGroup.request(&input(), steps, observed) else { panic!("no write") };
-    serde_json::to_value(*group).unwrap()
+    let requests = IpGroup.requests(&input(), steps, observed).unwrap();
+    let [Request { write: Write::PutIpGroup { group, .. }, .. }] = &requests[..] else { panic!("no write") };
+    serde_json::to_value(&**group).unwrap()
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn one_body_holds_what_stands_what_comes_and_not_what_goes() {
     assert_eq!(group["properties"], json!({"ipAddresses": ["20.0.0.0/26", "20.1.0.0/26"]}));
     assert_eq!(group["tags"], tags);
     assert_eq!(group["location"], "eastus2");
-    assert_eq!(IpGroup.request(&input(), &[step(Action::Remove, "20.1.0.0/26"), steps[1].clone()], &observed), None);
+    assert_eq!(IpGroup.requests(&input(), &[step(Action::Remove, "20.1.0.0/26"), steps[1].clone()], &observed), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use azure_mgmt_network::package_2024_03::models;
 use models::RouteNextHopType;
 use serde_json::Value;
 
-use super::{Kind, UnreadableResource, Write};
+use super::{Kind, Request, UnreadableResource, Write};
 use crate::domain::desired::Address;
 use crate::domain::intent::NextHop;
 use crate::domain::plan::{Observed, ObservedEntry, Step, TargetInput};
@@ -35,29 +35,34 @@ impl Kind for RouteTable {
             subnets: properties.get("subnets").and_then(Value::as_array).map_or(0, Vec::len),
             updating: updating(body) || routes.iter().any(updating),
             whole: None,
+            rules: None,
         })
     }
 
-    fn request(&self, input: &TargetInput, steps: &[Step], _: &Observed) -> Option<Write> {
-        let [step] = steps else { return None };
-        let (table, name) = (input.id.clone(), step.entry.clone());
-        let Some(next_hop) = &step.next_hop else {
-            return Some(Write::DeleteRoute { table, name });
-        };
-        let (kind, address) = match next_hop {
-            NextHop::Internet => (RouteNextHopType::Internet, None),
-            NextHop::VirtualAppliance(address) => (RouteNextHopType::VirtualAppliance, Some(address.to_string())),
-            NextHop::Other(text) => (RouteNextHopType::UnknownValue(text.clone()), None),
-            NextHop::Member => return None,
-        };
-        let properties = models::RoutePropertiesFormat {
-            address_prefix: Some(step.address.to_string()),
-            next_hop_ip_address: address,
-            ..models::RoutePropertiesFormat::new(kind)
-        };
-        let route = models::Route { properties: Some(properties), name: Some(name.clone()), ..Default::default() };
-        Some(Write::PutRoute { table, name, route: Box::new(route) })
+    fn requests(&self, input: &TargetInput, steps: &[Step], _: &Observed) -> Option<Vec<Request>> {
+        let request = |step: &Step| Some(Request { steps: vec![step.clone()], write: write(input, step)? });
+        steps.iter().map(request).collect()
     }
+}
+
+fn write(input: &TargetInput, step: &Step) -> Option<Write> {
+    let (table, name) = (input.id.clone(), step.entry.clone());
+    let Some(next_hop) = &step.next_hop else {
+        return Some(Write::DeleteRoute { table, name });
+    };
+    let (kind, address) = match next_hop {
+        NextHop::Internet => (RouteNextHopType::Internet, None),
+        NextHop::VirtualAppliance(address) => (RouteNextHopType::VirtualAppliance, Some(address.to_string())),
+        NextHop::Other(text) => (RouteNextHopType::UnknownValue(text.clone()), None),
+        NextHop::Member => return None,
+    };
+    let properties = models::RoutePropertiesFormat {
+        address_prefix: Some(step.address.to_string()),
+        next_hop_ip_address: address,
+        ..models::RoutePropertiesFormat::new(kind)
+    };
+    let route = models::Route { properties: Some(properties), name: Some(name.clone()), ..Default::default() };
+    Some(Write::PutRoute { table, name, route: Box::new(route) })
 }
 
 fn entry(route: &Value) -> Option<ObservedEntry> {

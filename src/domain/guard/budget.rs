@@ -40,12 +40,17 @@ fn counts(step: &Step, situation: Situation<'_>) -> bool {
 /// The removals, by entry, that the budget lets through now: the first ones.
 pub(super) fn within(plan: &Plan, situation: Situation<'_>, may: impl Fn(&Step) -> bool) -> BTreeSet<String> {
     let room = if lost(situation).is_some() { 0 } else { room(plan.owned_now, situation) };
-    plan.steps
-        .iter()
-        .filter(|step| counts(step, situation) && may(step))
-        .take(room)
-        .map(|step| step.entry.clone())
-        .collect()
+    let mut taken = BTreeSet::new();
+    let counted = plan.steps.iter().filter(|step| counts(step, situation) && may(step));
+    let fits = counted.filter(|step| {
+        let subject = step.address.subject();
+        let fits = taken.contains(&subject) || taken.len() < room;
+        if fits {
+            taken.insert(subject);
+        }
+        fits
+    });
+    fits.map(|step| step.entry.clone()).collect()
 }
 
 fn room(owned_now: usize, situation: Situation<'_>) -> usize {

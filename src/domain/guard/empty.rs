@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::Situation;
 use crate::domain::desired::Address;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::domain::resource_id::TargetKind;
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
-    let is_whole = situation.observed.whole.is_some();
+    let is_group = situation.input.id.kind == TargetKind::IpGroup;
     let count = |action: Action| plan.steps.iter().filter(|step| step.action == action).count();
     let distinct: BTreeSet<Address> = situation.observed.entries.iter().map(|entry| entry.address.folded()).collect();
     let (now, more, less) = (distinct.len(), count(Action::Add), count(Action::Remove));
-    if !is_whole || less == 0 || now + more > less {
+    if !is_group || less == 0 || now + more > less {
         return plan;
     }
     let why = "nothing would be left, and an empty group is never written: rules that use it would be skipped. \

@@ -90,7 +90,7 @@ fn limits_are_looked_at_first_and_growth_is_only_said() {
     let over = guarded(
         &group_input(vec![contribution("a", &many.iter().map(|at| (*at, "member")).collect::<Vec<_>>())]),
         &group(&[], testing::marked("prod")),
-        Limits { entries: 299, tag_entries: 0 },
+        Limits { entries: 299, tag_entries: 0, addresses: 0 },
     );
     assert_eq!(over.blocked.unwrap().reason, BlockedReason::Capacity);
     let plan = plan(&many, &[], testing::marked("prod"));

@@ -170,7 +170,7 @@ fn an_address_that_an_unknown_need_may_have_is_not_taken_away_by_a_change() {
 fn a_full_table_is_blocked_as_a_whole_also_when_additions_are_only_observed() {
     for mode in [Mode::Sync, Mode::Observe] {
         let input = input(vec![network("a", mode, &[NEW, A, B])]);
-        let (observed, limits) = (table(), Limits { entries: 3, tag_entries: 0 });
+        let (observed, limits) = (table(), Limits { entries: 3, tag_entries: 0, addresses: 0 });
         let plan = testing::guarded(&input, &observed, limits);
         assert_eq!(plan.blocked.as_ref().map(|blocked| blocked.reason.name()), Some("Capacity"));
         assert_eq!(plan.standing(), Standing::NeedsPerson);

@@ -13,6 +13,7 @@ mod mode;
 mod next_hop;
 mod region;
 mod removal;
+mod whole_rule;
 
 pub use growth::GROWTH_HIGH;
 use jiff::Timestamp;
@@ -36,7 +37,7 @@ type Guard = fn(Plan, Situation<'_>) -> Plan;
 
 /// In order: what the mode forbids, and what has to wait anyway, is not asked about; a person is asked about what could
 /// be done now; capacity comes last, when it is known what is left.
-const CHAIN: [Guard; 9] = [
+const CHAIN: [Guard; 10] = [
     growth::warn,
     mode::guard,
     removal::guard,
@@ -45,6 +46,7 @@ const CHAIN: [Guard; 9] = [
     budget::guard,
     default_route::guard,
     empty::guard,
+    whole_rule::guard,
     capacity,
 ];
 
@@ -57,7 +59,7 @@ pub fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
 }
 
 fn capacity(plan: Plan, situation: Situation<'_>) -> Plan {
-    entries::check_capacity(plan, situation.observed)
+    entries::check_capacity(plan, situation.input, situation.observed)
 }
 
 #[cfg(test)]

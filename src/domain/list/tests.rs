@@ -184,6 +184,7 @@ fn resolved(change: impl FnOnce(&mut Intent, &mut Outbound, &mut ListIntent)) ->
     let additional = [("near", storage), ("github", hosts), ("vault", vault)];
     let additional = additional.map(|(name, to)| Additional { name: name.to_owned(), to, ports: ports.clone() });
     let mut outbound = Outbound {
+        firewall_policies: Vec::new(),
         edition: "2026-03".to_owned(),
         profiles: BTreeSet::new(),
         parameters: BTreeMap::new(),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::rules;
 use super::{
     Action, Blocked, BlockedReason, Conflict, HeldReason, Limits, Observed, ObservedEntry, Plan, Step, TargetInput,
 };
@@ -35,9 +36,17 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         let entries_now = observed.entries.len();
         return Plan { entries_now, limits, blocked: Some(blocked), ..Plan::unknown(input) };
     }
-    let desired = Desired::union(&input.contributions);
-    let table = Table::new(input, observed, &desired);
+    if let Some(blocked) = rules::refusal(input, observed) {
+        let entries_now = observed.entries.len();
+        return Plan { entries_now, limits, blocked: Some(blocked), ..Plan::unknown(input) };
+    }
+    let observed = &rules::with_misplaced(input, observed);
+    let mut desired = Desired::union(&input.contributions);
     let mut findings = Findings::default();
+    findings.conflicts.extend(rules::disputed(&desired));
+    findings.conflicts.extend(rules::without_proxy(&mut desired, observed));
+    findings.changes.extend(rules::priority_step(input, observed));
+    let table = Table::new(input, observed, &desired);
     for (address, hops) in &desired.contradictions {
         findings.conflicts.push(contradiction(address, hops));
     }
@@ -47,10 +56,10 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     let mut warnings: BTreeSet<_> =
         input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| w.notes.clone()).collect();
     warnings.append(&mut findings.warnings.drain(..).collect());
-    if observed.whole.is_some() {
-        warnings.extend(super::whole::warnings(observed));
-    } else {
-        warnings.extend(effect::warnings(&desired, observed, &input.installation));
+    match input.id.kind {
+        TargetKind::IpGroup => warnings.extend(super::whole::warnings(observed)),
+        TargetKind::RuleCollectionGroup | TargetKind::SecurityGroup => warnings.extend(rules::warnings(observed)),
+        TargetKind::RouteTable => warnings.extend(effect::warnings(&desired, observed, &input.installation)),
     }
     warnings.extend(effect::settings_differ(input));
     findings.conflicts.sort();
@@ -59,6 +68,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         documents: super::documents(&input.contributions),
         limits,
         entries_now: observed.entries.len(),
+        then: None,
         owned_now: table.ours.len(),
         steps: findings.ordered_steps(removals(&table, &desired)),
         held: Vec::new(),
@@ -92,14 +102,14 @@ impl<'a> Table<'a> {
             named: ours.iter().map(|entry| (entry.name.to_ascii_lowercase(), *entry)).collect(),
             ours: by_address(ours),
             foreign: by_address(foreign),
-            wanted: desired.entries.keys().chain(desired.contradictions.keys()).map(Address::folded).collect(),
+            wanted: desired.all().map(Address::folded).collect(),
         }
     }
 
     /// The name of our entry for an address. A member of a group has no name but itself.
     fn name(&self, address: &Address) -> String {
         let text = address.to_string();
-        if self.input.id.kind.is_whole() { text } else { entry_name(&self.input.installation, &text) }
+        if self.input.id.kind == TargetKind::RouteTable { entry_name(&self.input.installation, &text) } else { text }
     }
 
     /// The entry of ours that bears this name, whatever its address is.
@@ -203,7 +213,13 @@ fn removals(table: &Table<'_>, desired: &Desired) -> Vec<Step> {
     });
     let names: BTreeSet<String> = missing.map(|address| table.name(address).to_ascii_lowercase()).collect();
     let taken_over = |entry: &ObservedEntry| names.contains(&entry.name.to_ascii_lowercase());
-    let unwanted = table.ours.iter().filter(|(key, entry)| !table.wanted.contains(key) && !taken_over(entry));
+    let rule_of = |address: &Address| address.part().map(|part| part.rule.to_ascii_lowercase());
+    let wanted_rules: BTreeSet<String> = table.wanted.iter().filter_map(rule_of).collect();
+    let is_far = |address: &&Address| address.part().is_some_and(|part| part.part.is_far());
+    let about_something: BTreeSet<String> = table.ours.keys().filter(is_far).filter_map(rule_of).collect();
+    let unwanted = table.ours.iter().filter(|(key, entry)| {
+        !table.wanted.contains(key) && !taken_over(entry) && !rules::is_implied(entry, &wanted_rules, &about_something)
+    });
     unwanted
         .map(|(_, entry)| Step {
             action: Action::Remove,
@@ -231,7 +247,10 @@ fn contradiction(address: &Address, hops: &BTreeSet<(NextHop, ObjectKey)>) -> Co
 ///
 /// Where every addition is held, those held by mode count, so that mode Observe shows what would happen; otherwise they do
 /// not, so that one Network's Observe cannot stop another's additions to a shared table.
-pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
+pub fn check_capacity(mut plan: Plan, input: &TargetInput, observed: &Observed) -> Plan {
+    if observed.rules.is_some() {
+        return rules::check_capacity(plan, input, observed);
+    }
     let is_tag = |address: &Address| matches!(address, Address::Tag(_));
     let is_addition = |step: &&Step| step.action == Action::Add;
     let mut additions: Vec<&Step> = plan.steps.iter().filter(is_addition).collect();
@@ -255,7 +274,7 @@ pub fn check_capacity(mut plan: Plan, observed: &Observed) -> Plan {
         if peak > limit && more > 0 {
             let advice = match kind {
                 TargetKind::RouteTable => "Remove routes of others, or have the limit raised",
-                TargetKind::IpGroup => "Give what it holds to several groups, by requirement",
+                _ => "Give what it holds to several groups, by requirement",
             };
             let message =
                 format!("the {kind} would hold {peak} {what}, its limit is {limit}; nothing is written. {advice}");

@@ -255,8 +255,8 @@ fn capacity_is_the_peak_of_what_stands_and_all_additions() {
         (&[("AzureMachineLearning", NET)], 100, 2, true, false),
         (two, 100, 2, false, true),
     ] {
-        let plan = plan(&input(wants(wanted)), &table, Limits { entries, tag_entries });
-        let plan = check_capacity(plan, &table);
+        let plan = plan(&input(wants(wanted)), &table, Limits { entries, tag_entries, addresses: 0 });
+        let plan = check_capacity(plan, &input(wants(wanted)), &table);
         let high = plan.warnings.iter().any(|note| note.code == "CapacityHigh");
         assert_eq!((plan.blocked.is_some(), high), (blocked, warned), "{wanted:?} {entries} {tag_entries}");
         assert!(plan.blocked.is_none_or(|blocked| blocked.reason == BlockedReason::Capacity));
@@ -268,8 +268,12 @@ fn four_fifths_are_warned_of() {
     let wanted: Vec<String> = (0..8).map(|n| format!("20.1.{n}.0/24")).collect();
     let wanted: Vec<(&str, &str)> = wanted.iter().map(|at| (at.as_str(), NET)).collect();
     let plan = |count: usize| {
-        let plan = plan(&input(wants(&wanted[..count])), &observed(&[]), Limits { entries: 10, tag_entries: 10 });
-        check_capacity(plan, &observed(&[]))
+        let plan = plan(
+            &input(wants(&wanted[..count])),
+            &observed(&[]),
+            Limits { entries: 10, tag_entries: 10, addresses: 0 },
+        );
+        check_capacity(plan, &input(wants(&wanted[..count])), &observed(&[]))
     };
     assert!(plan(7).warnings.iter().all(|note| note.code != "CapacityHigh"));
     assert!(plan(8).warnings.iter().any(|note| note.message == "the route table will hold 8 routes of at most 10"));

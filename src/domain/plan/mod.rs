@@ -4,16 +4,20 @@
 //! choice is left to whoever applies it.
 
 pub mod entries;
+pub mod layout;
+pub mod rules;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use self::rules::Rules;
 use super::attached::Attached;
 use super::desired::{self, Address, Contribution, DocumentId, Purpose};
 use super::intent::{Installation, Mode, NextHop, ObjectKey, Removal};
 use super::memory::TargetMemory;
+use super::outbound::Priorities;
 use super::resolve::Note;
 use super::resource_id::{ResourceId, TargetKind};
 use super::service_tags::Digest;
@@ -40,6 +44,8 @@ pub struct TargetInput {
     pub read_only: Option<String>,
     /// Where the resource is to be created if it does not exist, by who asks for it.
     pub create: BTreeMap<ObjectKey, String>,
+    /// The priorities that rules may have, by who asks for them; of a rule collection group the one that it has.
+    pub priorities: BTreeMap<ObjectKey, Priorities>,
 }
 
 impl TargetInput {
@@ -56,6 +62,7 @@ impl TargetInput {
             former: BTreeMap::new(),
             read_only: None,
             create: BTreeMap::new(),
+            priorities: BTreeMap::new(),
         }
     }
 
@@ -97,6 +104,8 @@ pub struct Observed {
     pub updating: bool,
     /// Of a kind whose body is written as a whole.
     pub whole: Option<Whole>,
+    /// Of a kind that holds rules.
+    pub rules: Option<Rules>,
 }
 
 /// What is known of a target whose body is written as a whole, besides its entries.
@@ -116,9 +125,11 @@ pub struct Whole {
 impl Observed {
     /// Whether an entry is ours: by its name, compared without case as Azure does, or by the mark of the whole body.
     pub fn owns(&self, entry: &ObservedEntry, installation: &Installation) -> bool {
-        match &self.whole {
-            Some(whole) => whole.is_marked(installation),
-            None => entry.is_ours(installation),
+        match (&self.whole, &self.rules) {
+            (Some(whole), _) => whole.is_marked(installation),
+            // Rules of others have no entries.
+            (None, Some(_)) => true,
+            (None, None) => entry.is_ours(installation),
         }
     }
 
@@ -176,20 +187,28 @@ pub struct Limits {
     pub entries: usize,
     /// Entries whose address is a service tag.
     pub tag_entries: usize,
+    /// Addresses on one side of all security rules together.
+    pub addresses: usize,
 }
 
 impl Limits {
     /// Used where the live limits cannot be read. 400 was the platform's default for ten years, later ones are
     /// higher (docs/facts.md, "Limits").
-    pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25 };
+    pub const DEFAULT: Self = Self { entries: 400, tag_entries: 25, addresses: 0 };
     /// Of an IP group. No API tells it (docs/facts.md, "Limits").
-    pub const IP_GROUP: Self = Self { entries: 5000, tag_entries: 0 };
+    pub const IP_GROUP: Self = Self { entries: 5000, tag_entries: 0, addresses: 0 };
+    /// Of the rules of one firewall policy: pairs of a source and a destination. No API tells it (docs/facts.md, "Limits").
+    pub const RULE_COLLECTION_GROUP: Self = Self { entries: 20_000, tag_entries: 0, addresses: 0 };
+    /// Of a security group, where the live ones cannot be read.
+    pub const SECURITY_GROUP: Self = Self { entries: 1000, tag_entries: 0, addresses: 4000 };
 
     /// Where no live ones are known.
     pub fn of(kind: TargetKind) -> Self {
         match kind {
             TargetKind::RouteTable => Self::DEFAULT,
             TargetKind::IpGroup => Self::IP_GROUP,
+            TargetKind::RuleCollectionGroup => Self::RULE_COLLECTION_GROUP,
+            TargetKind::SecurityGroup => Self::SECURITY_GROUP,
         }
     }
 }
@@ -337,6 +356,8 @@ pub struct Plan {
     pub documents: BTreeSet<DocumentId>,
     pub limits: Limits,
     pub entries_now: usize,
+    /// How many entries there will be, where that is no sum of steps.
+    pub then: Option<usize>,
     /// Entries now that are ours.
     pub owned_now: usize,
     /// In the order in which they are taken.
@@ -372,6 +393,7 @@ impl Plan {
             documents: documents(&input.contributions),
             limits: Limits::of(input.id.kind),
             entries_now: 0,
+            then: None,
             owned_now: 0,
             steps: Vec::new(),
             held: Vec::new(),
@@ -400,7 +422,8 @@ impl Plan {
 
     /// How many entries the target will have when all steps are taken.
     pub fn entries_after(&self) -> usize {
-        (self.entries_now + self.count(Action::Add)).saturating_sub(self.count(Action::Remove))
+        let sum = (self.entries_now + self.count(Action::Add)).saturating_sub(self.count(Action::Remove));
+        self.then.unwrap_or(sum)
     }
 
     /// Moves the steps that `verdict` holds from `steps` to `held`.

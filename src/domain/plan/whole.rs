@@ -5,13 +5,14 @@
 use super::{Blocked, BlockedReason, Observed, TargetInput};
 use crate::domain::intent::Installation;
 use crate::domain::resolve::Note;
+use crate::domain::resource_id::TargetKind;
 
 /// So many firewalls and policies may use one IP group (docs/facts.md, "Limits": a soft limit).
 const USERS: usize = 50;
 
 /// Why the body is not amlnet's to write, if so. Only an empty one is taken over.
 pub(super) fn refusal(input: &TargetInput, observed: &Observed) -> Option<Blocked> {
-    let whole = observed.whole.as_ref()?;
+    let whole = observed.whole.as_ref().filter(|_| input.id.kind == TargetKind::IpGroup)?;
     let installation = &input.installation;
     let message = match &whole.owner {
         _ if whole.is_marked(installation) => return None,

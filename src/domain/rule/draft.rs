@@ -190,7 +190,9 @@ fn of_tag(row: &Selected, tag: &ResolvedTag) -> Purpose {
 /// hosts.
 pub(super) fn place<'r>(row: &'r Selected, tag: Option<&'r ResolvedTag>) -> Vec<&'r str> {
     match &row.destination {
-        Destination::Tag { .. } => tag.and_then(|tag| tag.region.as_ref()).map(|region| region.as_str()).into_iter().collect(),
+        Destination::Tag { .. } => {
+            tag.and_then(|tag| tag.region.as_ref()).map(|region| region.as_str()).into_iter().collect()
+        }
         Destination::Platform(_) => Vec::new(),
         Destination::Hosts(_) => row.filled.values().map(String::as_str).collect(),
     }

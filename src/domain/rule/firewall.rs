@@ -100,7 +100,10 @@ fn tag_rules(
     sources: &[Place],
 ) -> Result<(), Unresolved> {
     let place = place(row, Some(tag));
-    let known = tag.name.as_deref().filter(|name| document.tag(name).is_some_and(crate::domain::service_tags::Tag::is_known_to_firewalls));
+    let known = tag
+        .name
+        .as_deref()
+        .filter(|name| document.tag(name).is_some_and(crate::domain::service_tags::Tag::is_known_to_firewalls));
     for (class, ports) in Class::apart(&row.ports) {
         let rule = match known {
             _ if !groups.is_empty() => {

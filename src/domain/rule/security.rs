@@ -87,12 +87,7 @@ fn is_known(tag: Option<&Tag>) -> bool {
 }
 
 /// The global tag of a row, where security groups know it by its name.
-fn known(
-    name: &str,
-    regional: bool,
-    row: &Selected,
-    document: &Document,
-) -> Result<Option<ResolvedTag>, Unresolved> {
+fn known(name: &str, regional: bool, row: &Selected, document: &Document) -> Result<Option<ResolvedTag>, Unresolved> {
     if regional || !is_known(document.tag(name)) {
         return Ok(None);
     }
@@ -125,11 +120,16 @@ impl Sides<'_> {
         }
     }
 
+    /// A tag cannot stand beside addresses: what is for the whole network is no rule of those with sources.
+    fn ending(&self, row: &Selected) -> &'static str {
+        if row.to.is_none() && self.sources.is_empty() { "-vnet" } else { "" }
+    }
+
     /// A tag covers both families: a rule is needed for each in which there are addresses of the computes.
     fn tag_rules(&self, drafts: &mut Drafts<'_>, row: &Selected, tag: Option<&ResolvedTag>, name: &str) {
         let by_platform = row.to.is_some() || self.sources.is_empty();
         let families: Vec<(&str, Family)> = if by_platform {
-            vec![("", Family::V4)]
+            vec![(self.ending(row), Family::V4)]
         } else {
             self.sources.keys().map(|family| (if *family == Family::V4 { "" } else { "6" }, *family)).collect()
         };
@@ -158,8 +158,9 @@ impl Sides<'_> {
             let Some(near) = self.near(row, *family) else { continue };
             let has_addresses = tag.prefixes.iter().any(|prefix| prefix.family() == *family);
             for (class, ports) in Class::apart(&row.ports).into_iter().filter(|_| has_addresses) {
+                let how = if *family == Family::V4 { "-ip" } else { "-ip6" };
                 let rule =
-                    drafts.rule(row, &place(row, Some(tag)), &class.ending(if *family == Family::V4 { "-ip" } else { "-ip6" }));
+                    drafts.rule(row, &place(row, Some(tag)), &class.ending(&format!("{how}{}", self.ending(row))));
                 drafts.prefixes(&rule, tag, *family);
                 drafts.near(&rule, near.clone());
                 drafts.ports(&rule, ports);

@@ -34,7 +34,7 @@ use self::files::{Edition, Shelf};
 use self::witness::{Scene, Witness, ours};
 use self::world::{Map, Net, table_id};
 
-const LIMITS: Limits = Limits { entries: 1000, tag_entries: 25 };
+const LIMITS: Limits = Limits { entries: 1000, tag_entries: 25, addresses: 0 };
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What all histories share.
@@ -312,6 +312,7 @@ impl<'a> History<'a> {
             subnets: 1,
             updating: false,
             whole: None,
+            rules: None,
         }
     }
 
@@ -354,7 +355,7 @@ impl<'a> History<'a> {
                 if entry.map(|entry| (entry.address.clone(), entry.next_hop.clone())) != step.before {
                     return Ok(());
                 }
-                memory.count_removal(step, self.now);
+                memory.count_removals(&[step], self.now);
                 self.remember(table, memory.clone());
                 self.save(table);
             }
@@ -363,7 +364,7 @@ impl<'a> History<'a> {
                 0..=1 => return Err(Crashed),
                 2..=4 => {
                     if is_removal {
-                        memory.uncount_removal(step);
+                        memory.uncount_removals(&[step]);
                         self.remember(table, memory.clone());
                     }
                     return Ok(());

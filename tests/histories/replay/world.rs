@@ -253,6 +253,7 @@ impl Net {
             default_route: table.default,
         });
         Intent {
+            security_groups: Vec::new(),
             feed: self.cloud.name().to_owned(),
             region: self.region.clone(),
             paired_region: self.pair.clone(),

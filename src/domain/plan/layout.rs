@@ -1,0 +1,231 @@
+//! How rules lie in a network security group: which of its rules holds what, with which name and priority.
+//!
+//! What stands keeps its place, its name and its priority: a prefix more or less changes one rule. Must not decide what is
+//! allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::rules::{Around, GroupAround, StandingRule, after, heads};
+use super::{Action, Observed, Step, TargetInput};
+use crate::domain::outbound::Priorities;
+use crate::domain::requirement::Direction;
+use crate::domain::rule::{Part, Place, Rule};
+
+/// So many addresses one security rule holds: few enough that a change is looked over at a glance.
+const CHUNK: usize = 100;
+
+/// What is to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// All of our rules afterwards, by name in lower case.
+    pub standing: BTreeMap<String, StandingRule>,
+    /// In order: what is added or changed, then what goes.
+    pub writes: Vec<RuleWrite>,
+}
+
+/// One security rule that is written or deleted, and the steps that this carries out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleWrite {
+    pub name: String,
+    /// `None`: it is deleted.
+    pub after: Option<StandingRule>,
+    pub steps: Vec<Step>,
+}
+
+/// The range of priorities has no room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Full {
+    range: Priorities,
+    direction: Direction,
+    rules: usize,
+    others: Vec<String>,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { range, direction, rules, others } = self;
+        let taken = match others.len() {
+            0 => String::new(),
+            _ => format!(", {} of which rules of others have ({})", others.len(), others.join(", ")),
+        };
+        let direction = format!("{direction:?}").to_ascii_lowercase();
+        write!(
+            f,
+            "{rules} {direction} rules do not fit into the priorities {range}{taken}; nothing is written. Write a wider \
+             priorityRange"
+        )
+    }
+}
+
+/// Lays the rules out that these steps are about; the others stay as they are.
+///
+/// # Errors
+/// There are fewer free priorities than rules.
+pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Result<Layout, Full> {
+    let Some(rules) = &observed.rules else { return Ok(Layout::default()) };
+    let nobody = GroupAround::default();
+    let around = if let Around::Group(group) = &rules.around { group } else { &nobody };
+    let touched: BTreeSet<String> =
+        steps.iter().filter_map(|step| Some(step.address.part()?.rule.to_ascii_lowercase())).collect();
+    let then = after(observed, steps);
+    let (known, mut standing) = (heads(input), rules.ours.clone());
+    let mut laid = Vec::new();
+    for name in &touched {
+        let before: Vec<StandingRule> =
+            standing.extract_if(.., |_, rule| rule.of.eq_ignore_ascii_case(name)).map(|(_, rule)| rule).collect();
+        let head = known.get(name.as_str()).map(|head| (head.name.as_str(), head.direction, head.description.as_str()));
+        let first = || before.first().map(|rule| (rule.of.as_str(), rule.direction, rule.description.as_str()));
+        let Some((name, direction, description)) = head.or_else(first) else { continue };
+        let whole = then.get(&name.to_ascii_lowercase());
+        let chunks = chunks(name, &before, whole);
+        laid.push((before.clone(), chunks, (name.to_owned(), direction, description.to_owned())));
+    }
+    let mut free = Free::new(input, around, standing.values());
+    let mut writes = Vec::new();
+    // Who has a place keeps it; new ones take what is left, in order of their names.
+    for (before, chunks, _) in &laid {
+        for old in chunks.keys().filter_map(|name| before.iter().find(|rule| rule.name.eq_ignore_ascii_case(name))) {
+            free.keep(old.direction, old.priority);
+        }
+    }
+    for (before, chunks, (of, direction, description)) in laid {
+        for (name, rule) in chunks {
+            let old = before.iter().find(|rule| rule.name.eq_ignore_ascii_case(&name));
+            let kept = old.filter(|old| old.direction == direction && free.is_kept(direction, old.priority));
+            let priority = match kept {
+                Some(old) => old.priority,
+                None => free.next(direction)?,
+            };
+            let is_new = old.is_none_or(|old| !old.is_as_written || old.rule != rule || old.priority != priority);
+            let after = StandingRule {
+                name: old.map_or(name, |old| old.name.clone()),
+                of: of.clone(),
+                priority,
+                direction,
+                description: old.map_or(&description, |old| &old.description).clone(),
+                rule,
+                is_as_written: true,
+            };
+            if is_new {
+                let steps = carried_out(steps, &of, old.map(|old| &old.rule), &after.rule);
+                writes.push(RuleWrite { name: after.name.clone(), after: Some(after.clone()), steps });
+            }
+            standing.insert(after.name.to_ascii_lowercase(), after);
+        }
+        for old in before.iter().filter(|old| !standing.contains_key(&old.name.to_ascii_lowercase())) {
+            let steps = carried_out(steps, &of, Some(&old.rule), &Rule::default());
+            writes.push(RuleWrite { name: old.name.clone(), after: None, steps });
+        }
+    }
+    writes.sort_by_key(|write| write.after.is_none());
+    Ok(Layout { standing, writes })
+}
+
+/// The steps on a rule that one of its chunks carries out: those on addresses that it gets or loses, and all others.
+fn carried_out(steps: &[Step], rule: &str, before: Option<&Rule>, after: &Rule) -> Vec<Step> {
+    let concerns = |step: &&Step| {
+        let Some(part) = step.address.part().filter(|part| part.rule.eq_ignore_ascii_case(rule)) else { return false };
+        match (&part.part, step.action) {
+            (Part::Far(place), Action::Remove) => before.is_some_and(|before| holds(before, place)),
+            (Part::Far(place), _) => holds(after, place),
+            _ => true,
+        }
+    };
+    steps.iter().filter(concerns).cloned().collect()
+}
+
+fn holds(rule: &Rule, place: &Place) -> bool {
+    let folded = |place: &Place| place.to_string().to_ascii_lowercase();
+    rule.far.contains(place) || rule.far.iter().any(|other| folded(other) == folded(place))
+}
+
+/// The rules of the group that hold one rule of ours, by name: the first has the rule's name, the others a number more.
+fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap<String, Rule> {
+    let Some(whole) = whole else { return BTreeMap::new() };
+    let mut open: BTreeSet<Place> = whole.far.clone();
+    let mut chunks: BTreeMap<usize, BTreeSet<Place>> = BTreeMap::new();
+    for old in before {
+        let Some(number) = number(name, &old.name) else { continue };
+        let kept: BTreeSet<Place> = open.iter().filter(|place| holds(&old.rule, place)).cloned().collect();
+        open.retain(|place| !kept.contains(place));
+        chunks.insert(number, kept);
+    }
+    chunks.retain(|_, far| !far.is_empty());
+    let mut number = 1;
+    for place in open {
+        loop {
+            let chunk = chunks.entry(number).or_default();
+            if chunk.len() < CHUNK {
+                chunk.insert(place);
+                break;
+            }
+            number += 1;
+        }
+    }
+    let named = |number: usize| if number == 1 { name.to_owned() } else { format!("{name}.{number}") };
+    chunks.into_iter().map(|(number, far)| (named(number), Rule { far, ..whole.clone() })).collect()
+}
+
+/// Which of the rules that hold a rule of ours this is.
+fn number(name: &str, chunk: &str) -> Option<usize> {
+    let (name, chunk) = (name.to_ascii_lowercase(), chunk.to_ascii_lowercase());
+    if name == chunk { Some(1) } else { chunk.strip_prefix(&name)?.strip_prefix('.')?.parse().ok() }
+}
+
+/// The rule of ours that a security rule belongs to: its name without the number.
+pub fn rule_of(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((rule, number)) if !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit()) => rule,
+        _ => name,
+    }
+}
+
+/// The priorities that are still free.
+struct Free {
+    range: Priorities,
+    taken: BTreeSet<(Direction, u16)>,
+    kept: BTreeSet<(Direction, u16)>,
+    others: Vec<(Direction, String)>,
+    given: usize,
+}
+
+impl Free {
+    fn new<'a>(input: &TargetInput, around: &GroupAround, stay: impl Iterator<Item = &'a StandingRule>) -> Self {
+        let range = input.priorities.values().next().copied().unwrap_or(Priorities { from: 1, to: 0 });
+        let of_others = around.taken.iter().filter(|((_, priority), _)| range.contains(*priority));
+        Self {
+            range,
+            others: of_others.map(|((direction, _), name)| (*direction, name.clone())).collect(),
+            taken: around.taken.keys().copied().chain(stay.map(|rule| (rule.direction, rule.priority))).collect(),
+            kept: BTreeSet::new(),
+            given: 0,
+        }
+    }
+
+    fn keep(&mut self, direction: Direction, priority: u16) {
+        if self.range.contains(priority) && self.taken.insert((direction, priority)) {
+            self.kept.insert((direction, priority));
+        }
+    }
+
+    fn is_kept(&self, direction: Direction, priority: u16) -> bool {
+        self.kept.contains(&(direction, priority))
+    }
+
+    fn next(&mut self, direction: Direction) -> Result<u16, Full> {
+        self.given += 1;
+        let free = (self.range.from..=self.range.to).find(|priority| !self.taken.contains(&(direction, *priority)));
+        let Some(priority) = free else {
+            let others = self.others.iter().filter(|(of, _)| *of == direction).map(|(_, name)| name.clone()).collect();
+            let ours = self.kept.iter().filter(|(of, _)| *of == direction).count();
+            return Err(Full { range: self.range, direction, rules: ours + self.given, others });
+        };
+        self.taken.insert((direction, priority));
+        Ok(priority)
+    }
+}
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -1,0 +1,403 @@
+//! What is particular to targets that hold rules: our rule collection group in a firewall policy, and our rules in a
+//! network security group.
+//!
+//! Whose they are, which priorities they have, and what Azure cannot hold. Must not look at what is desired beyond names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::layout::{self, Layout};
+use super::{Action, Blocked, BlockedReason, Conflict, Observed, ObservedEntry, Plan, Step, TargetInput};
+use crate::domain::desired::{Address, Desired, RuleHead};
+use crate::domain::intent::NextHop;
+use crate::domain::outbound::Priorities;
+use crate::domain::requirement::Direction;
+use crate::domain::resolve::Note;
+use crate::domain::resource_id::TargetKind;
+use crate::domain::rule::{Part, Place, Rule, assemble};
+
+/// Rules of one rule collection group, in bytes of JSON (docs/facts.md, "Limits": 2 MB since July 2022).
+const GROUP_BYTES: usize = 2_000_000;
+/// What a rule takes besides its texts: names of fields, empty lists.
+const BYTES_OF_A_RULE: usize = 400;
+/// IP groups that the rules of one firewall may name (docs/facts.md, "Limits").
+const IP_GROUPS: usize = 200;
+/// Hosts in network rules of one firewall (docs/facts.md, "Limits").
+const HOSTS_IN_NETWORK_RULES: usize = 1000;
+/// Rule collection groups of a policy (docs/facts.md, "Limits").
+const GROUPS_OF_A_POLICY: usize = 90;
+const WARN_PERCENT: usize = 80;
+
+/// What is known of a target's rules besides the parts of ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Ours, by their names in lower case.
+    pub ours: BTreeMap<String, StandingRule>,
+    /// What stands in our own rule collection group and is not amlnet's, in words.
+    pub strangers: Vec<String>,
+    pub around: Around,
+}
+
+/// One of our rules as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingRule {
+    pub name: String,
+    /// What it is part of, where a rule is spread over several; its own name otherwise.
+    pub of: String,
+    /// Of security rules.
+    pub priority: u16,
+    pub direction: Direction,
+    pub description: String,
+    pub rule: Rule,
+    /// Whether all of it is as amlnet writes rules; otherwise it is written again.
+    pub is_as_written: bool,
+}
+
+/// What surrounds our rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Around {
+    #[default]
+    Nothing,
+    Policy(PolicyAround),
+    Group(GroupAround),
+}
+
+/// The policy that our rule collection group belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyAround {
+    /// Of our group, where it exists.
+    pub priority: Option<u16>,
+    pub dns_proxy: bool,
+    /// Whether Azure failed to put the policy into effect.
+    pub failed: bool,
+    /// Firewalls that use it, directly or through a child.
+    pub is_used: bool,
+    /// The other groups of the policy; `None` where they cannot be read.
+    pub groups: Option<Vec<OtherGroup>>,
+}
+
+/// Another rule collection group of the same policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OtherGroup {
+    pub name: String,
+    pub priority: u16,
+    /// Pairs of a source and a destination in its network rules.
+    pub pairs: usize,
+    /// The IP groups that it names, in lower case.
+    pub ip_groups: BTreeSet<String>,
+}
+
+/// Other people's rules in a security group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupAround {
+    /// The priorities that they have, by direction, with the rule's name.
+    pub taken: BTreeMap<(Direction, u16), String>,
+    pub rules: usize,
+    pub sources: usize,
+    pub destinations: usize,
+}
+
+/// Why nothing is written, if so.
+pub(super) fn refusal(input: &TargetInput, observed: &Observed) -> Option<Blocked> {
+    let rules = observed.rules.as_ref()?;
+    let blocked = |message: String| Some(Blocked { reason: BlockedReason::Conflict, message });
+    let wanted: BTreeSet<&Priorities> = input.priorities.values().collect();
+    if wanted.len() > 1 {
+        let each: Vec<String> =
+            input.priorities.iter().map(|(network, range)| format!("{network} wants {range}")).collect();
+        let what = if input.id.kind == TargetKind::SecurityGroup { "priorityRange" } else { "priority" };
+        return blocked(format!("{}; make them agree about {what}", each.join(", ")));
+    }
+    if !rules.strangers.is_empty() {
+        return blocked(format!(
+            "the rule collection group amlnet-{} is amlnet's alone, and a whole is written at a time; move what is not \
+             amlnet's to another group: {}",
+            input.installation,
+            rules.strangers.join(", ")
+        ));
+    }
+    let Around::Policy(policy) = &rules.around else { return None };
+    let priority = wanted.first().map(|range| range.from)?;
+    let taken = policy.groups.iter().flatten().find(|group| group.priority == priority)?;
+    blocked(format!(
+        "priority {priority} is taken by the rule collection group {} of the same policy; choose another under \
+         outbound.firewallPolicies",
+        taken.name
+    ))
+}
+
+/// The same with every rule marked that has to be written again for its priority.
+pub(super) fn with_misplaced(input: &TargetInput, observed: &Observed) -> Observed {
+    let mut observed = observed.clone();
+    let (Some(rules), Some(range)) = (&mut observed.rules, input.priorities.values().next()) else { return observed };
+    if input.id.kind != TargetKind::SecurityGroup {
+        return observed;
+    }
+    let mut again = BTreeSet::new();
+    for rule in rules.ours.values_mut().filter(|rule| !range.contains(rule.priority)) {
+        rule.is_as_written = false;
+        again.extend(rule.rule.parts().map(|part| (rule.of.to_ascii_lowercase(), part)));
+    }
+    for entry in &mut observed.entries {
+        let part = entry.address.part().map(|part| (part.rule.to_ascii_lowercase(), part.part.clone()));
+        entry.failed |= part.is_some_and(|part| again.contains(&part));
+    }
+    observed
+}
+
+/// The change of our group's priority, if it is to have another one.
+pub(super) fn priority_step(input: &TargetInput, observed: &Observed) -> Option<Step> {
+    let Around::Policy(PolicyAround { priority: Some(now), .. }) = &observed.rules.as_ref()?.around else {
+        return None;
+    };
+    let wanted = input.priorities.values().next()?.from;
+    (wanted != *now).then(|| Step {
+        action: Action::Change,
+        entry: "priority".to_owned(),
+        address: Address::Priority(wanted),
+        next_hop: Some(NextHop::Member),
+        before: Some((Address::Priority(*now), NextHop::Member)),
+        purposes: BTreeSet::new(),
+        wanted_by: input.priorities.keys().cloned().collect(),
+    })
+}
+
+/// Rules that several Networks ask for with different content.
+pub(super) fn disputed(desired: &Desired) -> impl Iterator<Item = Conflict> + '_ {
+    desired.disputes.iter().filter_map(|dispute| {
+        let networks: Vec<String> = dispute.networks.iter().map(ToString::to_string).collect();
+        let why = format!(
+            "{} ask for the rule with different destinations, ports or addressing; together they would let through more \
+             than each asks for, so nothing is done to it. Make them agree, or give additional requirements names of their \
+             own",
+            networks.join(" and ")
+        );
+        let address = dispute.parts.iter().find(|part| part.part().is_some_and(|part| part.part.is_far()))?;
+        Some(Conflict { address: address.clone(), foreign_entry: None, why })
+    })
+}
+
+/// Takes rules out that the policy cannot carry out, and says so: network rules with hosts need its DNS proxy.
+pub(super) fn without_proxy(desired: &mut Desired, observed: &Observed) -> Vec<Conflict> {
+    let Some(Around::Policy(PolicyAround { dns_proxy: false, .. })) =
+        observed.rules.as_ref().map(|rules| &rules.around)
+    else {
+        return Vec::new();
+    };
+    let standing: BTreeSet<Address> = observed.entries.iter().map(|entry| entry.address.folded()).collect();
+    let rules = assemble(desired.entries.keys());
+    let by_name = |rule: &Rule| !rule.hosts.is_empty() && !rule.is_application();
+    let mut conflicts = Vec::new();
+    for name in rules.into_iter().filter(|(_, rule)| by_name(rule)).map(|(name, _)| name) {
+        let of_rule = |address: &Address| address.part().is_some_and(|part| part.rule.eq_ignore_ascii_case(&name));
+        let parts: BTreeSet<Address> = desired.entries.keys().filter(|address| of_rule(address)).cloned().collect();
+        if parts.iter().all(|part| standing.contains(&part.folded())) {
+            continue;
+        }
+        let Some(far) = parts.iter().find(|part| part.part().is_some_and(|part| part.part.is_far())) else { continue };
+        let requirements: BTreeSet<String> = desired.entries[far].purposes.iter().map(ToString::to_string).collect();
+        let why = format!(
+            "hosts on other ports than 80 and 443 need network rules, and these need the policy's DNS proxy, which is off; \
+             turn it on (dnsSettings.enableProxy), or leave the requirement out with exclude: [{}]",
+            requirements.into_iter().collect::<Vec<_>>().join(", ")
+        );
+        conflicts.push(Conflict { address: far.clone(), foreign_entry: None, why });
+        desired.frozen.extend(parts.iter().cloned());
+        desired.entries.retain(|address, _| !parts.contains(address));
+    }
+    conflicts
+}
+
+/// What may make correct rules useless, as far as the target itself tells.
+pub(super) fn warnings(observed: &Observed) -> Vec<Note> {
+    let Some(Around::Policy(policy)) = observed.rules.as_ref().map(|rules| &rules.around) else { return Vec::new() };
+    let mut notes = Vec::new();
+    if policy.failed {
+        let message =
+            "the policy is in state Failed; a write of any of its groups may repair it, and may fail too".to_owned();
+        notes.push(Note { code: "PolicyFailed", message });
+    }
+    if !policy.is_used {
+        let message = "no firewall uses the policy, so its rules have no effect".to_owned();
+        notes.push(Note { code: "NotUsed", message });
+    }
+    notes
+}
+
+/// What is to be known of each rule that somebody asks for, by its name in lower case.
+pub fn heads(input: &TargetInput) -> BTreeMap<&str, &RuleHead> {
+    let wishes = input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
+    wishes.flat_map(|wishes| &wishes.rules).map(|(name, head)| (name.as_str(), head)).collect()
+}
+
+/// The parts of our rules when these steps have been taken.
+pub fn after<'a>(observed: &Observed, steps: impl IntoIterator<Item = &'a Step>) -> BTreeMap<String, Rule> {
+    let mut parts: BTreeMap<Address, Address> =
+        observed.entries.iter().map(|entry| (entry.address.folded(), entry.address.clone())).collect();
+    for step in steps {
+        match step.action {
+            Action::Remove => drop(parts.remove(&step.address.folded())),
+            Action::Add | Action::Change => drop(parts.insert(step.address.folded(), step.address.clone())),
+        }
+    }
+    let mut rules = assemble(parts.values());
+    rules.retain(|_, rule| rule.is_complete());
+    rules
+}
+
+/// Blocks the plan where Azure could not hold the rules; says how many there are.
+pub fn check_capacity(mut plan: Plan, input: &TargetInput, observed: &Observed) -> Plan {
+    let Some(rules) = &observed.rules else { return plan };
+    let steps: Vec<Step> = if plan.steps.is_empty() { held_by_mode(&plan) } else { plan.steps.clone() };
+    let adds = steps.iter().any(|step| step.action != Action::Remove);
+    let measures = match &rules.around {
+        Around::Policy(policy) => of_policy(observed, policy, &steps, plan.limits.entries),
+        Around::Group(group) => match layout::layout(input, observed, &steps) {
+            Ok(layout) => of_group(observed, group, &layout, &plan),
+            Err(full) => {
+                let blocked = Blocked { reason: BlockedReason::Capacity, message: full.to_string() };
+                plan.blocked.get_or_insert(blocked);
+                return plan;
+            }
+        },
+        Around::Nothing => return plan,
+    };
+    if let Some(first) = measures.first() {
+        (plan.entries_now, plan.then) = (first.now, Some(if plan.steps.is_empty() { first.now } else { first.then }));
+    }
+    for Measure { what, then, limit, advice, .. } in measures {
+        if then > limit && adds {
+            let message = format!("{what} would be {then}, the limit is {limit}; nothing is written. {advice}");
+            plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
+        } else if then * 100 >= limit * WARN_PERCENT {
+            let message = format!("{what} will be {then} of at most {limit}");
+            plan.warnings.insert(Note { code: "CapacityHigh", message });
+        }
+    }
+    plan
+}
+
+/// What only the mode keeps from being done: mode Observe shows what would happen.
+fn held_by_mode(plan: &Plan) -> Vec<Step> {
+    let held = plan.held.iter().filter(|held| held.reason == super::HeldReason::Mode);
+    held.map(|held| held.step.clone()).filter(|step| step.action != Action::Remove).collect()
+}
+
+/// Something that has a limit.
+struct Measure {
+    what: &'static str,
+    now: usize,
+    then: usize,
+    limit: usize,
+    advice: &'static str,
+}
+
+fn of_policy(observed: &Observed, policy: &PolicyAround, steps: &[Step], most_pairs: usize) -> Vec<Measure> {
+    let (now, then) = (after(observed, []), after(observed, steps));
+    let others = || policy.groups.iter().flatten();
+    let pairs = |rules: &BTreeMap<String, Rule>| {
+        rules
+            .values()
+            .filter(|rule| !rule.is_application())
+            .map(|rule| rule.near.len() * (rule.far.len() + rule.hosts.len()))
+            .sum::<usize>()
+    };
+    let of_others: usize = others().map(|group| group.pairs).sum();
+    let hosts = |rules: &BTreeMap<String, Rule>| {
+        rules.values().filter(|rule| !rule.is_application()).map(|rule| rule.hosts.len()).sum::<usize>()
+    };
+    let ip_groups = |rules: &BTreeMap<String, Rule>| {
+        let ours = rules.values().flat_map(|rule| rule.near.iter().chain(&rule.far)).filter_map(|place| match place {
+            Place::IpGroup(id) => Some(id.to_string().to_ascii_lowercase()),
+            Place::Prefix(_) | Place::Tag(_) => None,
+        });
+        ours.chain(others().flat_map(|group| group.ip_groups.iter().cloned())).collect::<BTreeSet<_>>().len()
+    };
+    let bytes = |rules: &BTreeMap<String, Rule>| rules.iter().map(|(name, rule)| size(name, rule)).sum::<usize>();
+    let groups = |exists: usize| policy.groups.as_ref().map_or(0, Vec::len) + exists;
+    let exists = usize::from(policy.priority.is_some());
+    vec![
+        Measure {
+            what: "the pairs of a source and a destination in the policy's network rules",
+            now: pairs(&now) + of_others,
+            then: pairs(&then) + of_others,
+            limit: most_pairs,
+            advice: "Use addressing: Auto or IpGroups, or fewer and wider sourceAddresses",
+        },
+        Measure {
+            what: "the bytes of the rule collection group",
+            now: bytes(&now),
+            then: bytes(&then),
+            limit: GROUP_BYTES,
+            advice: "Use addressing: Auto or IpGroups",
+        },
+        Measure {
+            what: "the IP groups that the policy's rules name",
+            now: ip_groups(&now),
+            then: ip_groups(&then),
+            limit: IP_GROUPS,
+            advice: "Use addressing: Auto",
+        },
+        Measure {
+            what: "the hosts in network rules",
+            now: hosts(&now),
+            then: hosts(&then),
+            limit: HOSTS_IN_NETWORK_RULES,
+            advice: "Exclude requirements with hosts on other ports than 80 and 443",
+        },
+        Measure {
+            what: "the rule collection groups of the policy",
+            now: groups(exists),
+            then: groups(1),
+            limit: GROUPS_OF_A_POLICY,
+            advice: "Put rules of others together",
+        },
+    ]
+}
+
+/// The bytes that a rule takes in a body, about.
+fn size(name: &str, rule: &Rule) -> usize {
+    let text = |part: Part| match part {
+        Part::Near(place) | Part::Far(place) => place.to_string().len(),
+        Part::Host(host) => host.as_str().len(),
+        Part::Port(port) => port.to_string().len(),
+    };
+    BYTES_OF_A_RULE + name.len() + rule.parts().map(|part| text(part) + 3).sum::<usize>()
+}
+
+fn of_group(observed: &Observed, group: &GroupAround, layout: &Layout, plan: &Plan) -> Vec<Measure> {
+    let ours = observed.rules.iter().flat_map(|rules| rules.ours.values());
+    let sides = |direction: Direction, rule: &Rule| match direction {
+        Direction::Outbound => (rule.near.len(), rule.far.len()),
+        Direction::Inbound => (rule.far.len(), rule.near.len()),
+    };
+    let add = |(a, b): (usize, usize), (c, d): (usize, usize)| (a + c, b + d);
+    let now = ours.map(|rule| sides(rule.direction, &rule.rule)).fold((0, 0), add);
+    let then = layout.standing.values().map(|rule| sides(rule.direction, &rule.rule)).fold((0, 0), add);
+    let count = |ours: usize| group.rules + ours;
+    let advice = "Remove rules of others, or name fewer and wider sourceAddresses";
+    let addresses = |what, now: usize, then: usize, others: usize| Measure {
+        what,
+        now: now + others,
+        then: then + others,
+        limit: plan.limits.addresses,
+        advice,
+    };
+    vec![
+        Measure {
+            what: "the rules of the network security group",
+            now: count(observed.rules.as_ref().map_or(0, |rules| rules.ours.len())),
+            then: count(layout.standing.len()),
+            limit: plan.limits.entries,
+            advice: "Remove rules of others",
+        },
+        addresses("the source addresses of its rules", now.0, then.0, group.sources),
+        addresses("the destination addresses of its rules", now.1, then.1, group.destinations),
+    ]
+}
+
+/// Removals of parts of rules: where nobody wants anything of a rule, its far side, with which the rest goes.
+pub(super) fn is_implied(entry: &ObservedEntry, wanted_rules: &BTreeSet<String>, far_of: &BTreeSet<String>) -> bool {
+    let Some(part) = entry.address.part() else { return false };
+    let rule = part.rule.to_ascii_lowercase();
+    !part.part.is_far() && !wanted_rules.contains(&rule) && far_of.contains(&rule)
+}
