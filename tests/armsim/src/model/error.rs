@@ -62,7 +62,7 @@ impl ApiError {
     }
 
     /// Refused by the network provider: `details`, empty or not.
-    fn provider(status: u16, code: &str, message: String) -> Self {
+    pub(super) fn provider(status: u16, code: &str, message: String) -> Self {
         Self::new(status, code, message, Some(vec![]))
     }
 
@@ -283,6 +283,15 @@ pub(super) fn route_limit(limit: u64) -> ApiError {
 pub(super) fn service_tag_route_limit(limit: u64) -> ApiError {
     let message = format!("A route table cannot have more than {limit} routes with a service tag.");
     ApiError::provider(400, "RouteWithServiceTagCountLimitReached", message)
+}
+
+/// The text was reported. ASSUMPTION: what follows the user.
+pub(super) fn security_group_in_use(group: &ResourceId, subnet: &str) -> ApiError {
+    let message = format!(
+        "Network security group {group} cannot be deleted because it is in use by the following resources: {subnet}. In \
+         order to delete the Network security group, remove the association with the resource(s)."
+    );
+    ApiError::provider(400, "InUseNetworkSecurityGroupCannotBeDeleted", message)
 }
 
 /// ASSUMPTION: code and text; that only IPv4 addresses, prefixes and ranges are taken is documented.

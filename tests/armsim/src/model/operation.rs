@@ -9,8 +9,10 @@ use super::{
     http::{ApiRequest, ApiResponse},
     ip_group::References,
     ip_group_write::{End, RETRY_AFTER},
+    parent::{Change, Ending},
     public_address::AddressChange,
-    route_table::Change,
+    route_table::TableKind,
+    security_group::GroupKind,
     time::Time,
     virtual_network::NetworkChange,
     world::{Call, World},
@@ -32,7 +34,8 @@ pub(super) fn certificate(key: u64) -> String {
 pub(super) enum Work {
     /// Accepted although nothing was to be done.
     Nothing,
-    RouteTable(ResourceId, Change),
+    RouteTable(ResourceId, Change<TableKind>),
+    SecurityGroup(ResourceId, Change<GroupKind>),
     Network(ResourceId, NetworkChange),
     /// A write of an IP group, with all that it touches.
     IpGroup(ResourceId, References),
@@ -194,7 +197,7 @@ impl World {
         let work = std::mem::replace(&mut operation.work, Work::Nothing);
         let client = operation.client.clone();
         let end = match &operation.fate {
-            Fate::Fail { code, message } => {
+            Fate::Fail { code, message, .. } => {
                 operation.outcome = Outcome::Failed { code: code.clone(), message: message.clone() };
                 End::Failed
             }
@@ -208,9 +211,15 @@ impl World {
             }
         };
         let succeeded = end == End::Succeeded;
+        let ending = match (&operation.fate, succeeded) {
+            (_, true) => Ending::Done,
+            (Fate::Fail { leaves_failed: true, .. }, _) => Ending::LeftFailed,
+            _ => Ending::Undone,
+        };
         match work {
             Work::Nothing => {}
-            Work::RouteTable(table, change) => self.finish_route_table(now, &client, id, &table, change, succeeded),
+            Work::RouteTable(table, change) => self.finish_parent((now, &client, id), &table, change, ending),
+            Work::SecurityGroup(group, change) => self.finish_parent((now, &client, id), &group, change, ending),
             Work::Network(network, change) => self.finish_network(&network, &change, succeeded),
             Work::IpGroup(group, touched) => self.finish_ip_group(now, &client, id, &group, &touched, end),
             Work::PublicAddress(address, change) => self.finish_public_address(&address, change, succeeded),

@@ -7,6 +7,8 @@ use super::{
     locations::normalised,
     operation::{Accept, Place, Work},
     route_request,
+    route_table::TableKind,
+    security_group::GroupKind,
     time::Time,
     world::{Call, World},
 };
@@ -185,14 +187,7 @@ impl World {
         for id in groups {
             self.displace_ip_group(now, client, &id);
         }
-        let inside: Vec<_> = self
-            .route_tables
-            .values()
-            .filter(|table| table.id.group_key() == key)
-            .map(|table| table.id.clone())
-            .collect();
-        for id in inside {
-            self.displace(now, client, &id, None);
-        }
+        self.displace_group::<TableKind>(now, client, key);
+        self.displace_group::<GroupKind>(now, client, key);
     }
 }

@@ -195,17 +195,19 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
             matches!(ArmPath::parse(write.path()), ArmPath::Route(..)) && write.status_urls().next().is_some()
         })
         .collect();
-    let wait = recording
-        .iter()
-        .filter(|write| write.is_accepted() && write.path().to_ascii_lowercase().contains("/routetables/"))
-        .find_map(|write| write.header("retry-after")?.parse().ok());
+    let wait = |kind: &str| {
+        let writes =
+            recording.iter().filter(|write| write.is_accepted() && write.path().to_ascii_lowercase().contains(kind));
+        writes.filter_map(|write| write.header("retry-after")?.parse().ok()).next()
+    };
     Behaviour {
         signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),
         route_notification: of_routes.is_empty()
             || of_routes.iter().any(|write| write.header("azure-asyncnotification").is_some()),
         hidden_properties: hidden(recording),
         provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
-        operation_retry_after: wait.unwrap_or(default.operation_retry_after),
+        operation_retry_after: wait("/routetables/").unwrap_or(default.operation_retry_after),
+        security_retry_after: wait("/networksecuritygroups/").unwrap_or(default.security_retry_after),
         ..default
     }
 }
