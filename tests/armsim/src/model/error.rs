@@ -285,15 +285,6 @@ pub(super) fn service_tag_route_limit(limit: u64) -> ApiError {
     ApiError::provider(400, "RouteWithServiceTagCountLimitReached", message)
 }
 
-/// The text was reported. ASSUMPTION: what follows the user.
-pub(super) fn security_group_in_use(group: &ResourceId, subnet: &str) -> ApiError {
-    let message = format!(
-        "Network security group {group} cannot be deleted because it is in use by the following resources: {subnet}. In \
-         order to delete the Network security group, remove the association with the resource(s)."
-    );
-    ApiError::provider(400, "InUseNetworkSecurityGroupCannotBeDeleted", message)
-}
-
 /// ASSUMPTION: code and text; that only IPv4 addresses, prefixes and ranges are taken is documented.
 pub(super) fn invalid_address(address: &str, id: &ResourceId) -> ApiError {
     let message = format!(

@@ -81,6 +81,9 @@ pub enum Effect {
     },
     /// The write is accepted and carried out, but nobody knows its operation.
     LostOperation,
+    /// The front end that is asked has not heard yet that the resource group was deleted: a GET or DELETE of what was in
+    /// it is answered as if the group were there and empty.
+    StaleGroup,
 }
 
 /// What becomes of the operation of an accepted write.
@@ -213,6 +216,7 @@ mod tests {
             json!({"ipGroupsUpdateFailed": {}}),
             json!({"ipGroupsUpdateFailed": {"failsAttached": true}}),
             json!("lostOperation"),
+            json!("staleGroup"),
         ] {
             fault(json!({"effect": effect}));
         }

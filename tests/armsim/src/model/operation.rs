@@ -9,7 +9,7 @@ use super::{
     http::{ApiRequest, ApiResponse},
     ip_group::References,
     ip_group_write::{End, RETRY_AFTER},
-    parent::{Change, Ending},
+    parent::{Change, Ending, Written},
     public_address::AddressChange,
     route_table::TableKind,
     security_group::GroupKind,
@@ -287,6 +287,13 @@ impl World {
         format!("{}{path}/{id}?api-version=2020-05-01", self.endpoints.arm)
     }
 
+    /// The seconds to wait before the next question about an operation of the first back end: as its acceptance said.
+    fn wait_for(&self, operation: &Operation) -> u64 {
+        let behaviour = &self.settings.behaviour;
+        let is_of_group = GroupKind::NAMES.operations().contains(&operation.name);
+        if is_of_group { GroupKind::retry_after(behaviour) } else { TableKind::retry_after(behaviour) }
+    }
+
     fn presented(&self, request: &ApiRequest, id: &str, kind: &str) -> Result<&Operation, ApiError> {
         let operation = self.operations.get(&id.to_ascii_lowercase()).ok_or_else(|| error::operation_not_found(id))?;
         if request.target != self.target(operation, kind) {
@@ -309,7 +316,7 @@ impl World {
         let status = Status { status, error };
         let (mut response, wait) = match operation.place {
             Place::SecondBackEnd(_) => (ApiResponse::pretty(200, &status), RETRY_AFTER),
-            _ => (ApiResponse::json(200, &status), self.settings.behaviour.operation_retry_after),
+            _ => (ApiResponse::json(200, &status), self.wait_for(operation)),
         };
         if is_running {
             self.set_retry_after(&mut response, wait);
@@ -333,7 +340,7 @@ impl World {
         };
         self.tell_operation(&mut response, id, true);
         if response.status == 202 {
-            self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
+            self.set_retry_after(&mut response, self.wait_for(operation));
         }
         Ok(response)
     }

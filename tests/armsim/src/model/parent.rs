@@ -37,7 +37,7 @@ pub trait Child: Clone + fmt::Debug + PartialEq {
 }
 
 /// What a parent has of its own.
-pub trait Kind: Clone + fmt::Debug + PartialEq {
+pub trait Kind: Clone + fmt::Debug + PartialEq + 'static {
     type Child: Child;
 }
 

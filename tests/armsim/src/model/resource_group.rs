@@ -3,7 +3,7 @@
 use super::{
     arm_id::group_key,
     error::{self, ApiError},
-    http::ApiResponse,
+    http::{ApiRequest, ApiResponse},
     locations::normalised,
     operation::{Accept, Place, Work},
     route_request,
@@ -130,6 +130,18 @@ impl World {
             managed_by: None,
             deleting: false,
         });
+    }
+
+    /// A front end that still knows a deleted group: it is there for one request. The answer is what to remove after it.
+    pub(super) fn recall_group(&mut self, request: &ApiRequest) -> Option<String> {
+        let segments: Vec<&str> = request.path().split('/').collect();
+        let [_, _, subscription, _, group, _, _, ..] = segments.as_slice() else { return None };
+        let key = group_key(subscription, group);
+        let is_stale = ["GET", "DELETE"].contains(&request.method.as_str()) && !self.groups.contains_key(&key);
+        if is_stale {
+            self.place_group(subscription, group, "");
+        }
+        is_stale.then_some(key)
     }
 
     pub(super) fn set_group_tags(&mut self, subscription: &str, group: &str, body: GroupBody) {

@@ -1,4 +1,4 @@
-//! ARM's refusals of security rules: code and text as they were reported. A part that is not known from a report is
+//! ARM's refusals of network security groups and their rules: code and text as they were reported. A part that is not known from a report is
 //! marked `ASSUMPTION`. One constructor a refusal; nothing here decides when to refuse.
 
 use super::{arm_id::ResourceId, error::ApiError};
@@ -94,4 +94,13 @@ pub(super) fn addresses(group: &ResourceId, present: u64, limit: u64, parameter:
          {parameter} as per the limit MaxSecurityRuleAddressesOrPortsPerSecurityGroup."
     );
     refused("SecurityRuleAddressesOrPortsPerSecurityGroupLimitReached", message)
+}
+
+/// Code and text were reported.
+pub(super) fn in_use(group: &ResourceId, subnet: &str) -> ApiError {
+    let message = format!(
+        "Network security group {group} cannot be deleted because it is in use by the following resources: {subnet}. In \
+         order to delete the Network security group, remove the association with the resource(s)."
+    );
+    refused("InUseNetworkSecurityGroupCannotBeDeleted", message)
 }

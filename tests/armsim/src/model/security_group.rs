@@ -185,7 +185,7 @@ impl Written for GroupKind {
     }
 
     fn in_use(id: &ResourceId, subnet: &str) -> ApiError {
-        error::security_group_in_use(id, subnet)
+        refusal::in_use(id, subnet)
     }
 
     fn view(group: &SecurityGroup, _: &str) -> impl Serialize {

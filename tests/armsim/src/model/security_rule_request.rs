@@ -101,7 +101,7 @@ fn check_once(side: &Side, which: &str, id: &str) -> Result<(), ApiError> {
     if addresses.into_iter().filter(|is_given| *is_given).count() != 1 {
         return Err(refusal::said_once(id, &format!("{which}AddressPrefix")));
     }
-    if side.port.is_some() == !side.ports.is_empty() {
+    if side.port.is_some() != side.ports.is_empty() {
         return Err(refusal::said_once(id, &format!("{which}PortRange")));
     }
     Ok(())

@@ -233,6 +233,7 @@ impl World {
             None => self.random.uuid(),
         };
         let effect = self.faults.take(Server::Arm, request, &client);
+        let recalled = matches!(effect, Some(Effect::StaleGroup)).then(|| self.recall_group(request)).flatten();
         let canned = effect
             .as_ref()
             .and_then(|effect| effect.answer(|seconds| self.throttled(&path, &client, &request.method, seconds)));
@@ -249,6 +250,9 @@ impl World {
                     .unwrap_or_else(|error| self.refusal(&error)),
             }
         };
+        if let Some(group) = recalled {
+            self.groups.remove(&group);
+        }
         if matches!(
             path,
             ArmPath::RouteTables { .. } | ArmPath::RouteTable(_) | ArmPath::Routes(_) | ArmPath::Route(..)

@@ -6,7 +6,7 @@ use super::{
     compare::{Difference, Scope, compare},
     forms::Names,
     recording::{Interaction, last_segment, path_of, query, top_level},
-    seed::Seeder,
+    seed::{Seeder, group_of},
     timeline::Timeline,
 };
 use crate::model::{
@@ -154,6 +154,8 @@ impl Player {
         } else if interaction.error_code() == "SubscriptionRequestsThrottled" {
             let wait: u64 = interaction.header("retry-after").and_then(|wait| wait.parse().ok()).unwrap_or(1);
             Some(json!({"throttle": {"retryAfter": wait}}))
+        } else if interaction.error_code() == "ResourceNotFound" && is_in_deleted_group(all, interaction) {
+            Some(json!("staleGroup"))
         } else {
             failure(all, interaction)
                 .map(|error| json!({"failOperation": {"code": error["code"], "message": error["message"]}}))
@@ -178,6 +180,13 @@ impl Player {
     }
 }
 
+/// Where the group is still there the simulator needs no telling that its front end thinks so.
+fn is_in_deleted_group(all: &[Interaction], interaction: &Interaction) -> bool {
+    let Some(group) = group_of(interaction.path()) else { return false };
+    let is_deletion = |other: &Interaction| other.method == "DELETE" && other.path().eq_ignore_ascii_case(&group);
+    all.iter().any(|other| is_deletion(other) && other.is_accepted())
+}
+
 /// The error that the status of an accepted write ends with.
 fn failure<'a>(all: &'a [Interaction], accepted: &Interaction) -> Option<&'a Value> {
     let urls: Vec<&str> = accepted.status_urls().collect();
@@ -196,9 +205,9 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
         })
         .collect();
     let wait = |kind: &str| {
-        let writes =
+        let mut writes =
             recording.iter().filter(|write| write.is_accepted() && write.path().to_ascii_lowercase().contains(kind));
-        writes.filter_map(|write| write.header("retry-after")?.parse().ok()).next()
+        writes.find_map(|write| write.header("retry-after")?.parse().ok())
     };
     Behaviour {
         signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),

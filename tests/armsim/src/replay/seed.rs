@@ -241,7 +241,7 @@ impl Seeder {
 }
 
 /// The id of the group that a path leads into, in the spelling of the path.
-fn group_of(path: &str) -> Option<String> {
+pub(super) fn group_of(path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').collect();
     let is_group = segments.len() >= 5
         && segments[1].eq_ignore_ascii_case("subscriptions")
