@@ -234,8 +234,10 @@ impl World {
         };
         match &operation.place {
             Place::Network(_) => {
-                let is_of_route = ["PutRouteOperation", "DeleteRouteOperation"].contains(&operation.name);
-                if self.settings.behaviour.route_notification || !is_of_route {
+                let is_of_child = [TableKind::NAMES, GroupKind::NAMES]
+                    .iter()
+                    .any(|names| [names.put_child, names.delete_child].contains(&operation.name));
+                if self.settings.behaviour.route_notification || !is_of_child {
                     response.set_header("azure-asyncnotification", "Enabled");
                 }
                 response.set_header("azure-asyncoperation", self.url(operation, "operations"));

@@ -11,6 +11,7 @@ use super::{
     world::World,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub struct Parent<K: Kind> {
     pub own: K,
     pub(super) resource_guid: String,
     pub(super) subnets: Vec<String>,
+    /// Lists of others that refer to it, by the name of the property.
+    pub(super) users: BTreeMap<&'static str, Vec<Value>>,
     /// The running operation.
     pub(super) operation: Option<String>,
 }
@@ -125,6 +128,8 @@ pub(super) struct Parts<K: Written> {
     pub(super) children: Vec<ChildBody<K::ChildProperties>>,
     /// Read-only in ARM; the world file and the control interface give them.
     pub(super) subnets: Option<Vec<SubnetBody>>,
+    /// The same.
+    pub(super) users: BTreeMap<&'static str, Vec<Value>>,
 }
 
 /// Where a child stands that a body asks for.
@@ -154,7 +159,7 @@ pub(super) trait Written: Kind {
     fn child(spot: Spot<'_>, name: &str, body: ChildBody<Self::ChildProperties>) -> Result<Self::Child, ApiError>;
     fn check_conflict(child: &Self::Child, others: &[Arc<Self::Child>]) -> Result<(), ApiError>;
     fn check_limits(world: &World, id: &ResourceId, children: &[Arc<Self::Child>]) -> Result<(), ApiError>;
-    fn in_use(id: &ResourceId, subnet: &str) -> ApiError;
+    fn check_unused(parent: &Parent<Self>) -> Result<(), ApiError>;
     fn view(parent: &Parent<Self>, api_version: &str) -> impl Serialize;
     fn child_view(parent: &Parent<Self>, child: &Self::Child) -> impl Serialize;
 }

@@ -21,8 +21,9 @@ impl World {
         body: ParentBody<K::Properties>,
     ) -> Result<(), ApiError> {
         route_request::check_name(&id.name)?;
-        let (mut parent, subnets) = self.wanted_parent::<K>(id, body)?;
-        if let Some(subnets) = subnets {
+        let (mut parent, said) = self.wanted_parent::<K>(id, body)?;
+        parent.users = said.users;
+        if let Some(subnets) = said.subnets {
             parent.subnets = subnets.into_iter().map(|subnet| subnet.id).collect();
         }
         parent.etag = self.random.uuid();

@@ -14,7 +14,14 @@ use super::{
     time::Time,
     world::{Call, World},
 };
+use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
+
+/// What a body says that clients cannot set.
+pub(super) struct Said {
+    pub(super) subnets: Option<Vec<SubnetBody>>,
+    pub(super) users: BTreeMap<&'static str, Vec<Value>>,
+}
 
 impl World {
     pub(super) fn parent<K: Written>(&self, id: &ResourceId) -> Result<&Parent<K>, ApiError> {
@@ -88,7 +95,7 @@ impl World {
         &mut self,
         id: &ResourceId,
         body: ParentBody<K::Properties>,
-    ) -> Result<(Parent<K>, Option<Vec<SubnetBody>>), ApiError> {
+    ) -> Result<(Parent<K>, Said), ApiError> {
         let location = normalised(&body.location.ok_or_else(error::location_required)?);
         self.check_location(&location, K::NAMES.kind)?;
         let parts = K::parts(body.properties.unwrap_or_default());
@@ -110,10 +117,11 @@ impl World {
             children,
             own: parts.own,
             subnets: present.map(|present| present.subnets.clone()).unwrap_or_default(),
+            users: present.map(|present| present.users.clone()).unwrap_or_default(),
             operation: None,
             resource_guid: present.map_or(made, |present| present.resource_guid.clone()),
         };
-        Ok((parent, parts.subnets))
+        Ok((parent, Said { subnets: parts.subnets, users: parts.users }))
     }
 
     fn write_parent<K: Written>(
@@ -171,9 +179,7 @@ impl World {
         };
         check_if_match(call, id, Some(present))?;
         self.check_idle(Some(present))?;
-        if let Some(subnet) = present.subnets.first() {
-            return Err(K::in_use(id, subnet));
-        }
+        K::check_unused(present)?;
         let etag = self.random.uuid();
         let parent = K::all_mut(self).get_mut(&id.key()).expect("found above");
         parent.state = ProvisioningState::Deleting;

@@ -109,7 +109,8 @@ impl Written for TableKind {
             disable_bgp_route_propagation: properties.disable_bgp_route_propagation.unwrap_or(false),
             disable_peering_route: properties.disable_peering_route.unwrap_or_else(|| "None".to_owned()),
         };
-        Parts { own, children: properties.routes.unwrap_or_default(), subnets: properties.subnets }
+        let children = properties.routes.unwrap_or_default();
+        Parts { own, children, subnets: properties.subnets, users: BTreeMap::new() }
     }
 
     fn child(spot: Spot<'_>, name: &str, body: ChildBody<RouteProperties>) -> Result<Route, ApiError> {
@@ -140,8 +141,11 @@ impl Written for TableKind {
         if count(tags) > limit { Err(error::service_tag_route_limit(limit)) } else { Ok(()) }
     }
 
-    fn in_use(id: &ResourceId, subnet: &str) -> ApiError {
-        error::table_in_use(id, subnet)
+    fn check_unused(table: &RouteTable) -> Result<(), ApiError> {
+        match table.subnets.first() {
+            Some(subnet) => Err(error::table_in_use(&table.id, subnet)),
+            None => Ok(()),
+        }
     }
 
     fn view(table: &RouteTable, api_version: &str) -> impl Serialize {

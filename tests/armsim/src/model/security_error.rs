@@ -97,9 +97,9 @@ pub(super) fn addresses(group: &ResourceId, present: u64, limit: u64, parameter:
 }
 
 /// Code and text were reported.
-pub(super) fn in_use(group: &ResourceId, subnet: &str) -> ApiError {
+pub(super) fn in_use(group: &ResourceId, user: &str) -> ApiError {
     let message = format!(
-        "Network security group {group} cannot be deleted because it is in use by the following resources: {subnet}. In \
+        "Network security group {group} cannot be deleted because it is in use by the following resources: {user}. In \
          order to delete the Network security group, remove the association with the resource(s)."
     );
     refused("InUseNetworkSecurityGroupCannotBeDeleted", message)

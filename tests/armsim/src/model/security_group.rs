@@ -16,6 +16,7 @@ use super::{
     world::World,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
@@ -36,6 +37,8 @@ pub(super) struct GroupProperties {
     flush_connection: Option<bool>,
     security_rules: Option<Vec<ChildBody<RuleProperties>>>,
     subnets: Option<Vec<SubnetBody>>,
+    network_interfaces: Option<Vec<Value>>,
+    flow_logs: Option<Vec<Value>>,
 }
 
 /// Name, description, source, destination, access, priority, direction: for all protocols and ports.
@@ -89,7 +92,7 @@ static DEFAULTS: LazyLock<Vec<SecurityRule>> = LazyLock::new(|| {
         name: name.to_owned(),
         asked: Asked {
             description: Some(description.to_owned()),
-            protocol: "*",
+            protocol: "*".to_owned(),
             access,
             direction,
             priority,
@@ -101,6 +104,7 @@ static DEFAULTS: LazyLock<Vec<SecurityRule>> = LazyLock::new(|| {
     DEFAULT_RULES.into_iter().map(rule).collect()
 });
 
+const INTERFACES: &str = "networkInterfaces";
 const DEFAULT_LIST: &str = "defaultSecurityRules";
 
 impl Kind for GroupKind {
@@ -146,7 +150,14 @@ impl Written for GroupKind {
 
     fn parts(properties: GroupProperties) -> Parts<Self> {
         let own = Self { flush_connection: properties.flush_connection };
-        Parts { own, children: properties.security_rules.unwrap_or_default(), subnets: properties.subnets }
+        let lists = [(INTERFACES, properties.network_interfaces), ("flowLogs", properties.flow_logs)];
+        let users = lists.into_iter().filter_map(|(name, list)| Some((name, list.filter(|list| !list.is_empty())?)));
+        Parts {
+            own,
+            children: properties.security_rules.unwrap_or_default(),
+            subnets: properties.subnets,
+            users: users.collect(),
+        }
     }
 
     fn child(spot: Spot<'_>, name: &str, body: ChildBody<RuleProperties>) -> Result<SecurityRule, ApiError> {
@@ -184,8 +195,12 @@ impl Written for GroupKind {
         Ok(())
     }
 
-    fn in_use(id: &ResourceId, subnet: &str) -> ApiError {
-        refusal::in_use(id, subnet)
+    fn check_unused(group: &SecurityGroup) -> Result<(), ApiError> {
+        let interface = || group.users.get(INTERFACES)?.first()?["id"].as_str();
+        match group.subnets.first().map(String::as_str).or_else(interface) {
+            Some(user) => Err(refusal::in_use(&group.id, user)),
+            None => Ok(()),
+        }
     }
 
     fn view(group: &SecurityGroup, _: &str) -> impl Serialize {
@@ -202,6 +217,7 @@ impl Written for GroupKind {
                 flush_connection: group.own.flush_connection,
                 security_rules: group.children.iter().map(|rule| own_view(group, rule)).collect(),
                 default_security_rules: DEFAULTS.iter().map(|rule| default_view(group, rule)).collect(),
+                users: &group.users,
                 subnets: SubnetView::all(&group.subnets),
             },
         }
@@ -244,6 +260,8 @@ struct PropertiesView<'a> {
     flush_connection: Option<bool>,
     security_rules: Vec<RuleView<'a>>,
     default_security_rules: Vec<RuleView<'a>>,
+    #[serde(flatten)]
+    users: &'a BTreeMap<&'static str, Vec<Value>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subnets: Vec<SubnetView<'a>>,
 }

@@ -19,7 +19,8 @@ pub struct SecurityRule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub description: Option<String>,
-    pub protocol: &'static str,
+    /// In the spelling of who wrote it, as recorded.
+    pub protocol: String,
     pub access: &'static str,
     pub direction: &'static str,
     pub priority: i64,
@@ -164,7 +165,7 @@ impl From<&SecurityRule> for RuleEntry {
             direction: (*direction).to_owned(),
             priority: *priority,
             access: (*access).to_owned(),
-            protocol: (*protocol).to_owned(),
+            protocol: protocol.clone(),
             source_addresses: source.shown_addresses(),
             source_ports: source.shown_ports(),
             destination_addresses: destination.shown_addresses(),

@@ -11,7 +11,7 @@ use super::{
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::Value;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 const PROTOCOLS: [&str; 6] = ["*", "Tcp", "Udp", "Icmp", "Esp", "Ah"];
 /// Names that every group knows, whatever is published.
@@ -46,7 +46,8 @@ pub(super) fn rule(spot: Spot<'_>, name: &str, body: ChildBody<RuleProperties>) 
     check_name(name)?;
     let properties = body.properties.ok_or_else(|| error::missing_property("properties"))?;
     let id = format!("{}/securityRules/{name}", spot.parent);
-    let protocol = one_of("protocol", properties.protocol.as_deref(), &PROTOCOLS)?;
+    one_of("protocol", properties.protocol.as_deref(), &PROTOCOLS)?;
+    let protocol = properties.protocol.unwrap_or_default();
     let access = one_of("access", properties.access.as_deref(), &["Allow", "Deny"])?;
     let direction = one_of("direction", properties.direction.as_deref(), &["Inbound", "Outbound"])?;
     let priority = properties.priority.ok_or_else(|| error::missing_property("priority"))?;
@@ -168,8 +169,12 @@ fn checked_addresses(spot: Spot<'_>, side: &Side, which: &str, id: &str) -> Resu
     }
 }
 
-/// An address or a prefix without host bits.
+/// An address or a prefix without host bits. An address may be one number, as recorded.
 fn net(text: &str) -> Option<IpNet> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(number) = is_number.then(|| text.parse::<u32>().ok()).flatten() {
+        return Some(IpNet::from(IpAddr::from(Ipv4Addr::from(number))));
+    }
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(IpNet::from(address));
     }
@@ -191,8 +196,11 @@ mod tests {
 
     #[test]
     fn prefixes_have_no_host_bits() {
+        assert_eq!(net("1234"), net("0.0.4.210/32"));
         assert!(net("20.1.0.0/16").is_some() && net("20.1.0.1").is_some() && net("2603:1030::/40").is_some());
-        for wrong in ["50.206.209.68/27", "20.1.0.0/33", "20.1.0.0-20.1.0.9", "10.0.0.5,10.0.0.6", "Storage"] {
+        for wrong in
+            ["50.206.209.68/27", "20.1.0.0/33", "20.1.0.0-20.1.0.9", "", "4294967296", "10.0.0.5,10.0.0.6", "Storage"]
+        {
             assert!(net(wrong).is_none(), "{wrong}");
         }
     }

@@ -44,7 +44,7 @@ fn merge(into: &mut serde_json::Value, change: &serde_json::Value) {
 pub struct Behaviour {
     /// Operation URLs carry a signature of 4.8 kB (since 2023).
     pub signed_operation_urls: bool,
-    /// Writes of a route are announced with `azure-asyncnotification`, as those of a table always were.
+    /// Writes of a route or a rule are announced with `azure-asyncnotification`, as those of a table always were.
     pub route_notification: bool,
     /// Properties of route tables and routes that are not shown yet, such as `disablePeeringRoute` before 2026.
     pub hidden_properties: Vec<String>,

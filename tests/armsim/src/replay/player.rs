@@ -157,8 +157,9 @@ impl Player {
         } else if interaction.error_code() == "ResourceNotFound" && is_in_deleted_group(all, interaction) {
             Some(json!("staleGroup"))
         } else {
-            failure(all, interaction)
-                .map(|error| json!({"failOperation": {"code": error["code"], "message": error["message"]}}))
+            let leaves_failed = is_shown_failed(all, interaction.path());
+            let effect = |error: &Value| json!({"failOperation": {"code": error["code"], "message": error["message"], "leavesFailed": leaves_failed}});
+            failure(all, interaction).map(effect)
         };
         let fault = effect.and_then(|effect| serde_json::from_value::<Fault>(json!({"effect": effect})).ok());
         if let Some(fault) = fault {
@@ -194,14 +195,24 @@ fn failure<'a>(all: &'a [Interaction], accepted: &Interaction) -> Option<&'a Val
     Some(&poll.response_body["error"])
 }
 
+/// What failed stayed as it was written, and said so.
+fn is_shown_failed(all: &[Interaction], id: &str) -> bool {
+    all.iter().any(|other| {
+        let body = &other.response_body;
+        let is_it = body["id"].as_str().is_some_and(|shown| shown.eq_ignore_ascii_case(id));
+        is_it && body["properties"]["provisioningState"] == "Failed"
+    })
+}
+
 /// How ARM behaved when this was recorded.
 fn behaviour(recording: &[Interaction]) -> Behaviour {
     let default = Behaviour::default();
     let urls: Vec<&str> = recording.iter().flat_map(Interaction::status_urls).collect();
-    let of_routes: Vec<&Interaction> = recording
+    let of_children: Vec<&Interaction> = recording
         .iter()
         .filter(|write| {
-            matches!(ArmPath::parse(write.path()), ArmPath::Route(..)) && write.status_urls().next().is_some()
+            matches!(ArmPath::parse(write.path()), ArmPath::Route(..) | ArmPath::SecurityRule(..))
+                && write.status_urls().next().is_some()
         })
         .collect();
     let wait = |kind: &str| {
@@ -211,8 +222,8 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
     };
     Behaviour {
         signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),
-        route_notification: of_routes.is_empty()
-            || of_routes.iter().any(|write| write.header("azure-asyncnotification").is_some()),
+        route_notification: of_children.is_empty()
+            || of_children.iter().any(|write| write.header("azure-asyncnotification").is_some()),
         hidden_properties: hidden(recording),
         provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
         operation_retry_after: wait("/routetables/").unwrap_or(default.operation_retry_after),

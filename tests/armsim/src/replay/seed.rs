@@ -58,6 +58,7 @@ impl Seeder {
         }
         self.group(world, now, all, interaction);
         let id = interaction.path();
+        let has_parent = !["ResourceNotFound", "ResourceGroupNotFound"].contains(&interaction.error_code());
         match &path {
             ArmPath::Route(parent, _)
             | ArmPath::Routes(parent)
@@ -65,13 +66,11 @@ impl Seeder {
             | ArmPath::SecurityRules(parent)
             | ArmPath::DefaultSecurityRule(parent, _)
             | ArmPath::DefaultSecurityRules(parent)
-                if interaction.error_code() != "ResourceNotFound" =>
+                if has_parent =>
             {
                 self.parent(world, now, all, at, &parent.to_string());
             }
-            ArmPath::Subnet(network, _) | ArmPath::Subnets(network)
-                if interaction.error_code() != "ResourceNotFound" =>
-            {
+            ArmPath::Subnet(network, _) | ArmPath::Subnets(network) if has_parent => {
                 self.parent(world, now, all, at, &network.to_string());
             }
             _ => {}

@@ -70,7 +70,7 @@ fn a_rule_is_written_polled_read_and_deleted() {
     let shown = created.value();
     let expected = format!(
         "{{\"name\":\"ours\",\"id\":\"{}\",\"etag\":{},\"type\":\"Microsoft.Network/networkSecurityGroups/securityRules\",\
-         \"properties\":{{\"provisioningState\":\"Updating\",\"description\":\"d\",\"protocol\":\"Tcp\",\"sourcePortRange\":\"*\",\
+         \"properties\":{{\"provisioningState\":\"Updating\",\"description\":\"d\",\"protocol\":\"tcp\",\"sourcePortRange\":\"*\",\
          \"destinationPortRange\":\"443\",\"sourceAddressPrefix\":\"VirtualNetwork\",\"destinationAddressPrefix\":\
          \"Storage.EastUS2\",\"access\":\"Allow\",\"priority\":200,\"direction\":\"Outbound\",\"sourcePortRanges\":[],\
          \"destinationPortRanges\":[],\"sourceAddressPrefixes\":[],\"destinationAddressPrefixes\":[]}}}}",
@@ -256,7 +256,7 @@ fn a_history_tells_what_was_allowed_at_each_moment() {
         .iter()
         .map(|state| state.entries.iter().filter(|rule| rule.name == "a").map(line).collect::<Vec<_>>().join("; "))
         .collect();
-    let a = |to: &str, state: &str| format!("a Outbound 200 Allow Tcp VirtualNetwork {to} *>443 {state}");
+    let a = |to: &str, state: &str| format!("a Outbound 200 Allow tcp VirtualNetwork {to} *>443 {state}");
     assert_eq!(
         ours,
         [
@@ -427,6 +427,23 @@ fn a_group_that_a_subnet_uses_shows_it_and_stays() {
     azure.delete(&format!("{network}/subnets/ml"));
     azure.pass(5_000);
     assert_eq!(azure.delete(SECURITY).status, 202);
+}
+
+#[test]
+fn a_group_shows_the_interfaces_that_it_was_placed_with() {
+    let mut azure = azure();
+    let interface = json!([{"id": format!("{GROUP}/providers/Microsoft.Network/networkInterfaces/i")}]);
+    let properties = json!({"networkInterfaces": interface, "flowLogs": []});
+    azure
+        .world
+        .put_resource(azure.now, &json!({"id": SECURITY, "location": "eastus2", "properties": properties}))
+        .unwrap();
+    azure.put(SECURITY, &json!({"location": "eastus2", "properties": {"securityRules": [], "networkInterfaces": []}}));
+    azure.settle_rule("a", &rule(200, "Storage"));
+    let shown = azure.get(SECURITY).value();
+    assert_eq!(shown["properties"]["networkInterfaces"], interface, "clients cannot change it");
+    assert!(shown["properties"].get("flowLogs").is_none());
+    assert_eq!(code(&azure.delete(SECURITY)), "InUseNetworkSecurityGroupCannotBeDeleted");
 }
 
 #[test]
