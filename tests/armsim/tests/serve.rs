@@ -386,6 +386,54 @@ async fn an_ip_group_that_a_firewall_uses_is_written_and_watched() {
 }
 
 #[tokio::test]
+async fn a_security_rule_is_written_refused_and_watched() {
+    let group = TABLE.replace("routeTables/rt-ml", "networkSecurityGroups/nsg-ml");
+    let server = Server::start(&format!("resources: [{{id: {group}, location: eastus2}}]\n")).await;
+    let put = |name: &str, priority: u32, to: &str| {
+        let body = json!({"properties": {
+            "protocol": "Tcp", "access": "Allow", "direction": "Outbound", "priority": priority, "sourceAddressPrefix": "*",
+            "sourcePortRange": "*", "destinationAddressPrefix": to, "destinationPortRange": "443",
+        }});
+        server.request(Method::PUT, &format!("{group}/securityRules/{name}")).json(&body).send()
+    };
+    let created = put("a", 200, "Storage").await.unwrap();
+    assert_eq!(
+        (created.status(), &created.headers()["x-ms-retry-after-ms"]),
+        (StatusCode::CREATED, &"10".parse().unwrap())
+    );
+    assert_eq!(server.settled(&created).await, json!({"status": "Succeeded"}));
+    let refused = put("b", 200, "Sql").await.unwrap();
+    assert_eq!(refused.status(), 400);
+    assert_eq!(json_of(refused).await["error"]["code"], "SecurityRuleConflict");
+
+    let theirs = json!({"id": format!("{group}/securityRules/theirs"), "properties": {
+        "protocol": "*", "access": "Deny", "direction": "Outbound", "priority": 100, "sourceAddressPrefix": "*",
+        "sourcePortRange": "*", "destinationAddressPrefixes": ["20.1.0.0/16"], "destinationPortRanges": ["80", "443"],
+    }});
+    let placed = server.control(Method::PUT, "/resource", Some(theirs)).await;
+    assert_eq!(json_of(placed).await["properties"]["provisioningState"], "Succeeded");
+    let shown = json_of(server.control(Method::GET, &format!("/resource?id={group}"), None).await).await;
+    assert_eq!(shown["properties"]["securityRules"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["properties"]["defaultSecurityRules"].as_array().unwrap().len(), 6);
+    let deleted = server.request(Method::DELETE, &format!("{group}/securityRules/a")).send().await.unwrap();
+    server.settled(&deleted).await;
+
+    let history = json_of(server.control(Method::GET, &format!("/history?id={group}"), None).await).await;
+    let count: Vec<usize> =
+        history.as_array().unwrap().iter().map(|state| state["entries"].as_array().unwrap().len()).collect();
+    assert_eq!(count, [0, 1, 1, 2, 2, 1]);
+    let last = &history[5]["entries"][0];
+    assert_eq!(
+        *last,
+        json!({
+            "name": "theirs", "direction": "Outbound", "priority": 100, "access": "Deny", "protocol": "*",
+            "sourceAddresses": ["*"], "sourcePorts": ["*"], "destinationAddresses": ["20.1.0.0/16"],
+            "destinationPorts": ["80", "443"], "provisioningState": "Succeeded",
+        })
+    );
+}
+
+#[tokio::test]
 async fn only_loopback_is_served() {
     let options = Options { listen: "0.0.0.0:0".parse().unwrap(), log: None };
     assert!(matches!(server::start(World::default(), options).await, Err(server::Error::NotLoopback(_))));

@@ -141,6 +141,17 @@ impl DiscoveryTag {
     }
 }
 
+/// As the download page calls the cloud of a location.
+pub(super) fn cloud_of(location: &str) -> &'static str {
+    let location = normalised(location);
+    let region = REGIONS.iter().find(|region| region.name() == location);
+    match region.map(|region| region.cloud) {
+        Some(Cloud::China) => "China",
+        Some(Cloud::AzureGovernment) => "AzureGovernment",
+        _ => "Public",
+    }
+}
+
 impl World {
     /// What the API tells from now on, in place of what the download page publishes.
     pub fn set_discovery(&mut self, document: DiscoveryDocument) {
@@ -171,13 +182,7 @@ impl World {
 
     /// The document of the location's cloud, late by the lag that is set. Nothing published: no tags.
     fn discovered(&self, location: &str) -> DiscoveryDocument {
-        let location = normalised(location);
-        let region = REGIONS.iter().find(|region| region.name() == location);
-        let cloud = match region.map(|region| region.cloud) {
-            Some(Cloud::China) => "China",
-            Some(Cloud::AzureGovernment) => "AzureGovernment",
-            _ => "Public",
-        };
+        let cloud = cloud_of(location);
         let (place, bytes) = self.download_page.behind(cloud, self.settings.discovery.lag);
         let file =
             serde_json::from_slice(&bytes).unwrap_or_else(|_| WeeklyFile { cloud: cloud.to_owned(), values: vec![] });

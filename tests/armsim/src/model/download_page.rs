@@ -4,15 +4,16 @@
 use super::{
     encoding,
     http::{ApiRequest, ApiResponse},
+    security_tag::is_for_security_groups,
     settings::PageStyle,
     time::Time,
     world::World,
 };
 use flate2::read::MultiGzDecoder;
 use jiff::{ToSpan, civil::Date};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
@@ -33,6 +34,8 @@ struct PublishedFile {
     date: Date,
     change_number: Option<u64>,
     contents: OnceLock<Contents>,
+    /// See `security_tags`.
+    tags: OnceLock<Option<BTreeSet<String>>>,
     /// When it became the current one.
     since: Option<Time>,
 }
@@ -106,6 +109,7 @@ impl DownloadPage {
             date: own_date.unwrap_or_else(|| FIRST_DATE.saturating_add(weeks.weeks())),
             change_number: stated_change_number(&text),
             contents: OnceLock::new(),
+            tags: OnceLock::new(),
             since: None,
         });
         Ok(cloud)
@@ -120,6 +124,14 @@ impl DownloadPage {
         let place = self.current.get(cloud).copied().unwrap_or(0).saturating_sub(lag);
         let bytes = self.of(cloud).nth(place).and_then(|file| read(&file.path).ok());
         (place, bytes.unwrap_or_default())
+    }
+
+    /// The tags of a cloud's current document that security rules may name, in lower case; none where nothing is
+    /// published or it cannot be read. Read once a document: every write of a rule asks.
+    pub(super) fn security_tags(&self, cloud: &str) -> Option<&BTreeSet<String>> {
+        let place = self.current.get(cloud).copied().unwrap_or(0);
+        let file = self.of(cloud).nth(place)?;
+        file.tags.get_or_init(|| read_tags(&file.path)).as_ref()
     }
 
     /// The files that the page lists: an older one first, as the real page sometimes does.
@@ -334,6 +346,29 @@ fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(4096).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[derive(Deserialize)]
+struct TagFile {
+    values: Vec<FileTag>,
+}
+
+#[derive(Deserialize)]
+struct FileTag {
+    name: String,
+    properties: FileTagProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FileTagProperties {
+    network_features: Option<Vec<String>>,
+}
+
+fn read_tags(path: &Path) -> Option<BTreeSet<String>> {
+    let file: TagFile = serde_json::from_slice(&read(path).ok()?).ok()?;
+    let tags = file.values.into_iter().filter(|tag| is_for_security_groups(tag.properties.network_features.as_deref()));
+    Some(tags.map(|tag| tag.name.to_ascii_lowercase()).collect())
 }
 
 /// Looked for and not parsed: what is published may be broken on purpose.

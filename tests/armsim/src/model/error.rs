@@ -62,7 +62,7 @@ impl ApiError {
     }
 
     /// Refused by the network provider: `details`, empty or not.
-    fn provider(status: u16, code: &str, message: String) -> Self {
+    pub(super) fn provider(status: u16, code: &str, message: String) -> Self {
         Self::new(status, code, message, Some(vec![]))
     }
 

@@ -1,11 +1,17 @@
-//! Every state that a route table or an IP group went through, so that a test can assert what was never missing. Only ever appended.
+//! Every state that a route table, a network security group or an IP group went through, so that a test can assert what was never missing. Only ever appended.
 
-use super::{arm_id::ResourceId, route_table::Route, time::Time};
+use super::{
+    arm_id::ResourceId,
+    parent::Written,
+    route_table::Route,
+    security_rule::{RuleEntry, SecurityRule},
+    time::Time,
+};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Clone, Debug)]
-struct State<T> {
+pub(super) struct State<T> {
     at: Time,
     client: String,
     entries: T,
@@ -30,16 +36,20 @@ pub struct HistoryEntry {
     pub provisioning_state: String,
 }
 
+/// The states of all parents of a kind, by the key of the parent.
+pub(super) type States<C> = BTreeMap<String, Vec<State<Vec<Arc<C>>>>>;
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    tables: BTreeMap<String, Vec<State<Vec<Arc<Route>>>>>,
+    pub(super) tables: States<Route>,
+    pub(super) security_groups: States<SecurityRule>,
     ip_groups: BTreeMap<String, Vec<State<Arc<Vec<String>>>>>,
 }
 
 impl History {
-    pub(super) fn record(&mut self, at: Time, client: &str, id: &ResourceId, routes: &[Arc<Route>]) {
-        let state = State { at, client: client.to_owned(), entries: routes.to_vec() };
-        self.tables.entry(id.key()).or_default().push(state);
+    pub(super) fn record<K: Written>(&mut self, at: Time, client: &str, id: &ResourceId, children: &[Arc<K::Child>]) {
+        let state = State { at, client: client.to_owned(), entries: children.to_vec() };
+        K::states(self).entry(id.key()).or_default().push(state);
     }
 
     pub(super) fn record_addresses(&mut self, at: Time, client: &str, id: &ResourceId, addresses: &Arc<Vec<String>>) {
@@ -50,6 +60,7 @@ impl History {
     /// Dates what was there from the beginning.
     pub(super) fn begin(&mut self, now: Time) {
         let dates = self.tables.values_mut().flatten().map(|state| &mut state.at);
+        let dates = dates.chain(self.security_groups.values_mut().flatten().map(|state| &mut state.at));
         let dates = dates.chain(self.ip_groups.values_mut().flatten().map(|state| &mut state.at));
         for at in dates.filter(|at| **at == Time::default()) {
             *at = now;
@@ -58,7 +69,11 @@ impl History {
 
     /// Oldest first; empty for a table that never was.
     pub(super) fn of(&self, key: &str) -> Vec<HistoryState> {
-        self.tables.get(key).map(|states| states.iter().map(HistoryState::from).collect()).unwrap_or_default()
+        shown(&self.tables, key)
+    }
+
+    pub(super) fn of_rules(&self, key: &str) -> Vec<HistoryState<RuleEntry>> {
+        shown(&self.security_groups, key)
     }
 
     pub(super) fn of_addresses(&self, key: &str) -> Vec<HistoryState<String>> {
@@ -71,11 +86,14 @@ impl History {
     }
 }
 
-impl From<&State<Vec<Arc<Route>>>> for HistoryState {
-    fn from(state: &State<Vec<Arc<Route>>>) -> Self {
-        let entries = state.entries.iter().map(|route| HistoryEntry::from(route.as_ref())).collect();
-        Self { at: state.at.rfc3339(), client: state.client.clone(), entries }
-    }
+fn shown<C, E: for<'a> From<&'a C>>(states: &States<C>, key: &str) -> Vec<HistoryState<E>> {
+    let entries = |state: &State<Vec<Arc<C>>>| state.entries.iter().map(|child| E::from(child)).collect();
+    let shown = |state: &State<Vec<Arc<C>>>| HistoryState {
+        at: state.at.rfc3339(),
+        client: state.client.clone(),
+        entries: entries(state),
+    };
+    states.get(key).into_iter().flatten().map(shown).collect()
 }
 
 impl From<&Route> for HistoryEntry {

@@ -9,8 +9,10 @@ use super::{
     http::{ApiRequest, ApiResponse},
     ip_group::References,
     ip_group_write::{End, RETRY_AFTER},
+    parent::{Change, Ending, Written},
     public_address::AddressChange,
-    route_table::Change,
+    route_table::TableKind,
+    security_group::GroupKind,
     time::Time,
     virtual_network::NetworkChange,
     world::{Call, World},
@@ -32,7 +34,8 @@ pub(super) fn certificate(key: u64) -> String {
 pub(super) enum Work {
     /// Accepted although nothing was to be done.
     Nothing,
-    RouteTable(ResourceId, Change),
+    RouteTable(ResourceId, Change<TableKind>),
+    SecurityGroup(ResourceId, Change<GroupKind>),
     Network(ResourceId, NetworkChange),
     /// A write of an IP group, with all that it touches.
     IpGroup(ResourceId, References),
@@ -194,7 +197,7 @@ impl World {
         let work = std::mem::replace(&mut operation.work, Work::Nothing);
         let client = operation.client.clone();
         let end = match &operation.fate {
-            Fate::Fail { code, message } => {
+            Fate::Fail { code, message, .. } => {
                 operation.outcome = Outcome::Failed { code: code.clone(), message: message.clone() };
                 End::Failed
             }
@@ -208,9 +211,15 @@ impl World {
             }
         };
         let succeeded = end == End::Succeeded;
+        let ending = match (&operation.fate, succeeded) {
+            (_, true) => Ending::Done,
+            (Fate::Fail { leaves_failed: true, .. }, _) => Ending::LeftFailed,
+            _ => Ending::Undone,
+        };
         match work {
             Work::Nothing => {}
-            Work::RouteTable(table, change) => self.finish_route_table(now, &client, id, &table, change, succeeded),
+            Work::RouteTable(table, change) => self.finish_parent((now, &client, id), &table, change, ending),
+            Work::SecurityGroup(group, change) => self.finish_parent((now, &client, id), &group, change, ending),
             Work::Network(network, change) => self.finish_network(&network, &change, succeeded),
             Work::IpGroup(group, touched) => self.finish_ip_group(now, &client, id, &group, &touched, end),
             Work::PublicAddress(address, change) => self.finish_public_address(&address, change, succeeded),
@@ -225,8 +234,10 @@ impl World {
         };
         match &operation.place {
             Place::Network(_) => {
-                let is_of_route = ["PutRouteOperation", "DeleteRouteOperation"].contains(&operation.name);
-                if self.settings.behaviour.route_notification || !is_of_route {
+                let is_of_child = [TableKind::NAMES, GroupKind::NAMES]
+                    .iter()
+                    .any(|names| [names.put_child, names.delete_child].contains(&operation.name));
+                if self.settings.behaviour.route_notification || !is_of_child {
                     response.set_header("azure-asyncnotification", "Enabled");
                 }
                 response.set_header("azure-asyncoperation", self.url(operation, "operations"));
@@ -278,6 +289,13 @@ impl World {
         format!("{}{path}/{id}?api-version=2020-05-01", self.endpoints.arm)
     }
 
+    /// The seconds to wait before the next question about an operation of the first back end: as its acceptance said.
+    fn wait_for(&self, operation: &Operation) -> u64 {
+        let behaviour = &self.settings.behaviour;
+        let is_of_group = GroupKind::NAMES.operations().contains(&operation.name);
+        if is_of_group { GroupKind::retry_after(behaviour) } else { TableKind::retry_after(behaviour) }
+    }
+
     fn presented(&self, request: &ApiRequest, id: &str, kind: &str) -> Result<&Operation, ApiError> {
         let operation = self.operations.get(&id.to_ascii_lowercase()).ok_or_else(|| error::operation_not_found(id))?;
         if request.target != self.target(operation, kind) {
@@ -300,7 +318,7 @@ impl World {
         let status = Status { status, error };
         let (mut response, wait) = match operation.place {
             Place::SecondBackEnd(_) => (ApiResponse::pretty(200, &status), RETRY_AFTER),
-            _ => (ApiResponse::json(200, &status), self.settings.behaviour.operation_retry_after),
+            _ => (ApiResponse::json(200, &status), self.wait_for(operation)),
         };
         if is_running {
             self.set_retry_after(&mut response, wait);
@@ -324,7 +342,7 @@ impl World {
         };
         self.tell_operation(&mut response, id, true);
         if response.status == 202 {
-            self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
+            self.set_retry_after(&mut response, self.wait_for(operation));
         }
         Ok(response)
     }

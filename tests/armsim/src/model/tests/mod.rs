@@ -10,6 +10,8 @@ mod limits;
 mod logins;
 mod operations;
 mod refusals;
+mod security_groups;
+mod security_rules;
 mod worlds;
 
 use super::{ApiRequest, ApiResponse, Time, World};
