@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Situation;
 use crate::domain::desired::Address;
 use crate::domain::plan::{Action, HeldReason, Plan, Step, rules};
+use crate::domain::resource_id::TargetKind;
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     if situation.observed.rules.is_none() {
@@ -21,6 +22,14 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
         .iter()
         .filter_map(|held| Some((rule(&held.step.address)?, (held.reason, held.why.clone()))))
         .collect();
+    let plan = if situation.input.id.kind == TargetKind::SecurityGroup {
+        // It comes when what is wider goes: Azure takes no list that overlaps.
+        let why = "a wider prefix of the rule, which is about to go, covers it".to_owned();
+        let is_covered = |step: &Step| step.action == Action::Add && rules::is_covered(&step.address, &after);
+        plan.hold(|step: &Step| is_covered(step).then(|| (HeldReason::Hold, why.clone())))
+    } else {
+        plan
+    };
     plan.hold(|step: &Step| {
         let rule = rule(&step.address).filter(|rule| !after.contains_key(rule))?;
         let held = why_held.get(&rule).cloned();

@@ -45,6 +45,9 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     let mut findings = Findings::default();
     findings.conflicts.extend(rules::disputed(&desired));
     findings.conflicts.extend(rules::without_proxy(&mut desired, observed));
+    if input.id.kind == TargetKind::SecurityGroup {
+        rules::leave_out_covered(&mut desired);
+    }
     findings.changes.extend(rules::priority_step(input, observed));
     let table = Table::new(input, observed, &desired);
     for (address, hops) in &desired.contradictions {

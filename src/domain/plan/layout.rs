@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::rules::{Around, GroupAround, StandingRule, after, heads};
+use super::rules::{Around, GroupAround, StandingRule, after, heads, lies_in};
 use super::{Action, Observed, Step, TargetInput};
 use crate::domain::outbound::Priorities;
 use crate::domain::requirement::Direction;
@@ -143,7 +143,9 @@ fn holds(rule: &Rule, place: &Place) -> bool {
 /// The rules of the group that hold one rule of ours, by name: the first has the rule's name, the others a number more.
 fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap<String, Rule> {
     let Some(whole) = whole else { return BTreeMap::new() };
-    let mut open: BTreeSet<Place> = whole.far.clone();
+    // Azure takes no list that overlaps: what lies in a wider prefix is allowed by it.
+    let is_covered = |place: &Place| matches!(place, Place::Prefix(prefix) if lies_in(prefix, &whole.far));
+    let mut open: BTreeSet<Place> = whole.far.iter().filter(|place| !is_covered(place)).cloned().collect();
     let mut chunks: BTreeMap<usize, BTreeSet<Place>> = BTreeMap::new();
     for old in before {
         let Some(number) = number(name, &old.name) else { continue };

@@ -10,6 +10,7 @@ use super::{Action, Blocked, BlockedReason, Conflict, Observed, ObservedEntry, P
 use crate::domain::desired::{Address, Desired, RuleHead};
 use crate::domain::intent::NextHop;
 use crate::domain::outbound::Priorities;
+use crate::domain::prefix::Prefix;
 use crate::domain::requirement::Direction;
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::TargetKind;
@@ -205,6 +206,29 @@ pub(super) fn without_proxy(desired: &mut Desired, observed: &Observed) -> Vec<C
         desired.entries.retain(|address, _| !parts.contains(address));
     }
     conflicts
+}
+
+/// Leaves prefixes out that lie in another one of the same rule: Azure refuses lists that overlap in a security rule
+/// (docs/facts.md, "Where service tags are allowed").
+pub(super) fn leave_out_covered(desired: &mut Desired) {
+    let covered: Vec<Address> = {
+        let rules = assemble(desired.entries.keys());
+        desired.entries.keys().filter(|address| is_covered(address, &rules)).cloned().collect()
+    };
+    desired.entries.retain(|address, _| !covered.contains(address));
+    desired.frozen.extend(covered);
+}
+
+/// Whether a far prefix lies in another one of its rule.
+pub fn is_covered(address: &Address, rules: &BTreeMap<String, Rule>) -> bool {
+    let Some(part) = address.part() else { return false };
+    let Part::Far(Place::Prefix(prefix)) = &part.part else { return false };
+    rules.get(&part.rule.to_ascii_lowercase()).is_some_and(|rule| lies_in(prefix, &rule.far))
+}
+
+/// Whether a prefix lies in another one of these.
+pub fn lies_in(prefix: &Prefix, places: &BTreeSet<Place>) -> bool {
+    places.iter().any(|place| matches!(place, Place::Prefix(wide) if wide != prefix && wide.contains(prefix)))
 }
 
 /// What may make correct rules useless, as far as the target itself tells.
