@@ -11,7 +11,7 @@ mod template;
 #[cfg(test)]
 mod testing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::host::Host;
@@ -86,6 +86,9 @@ pub struct Selected<H = Host> {
     pub warnings: Vec<String>,
     pub clouds: Vec<Cloud>,
     pub editions: Vec<String>,
+    /// The parameters, and the region, that were filled into its hosts, and with what. So the same row of two Networks
+    /// is told apart where it means other hosts.
+    pub filled: BTreeMap<String, String>,
 }
 
 impl<H> Selected<H> {
@@ -152,6 +155,7 @@ impl<H> Selected<H> {
             warnings: self.warnings,
             clouds: self.clouds,
             editions: self.editions,
+            filled: self.filled,
         })
     }
 }

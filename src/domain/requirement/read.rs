@@ -2,7 +2,7 @@
 //!
 //! What the rows mean for a Network is `select`'s matter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -286,6 +286,7 @@ impl Requirements {
             warnings: file.warning.into_iter().collect(),
             clouds: clouds.into_iter().collect(),
             editions: editions.into_iter().collect(),
+            filled: BTreeMap::new(),
         };
         Ok((at.line, row))
     }

@@ -169,14 +169,20 @@ impl Requirements {
     }
 
     fn open(&self, row: &Row, values: &BTreeMap<String, String>, used: &mut BTreeSet<String>) -> Selected<OpenHost> {
+        let mut stands = BTreeMap::new();
         let opened = row.clone().try_map(|template| {
-            used.extend(template.placeholders());
+            let placeholders = template.placeholders();
             let filled = template.fill(|placeholder| values.get(placeholder).cloned());
+            stands.extend(placeholders.iter().filter_map(|placeholder| {
+                // As it stands in the host: MlImages and mlimages are one registry.
+                Some((self.parameter_of(placeholder), values.get(placeholder)?.to_ascii_lowercase()))
+            }));
+            used.extend(placeholders);
             let missing = filled.missing.iter().map(|placeholder| self.parameter_of(placeholder)).collect();
             Ok::<_, Infallible>(OpenHost { text: filled.text, missing })
         });
         let Ok(opened) = opened;
-        opened
+        Selected { filled: stands, ..opened }
     }
 
     fn parameter_of(&self, placeholder: &str) -> String {
@@ -241,6 +247,7 @@ fn of_spec(additional: &Additional, edition: &str, cloud: Cloud) -> Selected<Ope
         warnings: Vec::new(),
         clouds: vec![cloud],
         editions: vec![edition.to_owned()],
+        filled: BTreeMap::new(),
     }
 }
 

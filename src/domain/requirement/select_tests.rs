@@ -107,6 +107,30 @@ fn placeholders_are_filled_in() {
 }
 
 #[test]
+fn a_row_says_what_was_filled_into_it() {
+    let parameters = [("storageAccount", "mlstore"), ("containerRegistry", "MlImages"), ("workspaceId", GUID)];
+    let all = select(&kubernetes(&parameters)).unwrap();
+    let filled = |selection: &Selection, id: &str| {
+        let row = selection.rows.iter().find(|row| row.id == id).unwrap();
+        row.filled.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    let registry = ["containerRegistry=mlimages", "region=eastus2"];
+    assert_eq!(filled(&all, "KubernetesCompute.ContainerRegistry"), registry);
+    assert_eq!(filled(&all, "KubernetesCompute.Storage"), ["storageAccount=mlstore"]);
+    let base = select(&outbound(&["Base"])).unwrap();
+    assert!(
+        base.rows
+            .iter()
+            .all(|row| !row.filled.is_empty() == row.hosts().iter().any(|host| host.to_string().contains("eastus2")))
+    );
+    assert!(filled(&base, "AzureMachineLearning").is_empty(), "a tag has no placeholder");
+    let parameters = [("storageAccount", "mlstore")];
+    let open = TABLES.list(&kubernetes(&parameters), Cloud::Public, None).unwrap();
+    let registry = open.rows.iter().find(|row| row.id == "KubernetesCompute.ContainerRegistry").unwrap();
+    assert!(registry.filled.is_empty(), "what is missing was not filled in");
+}
+
+#[test]
 fn a_missing_or_bad_parameter_is_refused_and_says_what_to_write() {
     let refused = select(&kubernetes(&[])).unwrap_err().to_string();
     assert_eq!(
