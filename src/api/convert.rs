@@ -16,6 +16,7 @@ use crate::domain::approval::Subject;
 use crate::domain::intent::{
     Addressing, Approval, Budget, DeletionPolicy, Growth, Intent, Mode, NextHop, ObjectKey, Removal, RouteTableIntent,
 };
+use crate::domain::outbound::{Outbound, SecurityGroupIntent};
 use crate::domain::prefix::Family;
 use crate::domain::resolve::PairedRegion;
 use crate::domain::resource_id::{ResourceId, TargetKind};
@@ -77,8 +78,10 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
         .collect();
     check_families(&families, &route_tables)?;
     let outbound = spec.outbound.as_ref().map(|outbound| super::convert_outbound::outbound(outbound, &families));
+    let outbound = outbound.transpose()?;
+    let security_groups = super::convert_security_group::security_groups(&spec.network_security_groups)?;
+    check_targets(outbound.as_ref(), &security_groups)?;
     Ok(Intent {
-        security_groups: Vec::new(),
         feed: spec.feed_ref.clone(),
         region: spec.region.clone(),
         paired_region: match spec.paired_region.as_str() {
@@ -109,8 +112,27 @@ pub fn intent(spec: &AmlNetworkSpec) -> Result<Intent, FieldError> {
         growth: Growth { per_service: spec.growth.per_service, total: spec.growth.total },
         services,
         route_tables,
-        outbound: outbound.transpose()?,
+        outbound,
+        security_groups,
     })
+}
+
+/// What is let through stands somewhere, and whatever lets something through says what.
+fn check_targets(outbound: Option<&Outbound>, security_groups: &[SecurityGroupIntent]) -> Result<(), FieldError> {
+    match outbound {
+        None if !security_groups.is_empty() => {
+            Err(FieldError::new("spec.networkSecurityGroups", rules::security_group::OUTBOUND_SAYS))
+        }
+        Some(Outbound { firewall_policies, ip_groups, lists, .. })
+            if firewall_policies.is_empty()
+                && ip_groups.is_empty()
+                && lists.is_empty()
+                && security_groups.is_empty() =>
+        {
+            Err(FieldError::new("spec.outbound", rules::outbound::HAS_TARGET_SAYS))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Azure routes a family to a next hop of the same family.

@@ -8,27 +8,39 @@ use super::convert::FieldError;
 use super::outbound::{self as api, Outbound};
 use super::rules::outbound as rules;
 use crate::domain::host::Host;
-use crate::domain::outbound::{self as domain, Additional, IpGroupIntent, ListContent, ListFormat, ListIntent, Reach};
+use crate::domain::outbound::{
+    self as domain, Additional, FirewallPolicyIntent, IpGroupIntent, ListContent, ListFormat, ListIntent, Reach,
+    RuleAddressing,
+};
 use crate::domain::prefix::{Family, Prefix};
 use crate::domain::resource_id::{ResourceId, TargetKind};
 
+/// What Azure takes for a priority of a rule collection group.
+const PRIORITIES: std::ops::RangeInclusive<u16> = 100..=65000;
+
 /// Validates the outbound part of a spec.
 pub(super) fn outbound(spec: &Outbound, families: &BTreeSet<Family>) -> Result<domain::Outbound, FieldError> {
-    if spec.ip_groups.is_empty() && spec.lists.is_empty() {
-        return Err(FieldError::new("spec.outbound", rules::HAS_TARGET_SAYS));
+    let sources = sources(&spec.source_addresses)?;
+    if !spec.firewall_policies.is_empty() {
+        if !families.contains(&Family::V4) {
+            return Err(FieldError::new("spec.ipFamilies", rules::POLICIES_V4_SAYS));
+        }
+        if !sources.iter().any(|source| source.family() == Family::V4) {
+            return Err(FieldError::new("spec.outbound.sourceAddresses", rules::POLICIES_SOURCES_SAYS));
+        }
     }
     if !spec.ip_groups.is_empty() && !families.contains(&Family::V4) {
         return Err(FieldError::new("spec.ipFamilies", rules::GROUPS_V4_SAYS));
     }
     Ok(domain::Outbound {
-        firewall_policies: Vec::new(),
         edition: spec.edition.clone(),
         profiles: spec.profiles.iter().map(|profile| profile.0.clone()).collect(),
         parameters: spec.parameters.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
         exclude: spec.exclude.iter().map(|name| name.0.clone()).collect(),
-        sources: sources(&spec.source_addresses)?,
+        sources,
         additional: additional(&spec.additional)?,
         ip_groups: ip_groups(&spec.ip_groups)?,
+        firewall_policies: firewall_policies(&spec.firewall_policies)?,
         lists: lists(&spec.lists)?,
     })
 }
@@ -83,6 +95,30 @@ fn port(port: api::Port) -> domain::Port {
         api::Protocol::Https => domain::Protocol::Https,
     };
     domain::Port { protocol, port: port.port }
+}
+
+fn firewall_policies(policies: &[api::FirewallPolicy]) -> Result<Vec<FirewallPolicyIntent>, FieldError> {
+    let mut seen = BTreeSet::new();
+    let one = |(index, policy): (usize, &api::FirewallPolicy)| {
+        let at = |field: &str| format!("spec.outbound.firewallPolicies[{index}].{field}");
+        let id = ResourceId::parse(&policy.id, TargetKind::RuleCollectionGroup)
+            .map_err(|error| FieldError::new(at("id"), error.to_string()))?;
+        if !seen.insert(id.clone()) {
+            return Err(FieldError::new(at("id"), rules::POLICIES_ONCE_SAYS));
+        }
+        let priority = policy.priority;
+        if !PRIORITIES.contains(&priority) {
+            let what = format!("{priority} is not a priority; write one from 100 to 65000");
+            return Err(FieldError::new(at("priority"), what));
+        }
+        let addressing = match policy.addressing {
+            api::RuleAddressing::Auto => RuleAddressing::Auto,
+            api::RuleAddressing::IpGroups => RuleAddressing::IpGroups,
+            api::RuleAddressing::Prefixes => RuleAddressing::Prefixes,
+        };
+        Ok(FirewallPolicyIntent { id, priority, addressing })
+    };
+    policies.iter().enumerate().map(one).collect()
 }
 
 fn ip_groups(groups: &[api::IpGroup]) -> Result<Vec<IpGroupIntent>, FieldError> {

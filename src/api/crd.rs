@@ -15,7 +15,7 @@ use super::network::AmlNetwork;
 /// The annotation with the version.
 pub const VERSION_ANNOTATION: &str = "amlnet.dev/crd-version";
 /// One more with each change of a schema, of rules or of columns.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// All CRDs, in the order in which a reader meets them.
 pub fn all() -> [CustomResourceDefinition; 3] {

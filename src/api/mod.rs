@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod convert;
 mod convert_outbound;
+mod convert_security_group;
 pub mod crd;
 pub mod feed;
 pub mod network;
@@ -15,6 +16,7 @@ pub mod reference;
 pub mod rules;
 mod schema;
 pub mod scopes;
+pub mod security_group;
 pub mod status;
 
 /// The group and version of all our objects.

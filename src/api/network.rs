@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::outbound::Outbound;
 use super::rules;
+use super::security_group::NetworkSecurityGroup;
 use super::status::AmlNetworkStatus;
 
 /// What one Azure Machine Learning network needs, and where it is to be written.
@@ -70,6 +71,9 @@ use super::status::AmlNetworkStatus;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(rules::FAMILIES).message(rules::FAMILIES_SAYS))]
+#[x_kube(validation = Rule::new(rules::outbound::HAS_TARGET).message(rules::outbound::HAS_TARGET_SAYS).field_path(".outbound"))]
+#[x_kube(validation = Rule::new(rules::security_group::OUTBOUND).message(rules::security_group::OUTBOUND_SAYS).field_path(".networkSecurityGroups"))]
+#[x_kube(validation = Rule::new(rules::outbound::POLICIES_V4).message(rules::outbound::POLICIES_V4_SAYS).field_path(".ipFamilies"))]
 #[x_kube(validation = Rule::new(rules::outbound::GROUPS_V4).message(rules::outbound::GROUPS_V4_SAYS).field_path(".ipFamilies"))]
 #[x_kube(validation = Rule::new(rules::PAIR_DIFFERS).message(rules::PAIR_DIFFERS_SAYS).field_path(".pairedRegion"))]
 pub struct AmlNetworkSpec {
@@ -109,10 +113,17 @@ pub struct AmlNetworkSpec {
     /// compute has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<Routes>,
-    /// What the firewall must let through: the rows of Microsoft's documentation and what is added to them, kept in IP
-    /// groups and lists.
+    /// What the firewall must let through: the rows of Microsoft's documentation and what is added to them, kept in
+    /// firewall policies, IP groups, lists and network security groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbound: Option<Outbound>,
+    /// Network security groups that let through what outbound says, and where computes have a public IP what reaches
+    /// them from Azure Machine Learning. They need outbound; {} is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    #[x_kube(validation = Rule::new(rules::security_group::ONCE).message(rules::security_group::ONCE_SAYS))]
+    pub network_security_groups: Vec<NetworkSecurityGroup>,
     /// When an entry may go. Where several AmlNetworks name one target, the strictest of them counts.
     #[serde(default)]
     pub removal: Removal,

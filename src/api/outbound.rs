@@ -16,7 +16,7 @@ use super::rules::outbound as rules;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(rules::HAS_TARGET).message(rules::HAS_TARGET_SAYS))]
+#[x_kube(validation = Rule::new(rules::POLICIES_SOURCES).message(rules::POLICIES_SOURCES_SAYS).field_path(".sourceAddresses"))]
 pub struct Outbound {
     /// The edition of Microsoft's documentation whose rows count. It is set when the object is made and then stays, so
     /// that a newer amlnet never changes rules by itself. In files, write it.
@@ -43,7 +43,8 @@ pub struct Outbound {
     #[schemars(length(max = 100), extend("example" = ["Storage", "AzureMonitor"]))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub exclude: Vec<RequirementName>,
-    /// The subnets of the computes, in CIDR notation: private ranges that do not overlap.
+    /// The subnets of the computes, in CIDR notation: private ranges that do not overlap. Firewall policies need them:
+    /// their rules hold for traffic from these addresses alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("example" = ["10.1.0.0/24"]))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -55,6 +56,13 @@ pub struct Outbound {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[x_kube(validation = Rule::new(rules::NAMES_ONCE).message(rules::NAMES_ONCE_SAYS))]
     pub additional: Vec<Additional>,
+    /// Firewall policies in which the rules are kept: in one rule collection group of amlnet's own, amlnet-<installation>.
+    /// Whatever else stands in the policy stays as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    #[x_kube(validation = Rule::new(rules::POLICIES_ONCE).message(rules::POLICIES_ONCE_SAYS))]
+    pub firewall_policies: Vec<FirewallPolicy>,
     /// IP groups that are kept: one requirement each. Firewall policies and classic firewalls refer to them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
@@ -153,6 +161,36 @@ pub enum Protocol {
     Any,
     Http,
     Https,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FirewallPolicy {
+    /// The ARM id: /subscriptions/<subscription id>/resourceGroups/<group>/providers/Microsoft.Network/firewallPolicies/<name>.
+    /// It has to exist, and may have other groups, a parent and firewalls. Several AmlNetworks may name one policy: the
+    /// group holds what all of them need. Case does not count.
+    #[schemars(
+        length(max = 400),
+        extend("example" = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-fw/providers/Microsoft.Network/firewallPolicies/afwp-hub")
+    )]
+    #[x_kube(validation = Rule::new(rules::FIREWALL_POLICY_ID).message(rules::FIREWALL_POLICY_ID_SAYS))]
+    pub id: String,
+    /// The priority of the rule collection group, 100 to 65000. The lowest is looked at first, so it stands below that of
+    /// groups that deny, and no other group of the policy has it. AmlNetworks that share a policy write the same.
+    #[schemars(range(min = 100, max = 65000), extend("example" = 1200))]
+    pub priority: u16,
+    /// How the addresses of service tags are written: Auto (the tag where the firewall knows it, else its prefixes),
+    /// IpGroups (the group under ipGroups that holds the requirement, else as Auto) or Prefixes.
+    #[serde(default)]
+    pub addressing: RuleAddressing,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RuleAddressing {
+    #[default]
+    Auto,
+    IpGroups,
+    Prefixes,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]

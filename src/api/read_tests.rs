@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 const TABLE: &str =
@@ -29,7 +31,54 @@ fn ten_lines_are_enough_and_the_rest_has_defaults() {
 
 #[test]
 fn every_mistake_names_the_field_and_what_to_write() {
+    let azure = TABLE.replace("/routeTables/rt", "");
+    let policy = |more: &str| {
+        let policy = format!("{{id: {azure}/firewallPolicies/p, {more}}}");
+        network(&format!(
+            "region: a, mode: Sync, outbound: {{sourceAddresses: [10.1.0.0/24], firewallPolicies: [{policy}]}}"
+        ))
+    };
+    let security_group = |more: &str| {
+        let group = format!("{{id: {azure}/networkSecurityGroups/n, {more}}}");
+        network(&format!("region: a, mode: Sync, outbound: {{}}, networkSecurityGroups: [{group}]"))
+    };
+    assert!(
+        only(&policy("priority: 100")).is_ok() && only(&security_group("priorityRange: {from: 100, to: 100}")).is_ok()
+    );
     for (text, wanted) in [
+        (policy("priority: 99"), "spec.outbound.firewallPolicies[0].priority: 99 is too small; write at least 100"),
+        (
+            policy("addressing: Auto"),
+            "spec.outbound.firewallPolicies[0]: priority is missing; The priority of the rule",
+        ),
+        (
+            policy("priority: 100").replace("10.1.0.0/24", ""),
+            "spec.outbound.sourceAddresses: the rules of a firewall policy",
+        ),
+        (
+            policy("priority: 100").replace("firewallPolicies/p", "azureFirewalls/p"),
+            "is not the id of a firewall policy",
+        ),
+        (
+            network("region: a, mode: Sync, outbound: {}"),
+            "spec.outbound: what is let through has to be written somewhere",
+        ),
+        (
+            security_group("priorityRange: {from: 9, to: 5000}"),
+            "priorityRange.from: 9 is too small; write at least 100; The lowest",
+        ),
+        (
+            security_group("priorityRange: {from: 101, to: 100}"),
+            "spec.networkSecurityGroups[0].priorityRange: from is higher than to; write the lower priority first",
+        ),
+        (
+            security_group("priorityRange: {from: 100, to: 101}").replace("outbound: {}, ", ""),
+            "spec.networkSecurityGroups: what the rules let through is said under spec.outbound; write outbound: {}",
+        ),
+        (
+            security_group("directions: [], priorityRange: {from: 100, to: 101}"),
+            "spec.networkSecurityGroups[0].directions: [] cannot be used",
+        ),
         (network("region: eastus2"), "spec: mode is missing; How far amlnet may go"),
         (network("region: eastus2, mode: sync"), r#"spec.mode: "sync" is not one of Observe, UpsertOnly, Sync"#),
         (network("region: eastus2, mode: Sync, suspendd: true"), "spec: unknown field suspendd"),
@@ -77,6 +126,87 @@ fn every_mistake_names_the_field_and_what_to_write() {
     ] {
         let error = only(&text).unwrap_err().to_string();
         assert!(error.contains(wanted), "{wanted}\nnot in\n{error}");
+    }
+}
+
+#[test]
+fn policies_and_security_groups_have_sensible_defaults() {
+    use crate::domain::outbound::{Priorities, RuleAddressing};
+    use crate::domain::requirement::Direction;
+    let azure = TABLE.replace("/routeTables/rt", "");
+    let text = network(&format!(
+        "region: a, mode: Sync, networkSecurityGroups: [{{id: {azure}/networkSecurityGroups/n, priorityRange: {{from: 2000, \
+         to: 2099}}}}], outbound: {{sourceAddresses: [10.1.0.0/24], firewallPolicies: [{{id: {azure}/firewallPolicies/p, \
+         priority: 1200}}]}}"
+    ));
+    let Object::Network(found) = only(&text).unwrap() else { panic!("no network") };
+    let policy = &found.intent.outbound.as_ref().unwrap().firewall_policies[0];
+    assert_eq!((policy.priority, policy.addressing), (1200, RuleAddressing::Auto));
+    assert_eq!(policy.id, format!("{azure}/FIREWALLPOLICIES/P").parse().unwrap());
+    let group = &found.intent.security_groups[0];
+    assert_eq!(
+        (group.directions.clone(), group.priorities),
+        ([Direction::Outbound].into(), Priorities { from: 2000, to: 2099 })
+    );
+    assert_eq!(found.intent.asked().map(|asked| asked.id().name.as_str()).collect::<Vec<_>>(), ["p", "n"]);
+}
+
+/// Where the CRD of a cluster is older than this program, nothing but the conversion stands before `domain`.
+#[test]
+fn what_no_rule_was_asked_about_is_refused_as_well() {
+    let azure = TABLE.replace("/routeTables/rt", "");
+    let (policy, group) = (format!("{azure}/firewallPolicies/p"), format!("{azure}/networkSecurityGroups/n"));
+    let range = json!({"from": 2000, "to": 2099});
+    let sources = json!(["10.1.0.0/24"]);
+    for (spec, said) in [
+        (json!({"outbound": {}}), "spec.outbound: what is let through"),
+        (
+            json!({"networkSecurityGroups": [{"id": group, "priorityRange": range}]}),
+            "spec.networkSecurityGroups: what the rules",
+        ),
+        (
+            json!({"outbound": {"firewallPolicies": [{"id": policy, "priority": 100}]}}),
+            "spec.outbound.sourceAddresses: the rules",
+        ),
+        (
+            json!({"outbound": {"sourceAddresses": ["fd00::/64"], "firewallPolicies": [{"id": policy, "priority": 100}]}}),
+            "spec.outbound.sourceAddresses: the rules",
+        ),
+        (
+            json!({"ipFamilies": ["IPv6"], "outbound": {"sourceAddresses": sources, "firewallPolicies": [{"id": policy, "priority": 100}]}}),
+            "spec.ipFamilies: Azure Firewall filters IPv4 only",
+        ),
+        (
+            json!({"outbound": {"sourceAddresses": sources, "firewallPolicies": [{"id": policy, "priority": 100}, {"id": policy.to_uppercase(), "priority": 101}]}}),
+            "spec.outbound.firewallPolicies[1].id: a firewall policy stands twice",
+        ),
+        (
+            json!({"outbound": {"sourceAddresses": sources, "firewallPolicies": [{"id": group, "priority": 100}]}}),
+            "spec.outbound.firewallPolicies[0].id: ",
+        ),
+        (
+            json!({"outbound": {}, "networkSecurityGroups": [{"id": group, "priorityRange": range}, {"id": group.to_uppercase(), "priorityRange": range}]}),
+            "spec.networkSecurityGroups[1].id: a network security group stands twice",
+        ),
+        (
+            json!({"outbound": {}, "networkSecurityGroups": [{"id": policy, "priorityRange": range}]}),
+            "spec.networkSecurityGroups[0].id: ",
+        ),
+        (
+            json!({"outbound": {}, "networkSecurityGroups": [{"id": group, "priorityRange": {"from": 2, "to": 1}}]}),
+            "spec.networkSecurityGroups[0].priorityRange.from: 2 is",
+        ),
+        (
+            json!({"outbound": {}, "networkSecurityGroups": [{"id": group, "priorityRange": {"from": 101, "to": 100}}]}),
+            "spec.networkSecurityGroups[0].priorityRange: from is higher than to",
+        ),
+    ] {
+        let mut value = json!({"region": "eastus2", "mode": "Sync"});
+        value.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let value = json!({"apiVersion": API_VERSION, "kind": "AmlNetwork", "metadata": {"name": "ml"}, "spec": value});
+        let spec: AmlNetwork = serde_json::from_value(value).unwrap();
+        let error = convert::intent(&spec.spec).unwrap_err().to_string();
+        assert!(error.starts_with(said), "{said}\nis not\n{error}");
     }
 }
 
@@ -155,7 +285,7 @@ fn the_samples_are_accepted() {
             objects += 1;
         }
     }
-    assert!(objects >= 9, "{objects} objects");
+    assert!(objects >= 10, "{objects} objects");
 }
 
 fn approval(spec: &str) -> Result<Approved, Vec<String>> {

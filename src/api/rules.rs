@@ -5,7 +5,20 @@
 //! libraries could read differently (`(?i)`, `\w` and `\d` know letters beyond ASCII in one of them). A plain pattern
 //! stands in the schema too, for editors and other programs that know no CEL.
 
+/// The rule that a text is the id of a network resource of a type, which is written in lower case.
+macro_rules! is_id_of {
+    ($resource_type:literal) => {
+        concat!(
+            "self.lowerAscii().matches('^/subscriptions/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "/resourcegroups/[a-z0-9._()-]{0,89}[a-z0-9_()-]/providers/microsoft[.]network/",
+            $resource_type,
+            "/[a-z0-9]([a-z0-9._-]{0,78}[a-z0-9_])?$')"
+        )
+    };
+}
+
 pub mod outbound;
+pub mod security_group;
 
 /// The rule that a text matches a pattern of the schema: only a rule can carry a sentence.
 pub fn matches(pattern: &str) -> String {
@@ -51,9 +64,7 @@ pub const SOMETHING_TO_WRITE_SAYS: &str =
 pub const TABLES_ONCE: &str = "self.all(a, self.exists_one(b, a.id.lowerAscii() == b.id.lowerAscii()))";
 pub const TABLES_ONCE_SAYS: &str = "a route table stands twice (ids are compared without case); write it once";
 
-pub const ROUTE_TABLE_ID: &str = "self.lowerAscii().matches('^/subscriptions/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-\
-    [0-9a-f]{4}-[0-9a-f]{12}/resourcegroups/[a-z0-9._()-]{0,89}[a-z0-9_()-]/providers/microsoft[.]network/routetables/\
-    [a-z0-9]([a-z0-9._-]{0,78}[a-z0-9_])?$')";
+pub const ROUTE_TABLE_ID: &str = is_id_of!("routetables");
 pub const ROUTE_TABLE_ID_SAYS: &str = "this is not the id of a route table; write /subscriptions/<subscription id>/\
     resourceGroups/<group>/providers/Microsoft.Network/routeTables/<name>, with no slash at the end";
 

@@ -5,11 +5,13 @@
 use std::collections::BTreeSet;
 
 use super::intent::{Intent, NextHop};
-use super::outbound::{ListContent, Outbound};
+use super::outbound::{ListContent, Outbound, SecurityGroupIntent};
 use super::region::Regions;
-use super::requirement::{OpenHost, Requirements, Selection, meant};
+use super::requirement::{Destination, Direction, OpenHost, Requirements, Selected, Selection, meant};
 use super::scope::Wanted;
 use super::service_tags::Cloud;
+
+type Row = Selected<OpenHost>;
 
 /// All that a Network asks of one target: what is wanted, by the field of the spec that asks for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,13 +36,35 @@ pub fn demands<'a>(
     for (index, group) in outbound.ip_groups.iter().enumerate() {
         let id = (format!("spec.outbound.ipGroups[{index}].id"), Wanted::Id(&group.id));
         let mut demand = Demand(vec![id]);
-        demand.add_outbound(outbound, &selections, Some(&group.requirement), false);
+        demand.add_outbound(outbound, &selections, |rows| meant(rows.iter(), &group.requirement), false);
+        demands.push(demand);
+    }
+    for (index, policy) in outbound.firewall_policies.iter().enumerate() {
+        let id = (format!("spec.outbound.firewallPolicies[{index}].id"), Wanted::Id(&policy.id));
+        let mut demand = Demand(vec![id]);
+        // The tags of the platform are known to network security groups only.
+        let is_written =
+            |row: &&Row| row.direction == Direction::Outbound && !matches!(row.destination, Destination::Platform(_));
+        demand.add_outbound(outbound, &selections, |rows| rows.iter().filter(is_written).collect(), true);
         demands.push(demand);
     }
     for list in &outbound.lists {
         let mut demand = Demand::default();
         let hosts = matches!(list.content, ListContent::All | ListContent::Hosts);
-        demand.add_outbound(outbound, &selections, list.requirement.as_deref(), hosts);
+        let requirement = list.requirement.as_deref();
+        demand.add_outbound(
+            outbound,
+            &selections,
+            |rows| requirement.map_or_else(|| rows.iter().collect(), |name| meant(rows.iter(), name)),
+            hosts,
+        );
+        demands.push(demand);
+    }
+    for (index, SecurityGroupIntent { id, directions, .. }) in intent.security_groups.iter().enumerate() {
+        let mut demand = Demand(vec![(format!("spec.networkSecurityGroups[{index}].id"), Wanted::Id(id))]);
+        let is_written = |row: &&Row| directions.contains(&row.direction);
+        // Hosts cannot stand there.
+        demand.add_outbound(outbound, &selections, |rows| rows.iter().filter(is_written).collect(), false);
         demands.push(demand);
     }
     demands
@@ -68,18 +92,17 @@ fn route_tables(intent: &Intent) -> Vec<Demand<'_>> {
 }
 
 impl Demand<'_> {
-    /// The tags, and with `hosts` the hosts, of what is let through, and from where.
+    /// The tags, and with `hosts` the hosts, of those rows that go there, and from where.
     fn add_outbound(
         &mut self,
         outbound: &Outbound,
         selections: &[Selection<OpenHost>],
-        requirement: Option<&str>,
+        rows: impl Fn(&[Row]) -> Vec<&Row>,
         hosts: bool,
     ) {
         let mut all = BTreeSet::new();
-        for rows in selections.iter().map(|selection| selection.rows.iter()) {
-            let rows = requirement.map_or_else(|| rows.clone().collect(), |name| meant(rows.clone(), name));
-            for row in rows {
+        for selection in selections {
+            for row in rows(&selection.rows) {
                 let path = match row.profile {
                     Some(_) => "spec.outbound.profiles".to_owned(),
                     None => format!("spec.outbound.additional ({})", row.id),
@@ -97,3 +120,7 @@ impl Demand<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "demand_tests.rs"]
+mod tests;

@@ -314,7 +314,9 @@ fn id_prefix(text: &str) -> Result<(), String> {
     word(5, PROVIDER)?;
     let types = TargetKind::ALL.map(TargetKind::resource_type);
     if let Some(found) = segments.get(6).filter(|found| !types.iter().any(|known| known.eq_ignore_ascii_case(found))) {
-        return Err(format!("{found:?} stands where {} belongs", types.map(|known| format!("{known:?}")).join(" or ")));
+        let types = types.map(|known| format!("{known:?}"));
+        let [others @ .., last] = &types;
+        return Err(format!("{found:?} stands where {} or {last} belongs", others.join(", ")));
     }
     name(7, super::resource_id::is_network_name, "name of a resource")?;
     match segments.len() {

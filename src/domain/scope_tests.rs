@@ -101,11 +101,11 @@ fn what_is_not_the_beginning_of_an_id_is_refused_with_what_to_write() {
         (format!("{group}/providers/Microsoft.Compute"), "stands where \"Microsoft.Network\" belongs"),
         (
             format!("{group}/providers/Microsoft.Network/routeTable"),
-            "stands where \"routeTables\" or \"ipGroups\" or \"firewallPolicies\" or \"networkSecurityGroups\" belongs",
+            "stands where \"routeTables\", \"ipGroups\", \"firewallPolicies\" or \"networkSecurityGroups\" belongs",
         ),
         (
             format!("{group}/providers/Microsoft.Network/virtualNetworks/v"),
-            "stands where \"routeTables\" or \"ipGroups\" or \"firewallPolicies\" or \"networkSecurityGroups\" belongs",
+            "stands where \"routeTables\", \"ipGroups\", \"firewallPolicies\" or \"networkSecurityGroups\" belongs",
         ),
         (format!("{}/routes/x", table("rg", "rt")), "\"routes\" is inside a resource"),
         ("/providers/Microsoft.Management/managementGroups/mg".to_owned(), "stands where \"subscriptions\" belongs"),

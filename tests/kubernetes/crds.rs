@@ -85,7 +85,7 @@ fn answers_to_updates(cluster: &Cluster) -> BTreeMap<String, Answer> {
         assert_eq!(answer.accepted, name.starts_with("updates/good"), "{name}: {}", answer.text);
         answers.insert(name.to_owned(), answer);
     }
-    assert!(answers.len() >= 7, "{} updates", answers.len());
+    assert!(answers.len() >= 11, "{} updates", answers.len());
     answers
 }
 

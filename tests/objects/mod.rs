@@ -44,8 +44,8 @@ pub(crate) fn all(kind: &str) -> Vec<Object> {
 /// Good and bad ones; fewer than there should be would prove nothing.
 pub(crate) fn good_and_bad() -> Vec<Object> {
     let (good, bad) = (all("good"), all("bad"));
-    assert!(good.len() >= 60, "{} good objects", good.len());
-    assert!(bad.len() >= 200, "{} bad objects", bad.len());
+    assert!(good.len() >= 110, "{} good objects", good.len());
+    assert!(bad.len() >= 380, "{} bad objects", bad.len());
     good.into_iter().chain(bad).collect()
 }
 

@@ -43,9 +43,24 @@ pub const HOST: &str =
 pub const HOST_SAYS: &str = "write a host name such as github.com, or *.github.com for all names below it: no scheme, \
     no port, no path, and a * only at the beginning";
 
-pub const IP_GROUP_ID: &str = "self.lowerAscii().matches('^/subscriptions/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-\
-    [0-9a-f]{4}-[0-9a-f]{12}/resourcegroups/[a-z0-9._()-]{0,89}[a-z0-9_()-]/providers/microsoft[.]network/ipgroups/\
-    [a-z0-9]([a-z0-9._-]{0,78}[a-z0-9_])?$')";
+pub const FIREWALL_POLICY_ID: &str = is_id_of!("firewallpolicies");
+pub const FIREWALL_POLICY_ID_SAYS: &str = "this is not the id of a firewall policy; write /subscriptions/<subscription \
+    id>/resourceGroups/<group>/providers/Microsoft.Network/firewallPolicies/<name>: the policy itself, not the firewall \
+    and not a rule collection group in it";
+pub const POLICIES_ONCE: &str = "self.all(a, self.exists_one(b, a.id.lowerAscii() == b.id.lowerAscii()))";
+pub const POLICIES_ONCE_SAYS: &str = "a firewall policy stands twice (ids are compared without case); write it once";
+/// Azure Firewall filters IPv4 only, and its rules name where the traffic comes from. A range that is none is said
+/// elsewhere.
+pub const POLICIES_SOURCES: &str = "!has(self.firewallPolicies) || self.firewallPolicies.size() == 0 \
+    || (has(self.sourceAddresses) && self.sourceAddresses.exists(s, !s.contains(':')))";
+pub const POLICIES_SOURCES_SAYS: &str = "the rules of a firewall policy name the computes they are for; write the IPv4 \
+    ranges of their subnets, such as sourceAddresses: [10.1.0.0/24], or leave firewallPolicies out";
+pub const POLICIES_V4: &str = "!has(self.outbound) || !has(self.outbound.firewallPolicies) \
+    || self.outbound.firewallPolicies.size() == 0 || 'IPv4' in self.ipFamilies";
+pub const POLICIES_V4_SAYS: &str =
+    "Azure Firewall filters IPv4 only; add IPv4 to ipFamilies, or leave firewallPolicies out";
+
+pub const IP_GROUP_ID: &str = is_id_of!("ipgroups");
 pub const IP_GROUP_ID_SAYS: &str = "this is not the id of an IP group; write /subscriptions/<subscription id>/\
     resourceGroups/<group>/providers/Microsoft.Network/ipGroups/<name>, with no slash at the end";
 pub const GROUPS_ONCE: &str = "self.all(a, self.exists_one(b, a.id.lowerAscii() == b.id.lowerAscii()))";
@@ -59,7 +74,12 @@ pub const LIST_NAME: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 pub const LIST_NAME_SAYS: &str = "write a name for the address of the list: lower-case letters, digits and '-'";
 pub const LISTS_ONCE: &str = "self.all(a, self.exists_one(b, a.name == b.name))";
 pub const LISTS_ONCE_SAYS: &str = "a list stands twice; give each its own name";
-pub const HAS_TARGET: &str =
-    "(has(self.ipGroups) && self.ipGroups.size() > 0) || (has(self.lists) && self.lists.size() > 0)";
-pub const HAS_TARGET_SAYS: &str =
-    "what is let through has to be written somewhere: name an IP group under ipGroups, or a list under lists";
+/// Of the whole spec: network security groups stand beside `outbound`.
+pub const HAS_TARGET: &str = "!has(self.outbound) \
+    || (has(self.outbound.firewallPolicies) && self.outbound.firewallPolicies.size() > 0) \
+    || (has(self.outbound.ipGroups) && self.outbound.ipGroups.size() > 0) \
+    || (has(self.outbound.lists) && self.outbound.lists.size() > 0) \
+    || (has(self.networkSecurityGroups) && self.networkSecurityGroups.size() > 0)";
+pub const HAS_TARGET_SAYS: &str = "what is let through has to be written somewhere: name a firewall policy under \
+    outbound.firewallPolicies, an IP group under outbound.ipGroups, a list under outbound.lists, or a network security \
+    group under networkSecurityGroups";
