@@ -3,6 +3,7 @@
 //! Must not send anything.
 
 pub mod ip_group;
+pub mod policy_rules;
 pub mod route_table;
 
 use azure_mgmt_network::package_2024_03::models;
