@@ -52,6 +52,11 @@ impl Prefix {
         self.0.prefix_len()
     }
 
+    /// The first and the last address.
+    pub fn ends(&self) -> (IpAddr, IpAddr) {
+        (self.0.network(), self.0.broadcast())
+    }
+
     /// Whether every address of `other` is an address of `self`. Never true across families.
     pub fn contains(&self, other: &Self) -> bool {
         self.0.contains(&other.0)

@@ -3,6 +3,7 @@
 //! Must not send anything.
 
 pub mod ip_group;
+pub mod policy_rules;
 pub mod route_table;
 pub mod rule_collection_group;
 pub mod security_group;

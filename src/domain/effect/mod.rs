@@ -2,13 +2,22 @@
 //!
 //! Must not change a plan. Codes are constants that scripts and alerts may rely on.
 
+pub mod element;
+pub mod firewall;
+mod pattern;
+mod range;
+pub mod security_group;
+mod set;
+mod tags;
+pub mod traffic;
+
 use super::desired::{Address, Contribution, Desired, Wishes};
 use super::intent::{Installation, NextHop};
 use super::plan::{Observed, ObservedEntry, TargetInput};
 use super::prefix::Prefix;
 use super::resolve::Note;
 
-/// More foreign routes than this for one finding are counted, not listed.
+/// More findings of a kind than this are counted, not listed.
 const LISTED: usize = 5;
 
 pub fn warnings(desired: &Desired, observed: &Observed, installation: &Installation) -> Vec<Note> {
@@ -31,6 +40,14 @@ pub fn settings_differ(input: &TargetInput) -> Option<Note> {
         code: "RemovalSettingsDiffer",
         message: format!("{}; the strictest of each counts: {}", all.join("; "), input.removal()),
     })
+}
+
+/// The first few, and how many more there are.
+fn listed(mut found: Vec<String>, between: &str) -> String {
+    let more = found.len().saturating_sub(LISTED);
+    found.truncate(LISTED);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{tail}", found.join(between))
 }
 
 fn no_subnet(observed: &Observed) -> Option<Note> {
@@ -65,12 +82,9 @@ fn more_specific(desired: &Desired, foreign: &[&ObservedEntry]) -> Option<Note> 
     if found.is_empty() {
         return None;
     }
-    let more = found.len().saturating_sub(LISTED);
-    found.truncate(LISTED);
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
     Some(Note {
         code: "MoreSpecificRoute",
-        message: format!("routes of others take precedence: {}{tail}", found.join("; ")),
+        message: format!("routes of others take precedence: {}", listed(found, "; ")),
     })
 }
 
