@@ -112,7 +112,7 @@ pub struct FirewallPolicyIntent {
 pub enum RuleAddressing {
     /// The service tag where the firewall knows it, else its prefixes.
     Auto,
-    /// Through the Network's IP groups where it has one for the requirement, else the service tag.
+    /// Through the Network's IP groups where it has one for the requirement, else as `Auto`.
     IpGroups,
     Prefixes,
 }

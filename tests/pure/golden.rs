@@ -159,6 +159,7 @@ impl Network {
         let families = if self.ipv6 { BTreeSet::from([Family::V4, Family::V6]) } else { BTreeSet::from([Family::V4]) };
         let approval = if self.approval { Approval::Always } else { Approval::Never };
         let intent = Intent {
+            security_groups: Vec::new(),
             feed: "public".to_owned(),
             region: self.region.clone(),
             paired_region: match self.pair.as_str() {
@@ -206,6 +207,7 @@ impl Network {
 impl Network {
     fn members(&self, intent: &Intent, document: &Document) -> Result<Wishes, Unresolved> {
         let outbound = Outbound {
+            firewall_policies: Vec::new(),
             edition: "2026-03".to_owned(),
             profiles: ["Base", "PythonPackages"].map(ToOwned::to_owned).into(),
             parameters: BTreeMap::new(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use amlnet::azure::kind::{Kind as _, Write, ip_group};
+use amlnet::azure::kind::{Kind as _, Request, Write, ip_group};
 use amlnet::domain::decision::{Basis, decide};
 use amlnet::domain::desired::{self, Contribution, Desired, Purpose, Wish, Wishes};
 use amlnet::domain::intent::{Approval, Budget, DeletionPolicy, Growth, Mode, NextHop, ObjectKey, Removal};
@@ -70,8 +70,9 @@ fn write(plan: &Plan, input: &TargetInput, group: &Group) -> Option<Value> {
     if steps.is_empty() {
         return None;
     }
-    match ip_group::IpGroup.request(input, steps, &group.observed()) {
-        Some(Write::PutIpGroup { group, .. }) => Some(serde_json::to_value(&*group).unwrap()),
+    let requests = ip_group::IpGroup.requests(input, steps, &group.observed()).unwrap();
+    match &requests[..] {
+        [Request { write: Write::PutIpGroup { group, .. }, .. }] => Some(serde_json::to_value(&**group).unwrap()),
         other => panic!("{plan}\n{other:?}"),
     }
 }
@@ -222,9 +223,8 @@ proptest! {
             let (plan, after) = decided(input, &group, &memory, &now);
             memory = after;
             let Some(body) = write(&plan, input, &group) else { continue };
-            for step in plan.steps.iter().filter(|step| step.next_hop.is_none()) {
-                memory.count_removal(step, now.parse().unwrap());
-            }
+            let removals: Vec<_> = plan.steps.iter().filter(|step| step.next_hop.is_none()).collect();
+            memory.count_removals(&removals, now.parse().unwrap());
             let before = group.addresses();
             group = Group::written(&body);
             let stands = group.addresses();

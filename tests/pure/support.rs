@@ -103,6 +103,7 @@ pub(crate) fn apply(step: &Step, observed: &mut Observed) -> Result<(), TestCase
 /// A spec in mode Sync for eastus2 and its pair, both families.
 pub(crate) fn intent(services: &[&str], removal: Removal) -> Intent {
     Intent {
+        security_groups: Vec::new(),
         feed: "public".to_owned(),
         region: "eastus2".to_owned(),
         paired_region: PairedRegion::Auto,

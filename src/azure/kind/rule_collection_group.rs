@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use azure_mgmt_network::package_2024_03::models;
 use models::FirewallPolicyFilterRuleCollectionActionType as Action;
 use models::FirewallPolicyRuleApplicationProtocolType as ProtocolType;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Kind, Request, UnreadableResource, Write};
+use super::{Kind, Request, UnreadableResource, Write, policy_rules};
 use crate::domain::attached::Attached;
 use crate::domain::desired::Address;
+use crate::domain::effect::firewall::Policy;
 use crate::domain::host::Host;
 use crate::domain::intent::{Installation, NextHop};
 use crate::domain::outbound::{Port, Protocol};
@@ -107,29 +108,32 @@ fn around(body: &Value, own: &str) -> PolicyAround {
                 groups.iter().filter(|group| !group["name"].as_str().unwrap_or_default().eq_ignore_ascii_case(own));
             others.map(other_group).collect()
         }),
+        chain: chain(body),
     }
 }
 
 fn other_group(group: &Value) -> OtherGroup {
-    let properties = &group["properties"];
-    let collections = properties["ruleCollections"].as_array().into_iter().flatten();
-    let rules: Vec<&Value> = collections.filter_map(|collection| collection["rules"].as_array()).flatten().collect();
-    let count = |rule: &Value, lists: &[&str]| {
-        lists.iter().filter_map(|list| rule[list].as_array()).map(Vec::len).sum::<usize>()
-    };
-    let network = rules.iter().filter(|rule| rule["ruleType"].as_str() == Some("NetworkRule"));
-    let pairs = network.map(|rule| {
-        count(rule, &["sourceAddresses", "sourceIpGroups"])
-            * count(rule, &["destinationAddresses", "destinationIpGroups", "destinationFqdns"])
-    });
-    let named =
-        rules.iter().flat_map(|rule| ["sourceIpGroups", "destinationIpGroups"].map(|list| rule[list].as_array()));
-    OtherGroup {
-        name: group["name"].as_str().unwrap_or_default().to_owned(),
-        priority: properties["priority"].as_u64().and_then(|priority| u16::try_from(priority).ok()).unwrap_or_default(),
-        pairs: pairs.sum(),
-        ip_groups: named.flatten().flatten().filter_map(|id| Some(id.as_str()?.to_ascii_lowercase())).collect(),
+    let policy_rules::Counts { pairs, ip_groups, .. } = policy_rules::counts(group);
+    let priority = group["properties"]["priority"].as_u64().and_then(|priority| u16::try_from(priority).ok());
+    let name = group["name"].as_str().unwrap_or_default().to_owned();
+    OtherGroup { name, priority: priority.unwrap_or_default(), pairs, ip_groups }
+}
+
+/// The policies whose rules meet ours, topmost first, the one that holds ours last; or why they are not known.
+fn chain(body: &Value) -> Result<Vec<Policy>, String> {
+    if let Some(why) = body["groupsUnknown"].as_str() {
+        return Err(why.to_owned());
     }
+    let bases: Vec<&Value> = body["bases"].as_array().into_iter().flatten().collect();
+    if let Some(why) = bases.iter().find_map(|base| base["unknown"].as_str()) {
+        return Err(why.to_owned());
+    }
+    let policy = |policy: &Value, groups: &Value| -> Result<Policy, String> {
+        let name = policy["name"].as_str().unwrap_or_default().to_owned();
+        Ok(Policy { name, groups: policy_rules::groups(&json!({"value": groups}))? })
+    };
+    let above = bases.iter().rev().map(|base| policy(&base["policy"], &base["groups"]));
+    above.chain([policy(&body["policy"], &body["groups"])]).collect()
 }
 
 fn read_collection(collection: &Value, installation: &Installation, rules: &mut Rules) {

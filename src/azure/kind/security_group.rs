@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use super::{Kind, Request, UnreadableResource, Write};
 use crate::domain::desired::Address;
+use crate::domain::effect::element::Element;
+use crate::domain::effect::security_group::Other;
+use crate::domain::effect::traffic::{PortRange, Transport};
 use crate::domain::intent::{Installation, NextHop};
 use crate::domain::outbound::{Port, Protocol};
 use crate::domain::plan::layout::{layout, rule_of};
@@ -46,7 +49,7 @@ impl Kind for SecurityGroup {
             let rule = standing(value).ok_or_else(|| refuse("a rule has no name, priority or direction"))?;
             let prefix = installation.entry_prefix();
             if !rule.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(&prefix)) {
-                around.rules += 1;
+                around.others.push(other(value, &rule));
                 around.sources += addresses(value, "source");
                 around.destinations += addresses(value, "destination");
                 around.taken.insert((rule.direction, rule.priority), rule.name);
@@ -91,6 +94,34 @@ impl Kind for SecurityGroup {
     }
 }
 
+/// A rule of somebody else, as far as its effect on ours goes.
+fn other(value: &Value, rule: &StandingRule) -> Other {
+    let properties = &value["properties"];
+    let elements = |side: &str| {
+        let applications = properties[format!("{side}ApplicationSecurityGroups")].as_array().into_iter().flatten();
+        let applications = applications.filter_map(|group| group["id"].as_str()).map(Element::parse);
+        let texts = both(properties, &format!("{side}AddressPrefix"), &format!("{side}AddressPrefixes"));
+        texts.map(Element::parse).chain(applications).collect()
+    };
+    let transport = match properties["protocol"].as_str().unwrap_or_default() {
+        text if text.eq_ignore_ascii_case("Tcp") => Transport::Tcp,
+        text if text.eq_ignore_ascii_case("Udp") => Transport::Udp,
+        "*" => Transport::Any,
+        _ => Transport::Other,
+    };
+    let ports = both(properties, "destinationPortRange", "destinationPortRanges");
+    Other {
+        name: rule.name.clone(),
+        priority: rule.priority,
+        direction: rule.direction,
+        allow: properties["access"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("Allow")),
+        sources: elements("source"),
+        destinations: elements("destination"),
+        ports: ports.filter_map(|text| PortRange::parse(transport, text)).collect(),
+        has_source_ports: !both(properties, "sourcePortRange", "sourcePortRanges").eq(["*"]),
+    }
+}
+
 fn addresses(value: &Value, side: &str) -> usize {
     let properties = &value["properties"];
     let one = properties[format!("{side}AddressPrefix")].as_str().is_some_and(|text| !text.is_empty());
@@ -122,7 +153,7 @@ fn standing(value: &Value) -> Option<StandingRule> {
 }
 
 /// The values of a field that ARM has as one and as a list.
-fn both<'a>(properties: &'a Value, one: &str, many: &str) -> impl Iterator<Item = &'a str> {
+fn both<'a>(properties: &'a Value, one: &str, many: &str) -> impl Iterator<Item = &'a str> + use<'a> {
     let one = properties[one].as_str().filter(|text| !text.is_empty());
     one.into_iter().chain(properties[many].as_array().into_iter().flatten().filter_map(Value::as_str))
 }

@@ -59,9 +59,12 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
     let mut warnings: BTreeSet<_> =
         input.contributions.iter().filter_map(|c| c.outcome.as_ref().ok()).flat_map(|w| w.notes.clone()).collect();
     warnings.append(&mut findings.warnings.drain(..).collect());
+    let steps = findings.ordered_steps(removals(&table, &desired));
     match input.id.kind {
         TargetKind::IpGroup => warnings.extend(super::whole::warnings(observed)),
-        TargetKind::RuleCollectionGroup | TargetKind::SecurityGroup => warnings.extend(rules::warnings(observed)),
+        TargetKind::RuleCollectionGroup | TargetKind::SecurityGroup => {
+            warnings.extend(rules::warnings(input, observed, &desired, &steps));
+        }
         TargetKind::RouteTable => warnings.extend(effect::warnings(&desired, observed, &input.installation)),
     }
     warnings.extend(effect::settings_differ(input));
@@ -73,7 +76,7 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         entries_now: observed.entries.len(),
         then: None,
         owned_now: table.ours.len(),
-        steps: findings.ordered_steps(removals(&table, &desired)),
+        steps,
         held: Vec::new(),
         conflicts: findings.conflicts,
         satisfied_by_others: findings.satisfied,

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::layout::{self, Layout};
 use super::{Action, Blocked, BlockedReason, Conflict, Observed, ObservedEntry, Plan, Step, TargetInput};
 use crate::domain::desired::{Address, Desired, RuleHead};
+use crate::domain::effect::element::Known;
+use crate::domain::effect::{firewall, security_group};
 use crate::domain::intent::NextHop;
 use crate::domain::outbound::Priorities;
 use crate::domain::prefix::Prefix;
@@ -63,7 +65,7 @@ pub enum Around {
 }
 
 /// The policy that our rule collection group belongs to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyAround {
     /// Of our group, where it exists.
     pub priority: Option<u16>,
@@ -74,6 +76,15 @@ pub struct PolicyAround {
     pub is_used: bool,
     /// The other groups of the policy; `None` where they cannot be read.
     pub groups: Option<Vec<OtherGroup>>,
+    /// The policies whose rules meet ours, topmost first, the one that holds ours last; or why they are not known.
+    pub chain: Result<Vec<firewall::Policy>, String>,
+}
+
+impl Default for PolicyAround {
+    fn default() -> Self {
+        let chain = Ok(Vec::new());
+        Self { priority: None, dns_proxy: false, failed: false, is_used: false, groups: None, chain }
+    }
 }
 
 /// Another rule collection group of the same policy.
@@ -92,7 +103,7 @@ pub struct OtherGroup {
 pub struct GroupAround {
     /// The priorities that they have, by direction, with the rule's name.
     pub taken: BTreeMap<(Direction, u16), String>,
-    pub rules: usize,
+    pub others: Vec<security_group::Other>,
     pub sources: usize,
     pub destinations: usize,
 }
@@ -232,8 +243,59 @@ pub fn lies_in(prefix: &Prefix, places: &BTreeSet<Place>) -> bool {
 }
 
 /// What may make correct rules useless, as far as the target itself tells.
-pub(super) fn warnings(observed: &Observed) -> Vec<Note> {
-    let Some(Around::Policy(policy)) = observed.rules.as_ref().map(|rules| &rules.around) else { return Vec::new() };
+pub(super) fn warnings(input: &TargetInput, observed: &Observed, desired: &Desired, steps: &[Step]) -> BTreeSet<Note> {
+    let wishes = || input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
+    let tags = wishes().flat_map(|wishes| wishes.reach.clone()).collect();
+    let known = Known { tags: &tags, groups: &BTreeMap::new() };
+    match observed.rules.as_ref().map(|rules| &rules.around) {
+        Some(Around::Policy(policy)) => {
+            let ours = firewall::OurGroup {
+                name: format!("amlnet-{}", input.installation),
+                priority: input
+                    .priorities
+                    .values()
+                    .next()
+                    .map(|range| range.from)
+                    .or(policy.priority)
+                    .unwrap_or_default(),
+                rules: named(input, assemble(desired.entries.keys())),
+            };
+            let mut notes = firewall::shadows(&ours, policy.chain.as_deref().map_err(String::as_str), &known);
+            notes.extend(of_the_policy(policy));
+            notes
+        }
+        Some(Around::Group(group)) => {
+            let Ok(layout) = layout::layout(input, observed, steps) else { return BTreeSet::new() };
+            let ours: Vec<security_group::Ours> = layout
+                .standing
+                .into_values()
+                .map(|StandingRule { name, priority, direction, rule, .. }| security_group::Ours {
+                    name,
+                    priority,
+                    direction,
+                    rule,
+                })
+                .collect();
+            let mut notes = security_group::shadows(&ours, &group.others, &known);
+            if observed.subnets == 0 {
+                let message =
+                    "the group is associated with no subnet and no network interface, so its rules have no effect";
+                notes.insert(Note { code: "NotUsed", message: message.to_owned() });
+            }
+            notes
+        }
+        Some(Around::Nothing) | None => BTreeSet::new(),
+    }
+}
+
+/// Rules by the names that they have in Azure.
+fn named(input: &TargetInput, rules: BTreeMap<String, Rule>) -> BTreeMap<String, Rule> {
+    let heads = heads(input);
+    let name = |key: String| heads.get(key.as_str()).map_or(key.clone(), |head| head.name.clone());
+    rules.into_iter().map(|(key, rule)| (name(key), rule)).collect()
+}
+
+fn of_the_policy(policy: &PolicyAround) -> Vec<Note> {
     let mut notes = Vec::new();
     if policy.failed {
         let message =
@@ -397,7 +459,7 @@ fn of_group(observed: &Observed, group: &GroupAround, layout: &Layout, plan: &Pl
     let add = |(a, b): (usize, usize), (c, d): (usize, usize)| (a + c, b + d);
     let now = ours.map(|rule| sides(rule.direction, &rule.rule)).fold((0, 0), add);
     let then = layout.standing.values().map(|rule| sides(rule.direction, &rule.rule)).fold((0, 0), add);
-    let count = |ours: usize| group.rules + ours;
+    let count = |ours: usize| group.others.len() + ours;
     let advice = "Remove rules of others, or name fewer and wider sourceAddresses";
     let addresses = |what, now: usize, then: usize, others: usize| Measure {
         what,

@@ -118,14 +118,6 @@ fn tag_rules(
                 drafts.tag(&rule, tag, name);
                 rule
             }
-            _ if addressing == RuleAddressing::IpGroups => {
-                let why = format!(
-                    "no firewall knows {} by its name, and the AmlNetwork has no IP group for it; write one under \
-                     outbound.ipGroups, or addressing: Auto",
-                    tag.name.as_deref().unwrap_or(&tag.service)
-                );
-                return Err(Unresolved::Requirement { requirement: row.id.clone(), why });
-            }
             _ => {
                 if !tag.prefixes.iter().any(|prefix| prefix.family() == FAMILY) {
                     let why = format!("it has no {FAMILY} addresses in change number {}", document.change_number);
