@@ -6,12 +6,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::{Approvals, Refused};
+use crate::domain::desired::Address;
 use crate::domain::desired::DocumentId;
 use crate::domain::intent::NextHop;
 use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::{Action, Counts, Plan, Standing, Step};
 use crate::domain::render::{service_and_region, total};
 use crate::domain::resource_id::TargetKind;
+use crate::domain::rule::Part;
 
 /// What `plan` and `apply` print.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -112,13 +114,25 @@ pub enum ActionOutput {
 pub struct StepOutput {
     pub action: ActionOutput,
     pub entry: String,
-    /// A prefix, or a service tag where the route is by tag.
+    /// A prefix, or a service tag where the route is by tag; of a rule, the element that the step is about.
     pub prefix: String,
     /// What it will be; null for a removal, and where the target is no route table.
     pub next_hop: Option<String>,
-    /// The members of an IP group that the step is about.
+    /// The rule that the step is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The members of an IP group that the step is about; of a rule, prefixes, service tags or IP groups of its far side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
+    /// Hosts of the far side of a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Vec<String>>,
+    /// Ports of a rule, each with its protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Vec<String>>,
+    /// The computes' side of a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
     /// What it is; null for an addition.
     pub before: Option<Before>,
     pub service: Option<String>,
@@ -306,6 +320,10 @@ fn warnings(plan: &Plan) -> Vec<WarningOutput> {
 impl From<&Step> for StepOutput {
     fn from(step: &Step) -> Self {
         let (service, region) = service_and_region(&step.purposes);
+        let part = step.address.part();
+        let element = part.map_or_else(|| step.address.to_string(), |part| part.part.to_string());
+        let only = |is_it: fn(&Part) -> bool| part.filter(|part| is_it(&part.part)).map(|_| vec![element.clone()]);
+        let is_of_group = part.is_none() && step.is_member() && !matches!(step.address, Address::Priority(_));
         Self {
             action: match step.action {
                 Action::Add => ActionOutput::Add,
@@ -313,9 +331,13 @@ impl From<&Step> for StepOutput {
                 Action::Remove => ActionOutput::Remove,
             },
             entry: step.entry.clone(),
-            prefix: step.address.to_string(),
+            rule: part.map(|part| part.rule.clone()),
+            addresses: only(|part| matches!(part, Part::Far(_))).or(is_of_group.then(|| vec![element.clone()])),
+            hosts: only(|part| matches!(part, Part::Host(_))),
+            ports: only(|part| matches!(part, Part::Port(_))),
+            sources: only(|part| matches!(part, Part::Near(_))),
+            prefix: element,
             next_hop: step.next_hop.as_ref().and_then(hop),
-            addresses: step.is_member().then(|| vec![step.address.to_string()]),
             before: step
                 .before
                 .as_ref()

@@ -99,7 +99,11 @@ impl Printed<'_> {
             Action::Remove => ('-', RED),
         };
         if step.is_member() {
-            let was_there = if step.action == Action::Change { "  (written again)" } else { "" };
+            let was_there = match (step.action, &step.before) {
+                (Action::Change, Some((before, _))) if *before != step.address => format!("  (was {before})"),
+                (Action::Change, _) => "  (written again)".to_owned(),
+                _ => String::new(),
+            };
             return self.paint(colour, &format!("{sign} {}{was_there}", step.address));
         }
         let hop = step.next_hop.as_ref().or(step.before.as_ref().map(|(_, hop)| hop));

@@ -28,6 +28,8 @@ pub(super) enum Stop {
     Halted,
     /// Something that changes together with the target is being changed.
     Busy(String),
+    /// What has to be there first is not.
+    NotYet(String),
     /// What uses the target is out of order after the write.
     AttachedFailed(Attached),
     TooManyGroups {
@@ -92,9 +94,10 @@ impl From<Stop> for End {
                 seconds: Some(1),
             },
             Stop::Busy(why) => Self::Waiting { why, seconds: Some(10) },
+            Stop::NotYet(why) => Self::Waiting { why, seconds: Some(5) },
             Stop::AttachedFailed(Attached { kind, name, .. }) => Self::Failed(Failure {
                 code: "AttachedFailed".to_owned(),
-                message: format!("the {kind} {name} uses the group and is in state Failed after the write"),
+                message: format!("the {kind} {name} changes with the target and is in state Failed after the write"),
                 advice: "look at its activity log in Azure; writing it again unchanged often repairs it",
                 correlation_id: None,
             }),

@@ -170,8 +170,12 @@ fn parts(properties: &Value, direction: Direction) -> (Rule, bool) {
         Direction::Outbound => (sources.collect(), destinations.collect()),
         Direction::Inbound => (destinations.collect(), sources.collect()),
     };
-    near.into_iter().for_each(|text| take(super::place(text).map(Part::Near)));
-    far.into_iter().for_each(|text| take(super::place(text).map(Part::Far)));
+    for text in near {
+        take(super::place(text).map(Part::Near));
+    }
+    for text in far {
+        take(super::place(text).map(Part::Far));
+    }
     let protocol = match properties["protocol"].as_str().unwrap_or_default() {
         text if text.eq_ignore_ascii_case("Tcp") => Some(Protocol::Tcp),
         text if text.eq_ignore_ascii_case("Udp") => Some(Protocol::Udp),

@@ -73,7 +73,8 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
     let mut laid = Vec::new();
     for name in &touched {
         let before: Vec<StandingRule> =
-            standing.extract_if(.., |_, rule| rule.of.eq_ignore_ascii_case(name)).map(|(_, rule)| rule).collect();
+            standing.values().filter(|rule| rule.of.eq_ignore_ascii_case(name)).cloned().collect();
+        standing.retain(|_, rule| !rule.of.eq_ignore_ascii_case(name));
         let head = known.get(name.as_str()).map(|head| (head.name.as_str(), head.direction, head.description.as_str()));
         let first = || before.first().map(|rule| (rule.of.as_str(), rule.direction, rule.description.as_str()));
         let Some((name, direction, description)) = head.or_else(first) else { continue };

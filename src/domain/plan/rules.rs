@@ -442,12 +442,7 @@ fn of_policy(observed: &Observed, policy: &PolicyAround, steps: &[Step], most_pa
 
 /// The bytes that a rule takes in a body, about.
 fn size(name: &str, rule: &Rule) -> usize {
-    let text = |part: Part| match part {
-        Part::Near(place) | Part::Far(place) => place.to_string().len(),
-        Part::Host(host) => host.as_str().len(),
-        Part::Port(port) => port.to_string().len(),
-    };
-    BYTES_OF_A_RULE + name.len() + rule.parts().map(|part| text(part) + 3).sum::<usize>()
+    BYTES_OF_A_RULE + name.len() + rule.parts().map(|part| part.to_string().len() + 3).sum::<usize>()
 }
 
 fn of_group(observed: &Observed, group: &GroupAround, layout: &Layout, plan: &Plan) -> Vec<Measure> {

@@ -8,7 +8,8 @@ use super::{Part, Place, RulePart};
 use crate::domain::desired::{Address, Ask, DocumentId, Purpose, RuleHead, Wish, Wishes};
 use crate::domain::intent::{Installation, Intent, NextHop};
 use crate::domain::outbound::{Port, Protocol};
-use crate::domain::prefix::Family;
+use crate::domain::prefix::{Family, Prefix};
+use crate::domain::region::RegionName;
 use crate::domain::requirement::{Destination, ResolvedTag, Selected};
 use crate::domain::resolve::{Note, PairedRegion, RegionPair};
 use crate::domain::service_tags::{Digest, Document};
@@ -75,7 +76,7 @@ pub(super) struct Drafts<'a> {
     asks: BTreeSet<Ask>,
     entries: BTreeMap<Address, Wish>,
     rules: BTreeMap<String, RuleHead>,
-    reach: BTreeMap<String, Vec<crate::domain::prefix::Prefix>>,
+    reach: BTreeMap<String, Vec<Prefix>>,
     pub(super) notes: BTreeSet<Note>,
 }
 
@@ -191,7 +192,7 @@ fn of_tag(row: &Selected, tag: &ResolvedTag) -> Purpose {
 pub(super) fn place<'r>(row: &'r Selected, tag: Option<&'r ResolvedTag>) -> Vec<&'r str> {
     match &row.destination {
         Destination::Tag { .. } => {
-            tag.and_then(|tag| tag.region.as_ref()).map(|region| region.as_str()).into_iter().collect()
+            tag.and_then(|tag| tag.region.as_ref()).map(RegionName::as_str).into_iter().collect()
         }
         Destination::Platform(_) => Vec::new(),
         Destination::Hosts(_) => row.filled.values().map(String::as_str).collect(),

@@ -71,6 +71,16 @@ impl RulePart {
     }
 }
 
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Near(place) | Self::Far(place) => place.fmt(f),
+            Self::Host(host) => host.fmt(f),
+            Self::Port(port) => port.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -145,7 +155,8 @@ pub struct Rule {
 impl Rule {
     /// Whether it lets anything through.
     pub fn is_complete(&self) -> bool {
-        !self.near.is_empty() && !(self.far.is_empty() && self.hosts.is_empty()) && !self.ports.is_empty()
+        let has_far = !self.far.is_empty() || !self.hosts.is_empty();
+        has_far && !self.near.is_empty() && !self.ports.is_empty()
     }
 
     /// Whether it is one of those that look at names of hosts.
@@ -153,13 +164,13 @@ impl Rule {
         self.ports.iter().any(|port| matches!(port.protocol, Protocol::Http | Protocol::Https))
     }
 
-    pub fn insert(&mut self, part: &Part) {
-        match part {
-            Part::Near(place) => drop(self.near.insert(place.clone())),
-            Part::Far(place) => drop(self.far.insert(place.clone())),
-            Part::Host(host) => drop(self.hosts.insert(host.clone())),
-            Part::Port(port) => drop(self.ports.insert(*port)),
-        }
+    pub fn insert(&mut self, element: &Part) {
+        match element {
+            Part::Near(place) => self.near.insert(place.clone()),
+            Part::Far(place) => self.far.insert(place.clone()),
+            Part::Host(host) => self.hosts.insert(host.clone()),
+            Part::Port(port) => self.ports.insert(*port),
+        };
     }
 
     pub fn parts(&self) -> impl Iterator<Item = Part> + '_ {
