@@ -68,11 +68,11 @@ impl World {
             }
             ArmPath::FirewallPolicy(id) => {
                 let body: PlacedBody = route_request::read(body.as_bytes())?;
-                self.place_firewall_policy(&id, body)
+                self.place_firewall_policy(now, client, &id, body)
             }
             ArmPath::RuleCollectionGroup(id, name) => {
                 let body: PlacedBody = route_request::read(body.as_bytes())?;
-                self.place_rule_collection_group(&id, &name, body)
+                self.place_rule_collection_group(now, client, &id, &name, body)
             }
             ArmPath::Lock { scope, name, .. } => {
                 let body: LockBody = route_request::read(body.as_bytes())?;
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// Removes a table, a route, an IP group, a firewall, a policy or a lock at once; whether there was one.
+    /// Removes a table, a route, an IP group, a firewall, a policy, a rule collection group or a lock at once; whether there was one.
     pub fn delete_resource(&mut self, now: Time, id: &str) -> bool {
         self.advance(now);
         match ArmPath::parse(id) {
@@ -91,7 +91,8 @@ impl World {
             ArmPath::Route(id, route) => self.displace(now, CLIENT, &id, Some(&route)),
             ArmPath::IpGroup(id) => self.displace_ip_group(now, CLIENT, &id),
             ArmPath::Firewall(id) => self.firewalls.remove(&id.key()).is_some(),
-            ArmPath::FirewallPolicy(id) => self.firewall_policies.remove(&id.key()).is_some(),
+            ArmPath::FirewallPolicy(id) => self.displace_firewall_policy(now, CLIENT, &id),
+            ArmPath::RuleCollectionGroup(id, name) => self.displace_rule_collection_group(now, CLIENT, &id, &name),
             _ => false,
         }
     }

@@ -73,6 +73,13 @@ pub enum Effect {
         #[serde(default)]
         fails_attached: bool,
     },
+    /// The write of a firewall policy, or of something in it, is accepted and fails at the end of its operation as it does
+    /// for a faulted firewall; the policy and the rule collection group are left failed.
+    FirewallPolicyUpdateFailed {
+        /// The firewalls and the policies based on it are left failed as well.
+        #[serde(default)]
+        fails_attached: bool,
+    },
     /// The write is accepted and carried out, but nobody knows its operation.
     LostOperation,
 }
@@ -97,7 +104,9 @@ impl Effect {
     pub(super) fn fate(&self) -> Fate {
         match self {
             Self::FailOperation { code, message } => Fate::Fail { code: code.clone(), message: message.clone() },
-            Self::IpGroupsUpdateFailed { fails_attached } => Fate::Faulted { fails_attached: *fails_attached },
+            Self::IpGroupsUpdateFailed { fails_attached } | Self::FirewallPolicyUpdateFailed { fails_attached } => {
+                Fate::Faulted { fails_attached: *fails_attached }
+            }
             Self::LostOperation => Fate::Lost,
             _ => Fate::Normal,
         }
@@ -202,6 +211,7 @@ mod tests {
             json!({"failOperation": {"code": "InternalServerError", "message": "m"}}),
             json!({"ipGroupsUpdateFailed": {}}),
             json!({"ipGroupsUpdateFailed": {"failsAttached": true}}),
+            json!({"firewallPolicyUpdateFailed": {}}),
             json!("lostOperation"),
         ] {
             fault(json!({"effect": effect}));

@@ -197,6 +197,7 @@ impl World {
             ArmPath::IpGroup(id) => self.get_ip_group(&id).map(|_| ()),
             ArmPath::Firewall(id) => self.get_firewall(&id).map(|_| ()),
             ArmPath::FirewallPolicy(id) => self.get_firewall_policy(&id).map(|_| ()),
+            ArmPath::RuleCollectionGroup(id, name) => self.get_rule_collection_group(&id, &name).map(|_| ()),
             _ => Ok(()),
         }
     }

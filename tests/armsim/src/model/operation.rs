@@ -6,10 +6,13 @@ use super::{
     encoding,
     error::{self, ApiError},
     faults::Fate,
+    firewall_write::FirewallChange,
     http::{ApiRequest, ApiResponse},
     ip_group::References,
     ip_group_write::{End, RETRY_AFTER},
+    policy_operation::PolicyWork,
     public_address::AddressChange,
+    random::Random,
     route_table::Change,
     time::Time,
     virtual_network::NetworkChange,
@@ -37,6 +40,9 @@ pub(super) enum Work {
     /// A write of an IP group, with all that it touches.
     IpGroup(ResourceId, References),
     PublicAddress(ResourceId, AddressChange),
+    Firewall(ResourceId, FirewallChange),
+    /// A write of a firewall policy or of something in it.
+    Policy(PolicyWork),
     DeleteGroup(String),
 }
 
@@ -58,6 +64,8 @@ pub(super) struct Operation {
     pub(super) client: String,
     fate: Fate,
     work: Work,
+    /// The update of the firewalls inside it, where refusals name that instead.
+    inner: Option<String>,
     outcome: Outcome,
     /// Its status says `InProgress` until then, although what it does to the resource may be done.
     told: Time,
@@ -119,12 +127,16 @@ impl Operation {
 
 /// The text was reported. ASSUMPTION: all the firewalls that are touched count, and one where there is none.
 fn faulted(work: &Work) -> Outcome {
-    let (group, firewalls) = match work {
-        Work::IpGroup(id, touched) => (id.name.as_str(), touched.firewalls.len().max(1)),
-        _ => ("", 1),
+    let (code, kind, name, touched) = match work {
+        Work::IpGroup(id, touched) => ("IpGroupsUpdateFailed", "IP Groups", id.name.as_str(), Some(touched)),
+        Work::Policy(work) => {
+            ("FirewallPolicyUpdateFailed", "Firewall Policy", work.policy.name.as_str(), Some(&work.touched))
+        }
+        _ => ("InternalServerError", "resource", "", None),
     };
-    let message = format!("Put on IP Groups {group} Failed with {firewalls} faulted referenced firewalls");
-    Outcome::Failed { code: "IpGroupsUpdateFailed".to_owned(), message }
+    let firewalls = touched.map_or(1, |touched| touched.firewalls.len().max(1));
+    let message = format!("Put on {kind} {name} Failed with {firewalls} faulted referenced firewalls");
+    Outcome::Failed { code: code.to_owned(), message }
 }
 
 impl World {
@@ -137,7 +149,11 @@ impl World {
             }
         };
         let done = matches!(accept.work, Work::Nothing);
+        // Not from the sequence: what follows is the same with and without it.
+        let inner = matches!(accept.work, Work::Policy(_))
+            .then(|| Random::new(encoding::hash(self.key, format!("firewall {id}").as_bytes())).uuid());
         let operation = Operation {
+            inner,
             id: id.clone(),
             name: accept.name,
             place: accept.place,
@@ -213,6 +229,8 @@ impl World {
             Work::RouteTable(table, change) => self.finish_route_table(now, &client, id, &table, change, succeeded),
             Work::Network(network, change) => self.finish_network(&network, &change, succeeded),
             Work::IpGroup(group, touched) => self.finish_ip_group(now, &client, id, &group, &touched, end),
+            Work::Firewall(firewall, change) => self.finish_firewall(id, &firewall, change, succeeded),
+            Work::Policy(work) => self.finish_policy_work(now, &client, id, work, end),
             Work::PublicAddress(address, change) => self.finish_public_address(&address, change, succeeded),
             Work::DeleteGroup(key) => self.finish_group_deletion(now, &client, &key, succeeded),
         }
@@ -234,7 +252,12 @@ impl World {
                     response.set_header("location", self.url(operation, "operationResults"));
                 }
             }
-            Place::SecondBackEnd(_) => response.set_header("azure-asyncoperation", self.url(operation, "operations")),
+            Place::SecondBackEnd(_) => {
+                response.set_header("azure-asyncoperation", self.url(operation, "nfvOperations"));
+                if with_location {
+                    response.set_header("location", self.url(operation, "nfvOperationResults"));
+                }
+            }
             Place::Arm => response.set_header("location", self.url(operation, "operationresults")),
         }
     }
@@ -247,13 +270,8 @@ impl World {
     fn target(&self, operation: &Operation, kind: &str) -> String {
         let Operation { id, place, subscription, api_version, accepted, .. } = operation;
         let path = match place {
-            Place::Network(location) => {
+            Place::Network(location) | Place::SecondBackEnd(location) => {
                 format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/{kind}/{id}")
-            }
-            Place::SecondBackEnd(location) => {
-                format!(
-                    "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/nfvOperations/{id}"
-                )
             }
             Place::Arm => format!("/subscriptions/{subscription}/{kind}/{id}"),
         };
@@ -269,7 +287,8 @@ impl World {
 
     /// As refusals name an operation: unsigned, and with the api-version of the provider's own.
     pub(super) fn internal_url(&self, operation: &Operation) -> String {
-        let Operation { id, place, subscription, .. } = operation;
+        let Operation { id, place, subscription, inner, .. } = operation;
+        let id = inner.as_ref().unwrap_or(id);
         let location = match place {
             Place::Network(location) | Place::SecondBackEnd(location) => location.as_str(),
             Place::Arm => "",
@@ -280,6 +299,11 @@ impl World {
 
     fn presented(&self, request: &ApiRequest, id: &str, kind: &str) -> Result<&Operation, ApiError> {
         let operation = self.operations.get(&id.to_ascii_lowercase()).ok_or_else(|| error::operation_not_found(id))?;
+        let kind = match operation.place {
+            Place::SecondBackEnd(_) if kind == "operations" => "nfvOperations",
+            Place::SecondBackEnd(_) => "nfvOperationResults",
+            _ => kind,
+        };
         if request.target != self.target(operation, kind) {
             return Err(error::changed_operation_url());
         }
@@ -300,6 +324,9 @@ impl World {
         let status = Status { status, error };
         let (mut response, wait) = match operation.place {
             Place::SecondBackEnd(_) => (ApiResponse::pretty(200, &status), RETRY_AFTER),
+            _ if operation.name.ends_with("AzureFirewallOperation") => {
+                (ApiResponse::json(200, &status), self.long_wait(operation.accepted, call.now))
+            }
             _ => (ApiResponse::json(200, &status), self.settings.behaviour.operation_retry_after),
         };
         if is_running {
@@ -311,8 +338,10 @@ impl World {
     /// ASSUMPTION: a failed operation is told here as it is at the status URL; only successes were recorded.
     pub(super) fn operation_result(&self, call: &Call<'_>, id: &str) -> Result<ApiResponse, ApiError> {
         let operation = self.presented(call.request, id, "operationResults")?;
+        let is_second = matches!(operation.place, Place::SecondBackEnd(_));
         let mut response = match operation.shown(call.now) {
             Outcome::Running => ApiResponse::empty(202),
+            Outcome::Succeeded if is_second => return Ok(ApiResponse::pretty(200, &Option::<()>::None)),
             // Recorded with a content type, although there is no content.
             Outcome::Succeeded => {
                 ApiResponse::empty(204).with_header("content-type", "application/json; charset=utf-8")
@@ -324,7 +353,8 @@ impl World {
         };
         self.tell_operation(&mut response, id, true);
         if response.status == 202 {
-            self.set_retry_after(&mut response, self.settings.behaviour.operation_retry_after);
+            let wait = if is_second { RETRY_AFTER } else { self.settings.behaviour.operation_retry_after };
+            self.set_retry_after(&mut response, wait);
         }
         Ok(response)
     }

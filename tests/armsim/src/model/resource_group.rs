@@ -178,12 +178,15 @@ impl World {
         self.remove_networks_of(key);
         self.locks.remove_within(key);
         self.firewalls.retain(|_, firewall| firewall.id.group_key() != key);
-        self.firewall_policies.retain(|_, policy| policy.id.group_key() != key);
         self.public_addresses.retain(|_, address| address.id.group_key() != key);
         let groups: Vec<_> =
             self.ip_groups.values().filter(|group| group.id.group_key() == key).map(|group| group.id.clone()).collect();
         for id in groups {
             self.displace_ip_group(now, client, &id);
+        }
+        let policies = self.firewall_policies.values().filter(|policy| policy.id.group_key() == key);
+        for id in policies.map(|policy| policy.id.clone()).collect::<Vec<_>>() {
+            self.displace_firewall_policy(now, client, &id);
         }
         let inside: Vec<_> = self
             .route_tables

@@ -54,6 +54,12 @@ pub struct Behaviour {
     pub operation_retry_after: u64,
     /// IP groups honour `If-Match`; nobody knows whether Azure's do.
     pub ip_group_if_match: bool,
+    /// Firewall policies and what is in them honour `If-Match`; nobody knows whether Azure's do.
+    pub firewall_policy_if_match: bool,
+    /// The status of a refusal because a policy is being updated: 409 or 400; only the codes are known.
+    pub policy_update_refusal: u16,
+    /// What a failed write of a policy or a rule collection group asked for is there all the same; else what was there before.
+    pub failed_policy_takes_content: bool,
     /// IP groups may have no address; in 2026 some regions took such groups and others did not.
     pub empty_ip_groups: bool,
 }
@@ -67,6 +73,9 @@ impl Default for Behaviour {
             provider_failure_cause: true,
             operation_retry_after: 2,
             ip_group_if_match: false,
+            firewall_policy_if_match: false,
+            policy_update_refusal: 409,
+            failed_policy_takes_content: true,
             empty_ip_groups: true,
         }
     }
@@ -92,8 +101,12 @@ pub struct Latencies {
     pub route_table: Span,
     /// PUT of an IP group that no firewall uses.
     pub ip_group: Span,
-    /// PUT of an IP group that a firewall uses: the shortest and the longest.
+    /// Writes of an IP group or a firewall policy that a firewall uses: the shortest and the longest.
     pub attached_firewall: (Span, Span),
+    /// Writes of a firewall policy that no firewall uses: the shortest and the longest.
+    pub firewall_policy: (Span, Span),
+    /// PUT and DELETE of a firewall: the shortest and the longest.
+    pub firewall: (Span, Span),
     /// Deletion of a resource group.
     pub resource_group: Span,
     /// Every answer of ARM.
@@ -107,6 +120,8 @@ impl Default for Latencies {
             route_table: Span::from_secs(2),
             ip_group: Span::from_secs(5),
             attached_firewall: (Span::from_secs(190), Span::from_secs(254)),
+            firewall_policy: (Span::from_secs(1), Span::from_secs(11)),
+            firewall: (Span::from_secs(220), Span::from_secs(470)),
             resource_group: Span::from_secs(15),
             answer: Span::default(),
         }
@@ -127,6 +142,11 @@ pub struct Limits {
     pub ip_groups_at_once: u64,
     pub ip_addresses_per_ip_group: u64,
     pub ip_groups_per_firewall: u64,
+    pub rule_collection_groups_per_policy: u64,
+    /// In bytes; as `size` tells them.
+    pub rule_collection_group_size: u64,
+    /// Sources × destinations of all network rules of a firewall policy and those that it is based on.
+    pub rule_pairs_per_policy: u64,
     /// First and last of the seconds that a refusal for another operation asks to wait.
     pub lock_retry_after: (u64, u64),
     /// Whether the buckets and the provider's count below refuse requests; headers tell what is left in any case.
@@ -173,6 +193,9 @@ impl Default for Limits {
             ip_groups_at_once: 1,
             ip_addresses_per_ip_group: 5_000,
             ip_groups_per_firewall: 200,
+            rule_collection_groups_per_policy: 90,
+            rule_collection_group_size: 2 * 1024 * 1024,
+            rule_pairs_per_policy: 20_000,
             lock_retry_after: (11, 14),
             enforce: false,
             reads: Bucket { size: 250, per_second: 25 },

@@ -11,6 +11,7 @@ use super::{
     route_table::{List, ProvisioningState},
     world::{Call, World},
 };
+use ipnet::Ipv4Net;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -409,6 +410,24 @@ impl World {
                 }
             }
         }
+    }
+
+    fn find_subnet(&self, id: &str) -> Option<&Subnet> {
+        let ArmPath::Subnet(network, name) = ArmPath::parse(id) else { return None };
+        let network = self.networks.get(&network.key())?;
+        network.subnets.get(network.position(&name)?)
+    }
+
+    pub(super) fn has_subnet(&self, id: &str) -> bool {
+        self.find_subnet(id).is_some()
+    }
+
+    /// The first IPv4 prefix of a subnet.
+    pub(super) fn subnet_prefix(&self, id: &str) -> Option<Ipv4Net> {
+        let properties = &self.find_subnet(id)?.properties;
+        let all = properties.get("addressPrefixes").and_then(Value::as_array).into_iter().flatten();
+        let mut prefixes = properties.get("addressPrefix").into_iter().chain(all).filter_map(Value::as_str);
+        prefixes.find_map(|prefix| prefix.parse().ok())
     }
 
     pub(super) fn remove_networks_of(&mut self, group: &str) {

@@ -11,7 +11,7 @@ use super::{
     faults::{Effect, Fate, Fault, Faults},
     firewall::Firewall,
     firewall_policy::FirewallPolicy,
-    history::{History, HistoryState},
+    history::{History, HistoryState, RuleEntry},
     http::{ApiRequest, ApiResponse, Delivery},
     ip_group::IpGroup,
     locations::{self, Location},
@@ -203,6 +203,11 @@ impl World {
         self.history.of_addresses(&id.to_ascii_lowercase())
     }
 
+    /// Every state of a rule collection group, oldest first: its rules.
+    pub fn rule_history(&self, id: &str) -> Vec<HistoryState<RuleEntry>> {
+        self.history.of_rules(&id.to_ascii_lowercase())
+    }
+
     /// The moment when the world begins: the first states of its tables are dated so.
     pub fn begin_at(&mut self, now: Time) {
         self.history.begin(now);
@@ -355,7 +360,12 @@ impl World {
             }
             ArmPath::IpGroup(id) => self.ip_groups.get(&id.key()).map(|group| group.location.clone()),
             ArmPath::Firewall(id) => self.firewalls.get(&id.key()).map(|firewall| firewall.location.clone()),
-            ArmPath::FirewallPolicy(id) | ArmPath::RuleCollectionGroups(id) | ArmPath::RuleCollectionGroup(id, _) => {
+            ArmPath::FirewallPolicy(id)
+            | ArmPath::RuleCollectionGroups(id)
+            | ArmPath::RuleCollectionGroup(id, _)
+            | ArmPath::FirewallPolicyDraft(id)
+            | ArmPath::RuleCollectionGroupDraft(id, _)
+            | ArmPath::PolicyDeployment(id) => {
                 self.firewall_policies.get(&id.key()).map(|policy| policy.location.clone())
             }
             ArmPath::PublicAddress(id) => self.public_addresses.get(&id.key()).map(|address| address.location.clone()),

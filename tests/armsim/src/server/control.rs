@@ -109,7 +109,7 @@ async fn delete_resource(State(shared): World, Query(ById { id }): Query<ById>) 
     } else {
         Refusal(
             StatusCode::NOT_FOUND,
-            "there is no such route table, route, IP group, firewall, policy or lock".to_owned(),
+            "there is no such route table, route, IP group, firewall, policy, rule collection group or lock".to_owned(),
         )
         .into_response()
     }
@@ -157,6 +157,9 @@ async fn history(State(shared): World, Query(ById { id }): Query<ById>) -> Respo
     world.advance(now());
     if matches!(ArmPath::parse(&id), ArmPath::IpGroup(_)) {
         return Json(world.address_history(&id)).into_response();
+    }
+    if matches!(ArmPath::parse(&id), ArmPath::RuleCollectionGroup(..)) {
+        return Json(world.rule_history(&id)).into_response();
     }
     Json(world.history(&id)).into_response()
 }

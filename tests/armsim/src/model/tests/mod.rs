@@ -4,6 +4,7 @@ mod access;
 mod attached;
 mod bodies;
 mod discovery;
+mod firewall_policies;
 mod governance;
 mod ip_groups;
 mod limits;
