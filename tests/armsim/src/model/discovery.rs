@@ -6,6 +6,7 @@ use super::{error::ApiError, http::ApiResponse, locations::normalised, route_tab
 use crate::regions::{Cloud, REGIONS};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Added to the place of a document in the order of publication: the API counts apart from the weekly files.
 const FIRST_NUMBER: usize = 104;
@@ -111,6 +112,16 @@ struct AliasView {
     resource_name: &'static str,
 }
 
+fn cloud_of(location: &str) -> &'static str {
+    let location = normalised(location);
+    let region = REGIONS.iter().find(|region| region.name() == location);
+    match region.map(|region| region.cloud) {
+        Some(Cloud::China) => "China",
+        Some(Cloud::AzureGovernment) => "AzureGovernment",
+        _ => "Public",
+    }
+}
+
 impl DiscoveryTag {
     fn view(&self) -> TagView<'_> {
         let DiscoveryProperties { change_number, region, state, network_features, system_service, address_prefixes } =
@@ -171,13 +182,7 @@ impl World {
 
     /// The document of the location's cloud, late by the lag that is set. Nothing published: no tags.
     fn discovered(&self, location: &str) -> DiscoveryDocument {
-        let location = normalised(location);
-        let region = REGIONS.iter().find(|region| region.name() == location);
-        let cloud = match region.map(|region| region.cloud) {
-            Some(Cloud::China) => "China",
-            Some(Cloud::AzureGovernment) => "AzureGovernment",
-            _ => "Public",
-        };
+        let cloud = cloud_of(location);
         let (place, bytes) = self.download_page.behind(cloud, self.settings.discovery.lag);
         let file =
             serde_json::from_slice(&bytes).unwrap_or_else(|_| WeeklyFile { cloud: cloud.to_owned(), values: vec![] });
@@ -189,6 +194,11 @@ impl World {
             cloud: file.cloud,
             next_link: Some(String::new()),
         }
+    }
+
+    /// The tags, in lower case, that firewalls in a location know by name; none where nothing was published.
+    pub(super) fn firewall_tags(&self, location: &str) -> Option<Arc<BTreeSet<String>>> {
+        self.download_page.firewall_tags(cloud_of(location))
     }
 
     pub(super) fn list_service_aliases(

@@ -10,13 +10,13 @@ use super::{
 };
 use flate2::read::MultiGzDecoder;
 use jiff::{ToSpan, civil::Date};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 /// The directory of Microsoft's, which is no promise either.
@@ -33,6 +33,7 @@ struct PublishedFile {
     date: Date,
     change_number: Option<u64>,
     contents: OnceLock<Contents>,
+    firewall_tags: OnceLock<Option<Arc<BTreeSet<String>>>>,
     /// When it became the current one.
     since: Option<Time>,
 }
@@ -82,6 +83,31 @@ pub struct Publish {
     pub cloud: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct TagsDocument {
+    values: Vec<TagEntry>,
+}
+
+#[derive(Deserialize)]
+struct TagEntry {
+    name: String,
+    properties: TagFeatures,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TagFeatures {
+    #[serde(default)]
+    network_features: Option<Vec<String>>,
+}
+
+fn firewall_tags(path: &Path) -> Option<Arc<BTreeSet<String>>> {
+    let document: TagsDocument = serde_json::from_slice(&read(path).ok()?).ok()?;
+    let is_known = |tag: &TagEntry| tag.properties.network_features.iter().flatten().any(|feature| feature == "FW");
+    let known = document.values.into_iter().filter(is_known).map(|tag| tag.name.to_ascii_lowercase());
+    Some(Arc::new(known.collect()))
+}
+
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
@@ -106,6 +132,7 @@ impl DownloadPage {
             date: own_date.unwrap_or_else(|| FIRST_DATE.saturating_add(weeks.weeks())),
             change_number: stated_change_number(&text),
             contents: OnceLock::new(),
+            firewall_tags: OnceLock::new(),
             since: None,
         });
         Ok(cloud)
@@ -120,6 +147,15 @@ impl DownloadPage {
         let place = self.current.get(cloud).copied().unwrap_or(0).saturating_sub(lag);
         let bytes = self.of(cloud).nth(place).and_then(|file| read(&file.path).ok());
         (place, bytes.unwrap_or_default())
+    }
+
+    /// The tags, in lower case, that firewalls know by name according to a cloud's current file, or the last one before it
+    /// that can be read: a broken file changes nothing in Azure. None without any.
+    pub(super) fn firewall_tags(&self, cloud: &str) -> Option<Arc<BTreeSet<String>>> {
+        let index = self.current.get(cloud).copied().unwrap_or(0);
+        let published: Vec<_> = self.of(cloud).take(index + 1).collect();
+        let tags = |file: &PublishedFile| file.firewall_tags.get_or_init(|| firewall_tags(&file.path)).clone();
+        published.into_iter().rev().find_map(tags)
     }
 
     /// The files that the page lists: an older one first, as the real page sometimes does.

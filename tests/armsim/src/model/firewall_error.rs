@@ -43,3 +43,41 @@ pub(super) fn base_of_higher_tier(id: &ResourceId, base: &str) -> ApiError {
 pub(super) fn nothing_to_deploy(id: &ResourceId) -> ApiError {
     ApiError::provider(400, "FirewallPolicyDraftNotFound", format!("Firewall Policy {id} has no draft to deploy."))
 }
+
+/// ASSUMPTION: codes and texts of this frame; nobody published them.
+pub(super) fn bad_rule(code: &str, id: &str, why: &str) -> ApiError {
+    ApiError::provider(400, code, format!("Invalid rules in {id}: {why}."))
+}
+
+/// The code and the text were reported for a classic firewall. ASSUMPTION: policies are refused with the same.
+pub(super) fn bad_address(id: &str, given: &str) -> ApiError {
+    let message = format!("AzureFirewallRule {id}: Invalid IP address value or range or Service Tag {given}.");
+    ApiError::provider(400, "AzureFirewallRuleInvalidIpAddressOrRangeFormat", message)
+}
+
+/// ASSUMPTION: code and text; that priorities are unique in a policy is documented.
+pub(super) fn group_priority_taken(id: &str, priority: u64, other: &str) -> ApiError {
+    let why = format!("the priority {priority} is that of rule collection group {other}");
+    bad_rule("FirewallPolicyRuleCollectionGroupPrioritiesNotUnique", id, &why)
+}
+
+/// ASSUMPTION: code and text; the limit is documented.
+pub(super) fn group_count_limit(policy: &ResourceId, limit: u64) -> ApiError {
+    let message = format!("Firewall Policy {policy} cannot have more than {limit} rule collection groups.");
+    ApiError::provider(400, "FirewallPolicyRuleCollectionGroupCountLimitReached", message)
+}
+
+/// ASSUMPTION: code and text; the limit is documented.
+pub(super) fn group_size_limit(id: &str, size: usize, limit: u64) -> ApiError {
+    let message = format!("Rule Collection Group {id} has {size} bytes. It cannot have more than {limit} bytes.");
+    ApiError::provider(400, "FirewallPolicyRuleCollectionGroupSizeLimitReached", message)
+}
+
+/// ASSUMPTION: code and text; the limit is documented.
+pub(super) fn rule_pairs_limit(policy: &ResourceId, pairs: u64, limit: u64) -> ApiError {
+    let message = format!(
+        "Firewall Policy {policy} has {pairs} unique source and destination combinations in network rules. It cannot \
+         have more than {limit}."
+    );
+    ApiError::provider(400, "FirewallPolicyNetworkRuleCombinationsLimitReached", message)
+}

@@ -6,7 +6,7 @@ use super::{
     error::{self, ApiError},
     firewall::{Firewall, PlacedBody},
     http::ApiResponse,
-    ip_group_attached::named_groups,
+    ip_group_attached::{groups_as_named, named_groups},
     locations::normalised,
     operation::{Accept, Place, Work},
     route_request,
@@ -42,18 +42,29 @@ impl World {
         self.check_named_groups(&id.to_string(), named_groups(&body.properties).len())?;
         self.check_firewall_references(id, &body.properties)?;
         self.check_firewall_free(id)?;
-        let is_same = present.is_some_and(|present| {
-            present.state == ProvisioningState::Succeeded && present.properties == body.properties
-        });
         let status = if present.is_some() { 200 } else { 201 };
         let id = present.map_or_else(|| id.clone(), |present| present.id.clone());
         let address = present.and_then(|present| present.private_address.clone());
-        let state = if is_same { ProvisioningState::Succeeded } else { ProvisioningState::Updating };
         let PlacedBody { tags, properties, zones, .. } = body;
-        let etag = self.random.uuid();
-        let firewall =
-            Firewall { id: id.clone(), location, tags, zones, etag, state, properties, private_address: address };
-        self.firewalls.insert(id.key(), firewall);
+        let state = ProvisioningState::Succeeded;
+        let mut wanted = Firewall {
+            id: id.clone(),
+            location,
+            tags,
+            zones,
+            etag: present.map(|present| present.etag.clone()).unwrap_or_default(),
+            state,
+            properties,
+            private_address: address,
+        };
+        // Read-only fields and those that were left out make no difference.
+        let is_same = present.is_some_and(|present| {
+            present.state == state && present.view(state)["properties"] == wanted.view(state)["properties"]
+        });
+        let state = if is_same { state } else { ProvisioningState::Updating };
+        wanted.state = state;
+        wanted.etag = self.random.uuid();
+        self.firewalls.insert(id.key(), wanted);
         let operation = self.begin_firewall(call, &id, (!is_same).then_some(FirewallChange::Put));
         let firewall = self.firewalls.get(&id.key()).ok_or_else(|| error::resource_not_found(&id))?;
         let mut response = ApiResponse::json(status, &firewall.view(state));
@@ -132,7 +143,8 @@ impl World {
         if let Some(policy) = policy.filter(is_missing) {
             return missing(policy);
         }
-        match named_groups(properties).iter().find(|group| !self.ip_groups.contains_key(*group)) {
+        match groups_as_named(properties).iter().find(|group| !self.ip_groups.contains_key(&group.to_ascii_lowercase()))
+        {
             Some(group) => missing(group),
             None => Ok(()),
         }
@@ -153,12 +165,14 @@ impl World {
         }
         let etag = self.random.uuid();
         let subnet = self.firewalls.get(&id.key()).and_then(Firewall::subnet).map(str::to_owned);
-        let address = subnet.and_then(|subnet| self.subnet_prefix(&subnet)).and_then(|net| net.hosts().nth(3));
+        let made_up = subnet.and_then(|subnet| self.subnet_prefix(&subnet)).and_then(|net| net.hosts().nth(3));
+        let foreseen = self.foreseen_addresses.get(&id.key()).cloned();
+        let address = foreseen.or_else(|| made_up.map(|address| address.to_string()));
         let Some(firewall) = self.firewalls.get_mut(&id.key()) else { return };
         firewall.etag = etag;
         firewall.state = if succeeded { ProvisioningState::Succeeded } else { ProvisioningState::Failed };
         if succeeded {
-            firewall.private_address = address.map(|address| address.to_string());
+            firewall.private_address = address;
         }
     }
 

@@ -120,8 +120,13 @@ impl World {
     }
 }
 
-/// How many IP groups these rules name.
+/// The IP groups that these rules name, in the form that ids are compared in.
 pub(super) fn named_groups(rules: &Map<String, Value>) -> BTreeSet<String> {
+    groups_as_named(rules).iter().map(|id| id.to_ascii_lowercase()).collect()
+}
+
+/// The same in the spelling of the rules.
+pub(super) fn groups_as_named(rules: &Map<String, Value>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (field, value) in rules {
         collect(field, value, &mut found);
@@ -136,7 +141,7 @@ fn names(rules: &Map<String, Value>, key: &str) -> bool {
 fn collect(field: &str, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Array(elements) if matches!(field, "sourceIpGroups" | "destinationIpGroups") => {
-            found.extend(elements.iter().filter_map(Value::as_str).map(str::to_ascii_lowercase));
+            found.extend(elements.iter().filter_map(Value::as_str).map(str::to_owned));
         }
         Value::Array(elements) => elements.iter().for_each(|element| collect(field, element, found)),
         Value::Object(fields) => fields.iter().for_each(|(field, value)| collect(field, value, found)),

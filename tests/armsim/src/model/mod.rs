@@ -16,6 +16,7 @@ mod firewall;
 mod firewall_error;
 mod firewall_policy;
 mod firewall_policy_write;
+mod firewall_rules;
 mod firewall_write;
 pub mod history;
 pub mod http;

@@ -3,7 +3,7 @@
 //! `policy_draft`.
 
 use super::{
-    arm_id::ResourceId,
+    arm_id::{ArmPath, ResourceId},
     error::{self, ApiError},
     firewall_error,
     firewall_policy::{group_key, shown_policy},
@@ -47,6 +47,15 @@ impl PolicyChange {
 }
 
 impl World {
+    /// The operations that keep others from a firewall, an IP group, or a firewall policy and what is in it.
+    pub fn operations_holding(&self, id: &str) -> Vec<String> {
+        let key = match ArmPath::parse(id) {
+            ArmPath::RuleCollectionGroup(policy, _) | ArmPath::PolicyDeployment(policy) => policy.key(),
+            _ => id.to_ascii_lowercase(),
+        };
+        self.holds.get(&key).into_iter().flatten().cloned().collect()
+    }
+
     /// What a write of the policy touches.
     pub(super) fn touched_by_policy(&self, policy: &ResourceId) -> References {
         self.with_dependents(References { firewalls: vec![], policies: vec![policy.to_string()] })

@@ -4,8 +4,11 @@
 use super::{
     arm_id::ResourceId,
     error::{self, ApiError},
+    firewall_error,
     firewall_policy::{FirewallPolicy, group_key},
+    firewall_rules::{Around, check_rules, pairs},
     http::ApiResponse,
+    ip_group_attached::groups_as_named,
     policy_operation::PolicyChange,
     route_request,
     route_table::ProvisioningState,
@@ -13,7 +16,7 @@ use super::{
     world::{Call, World},
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct GroupBody {
@@ -41,14 +44,9 @@ impl World {
         let touched = self.touched_by_policy(&policy.id);
         self.check_policy_free(&policy.id, Some(name), &touched)?;
         let without_rules = || {
-            shown(
-                properties
-                    .iter()
-                    .filter(|(name, _)| *name == "priority")
-                    .map(|(name, value)| (name.clone(), value.clone()))
-                    .collect(),
-                &call.api_version,
-            )
+            let mut empty = properties.clone();
+            empty.insert("ruleCollections".to_owned(), json!([]));
+            empty
         };
         let before = present.map_or_else(without_rules, |present| present.properties.clone());
         let status = if present.is_some() { 200 } else { 201 };
@@ -117,6 +115,67 @@ impl World {
         name: &str,
         properties: &Map<String, Value>,
     ) -> Result<(), ApiError> {
+        let id = format!("{}/ruleCollectionGroups/{name}", policy.id);
+        let tags = self.firewall_tags(&policy.location);
+        let has_dns_proxy = self.has_dns_proxy(policy);
+        check_rules(properties, &Around { group: &id, tags: tags.as_deref(), has_dns_proxy })?;
+        let others = || policy.groups.iter().filter(|other| !other.name.eq_ignore_ascii_case(name));
+        let priority = properties.get("priority").and_then(Value::as_u64).unwrap_or_default();
+        let has_it =
+            |other: &&RuleCollectionGroup| other.properties.get("priority").and_then(Value::as_u64) == Some(priority);
+        if let Some(other) = others().find(has_it) {
+            return Err(firewall_error::group_priority_taken(&id, priority, &other.name));
+        }
+        self.check_groups_exist(&id, properties)?;
+        let limits = &self.settings.limits;
+        if u64::try_from(others().count()).is_ok_and(|count| count >= limits.rule_collection_groups_per_policy) {
+            return Err(firewall_error::group_count_limit(&policy.id, limits.rule_collection_groups_per_policy));
+        }
+        let size = size_of_group(properties);
+        if u64::try_from(size).is_ok_and(|size| size > limits.rule_collection_group_size) {
+            return Err(firewall_error::group_size_limit(&id, size, limits.rule_collection_group_size));
+        }
+        let bases = self.bases(policy).into_iter().flat_map(|base| &base.groups);
+        let sum = others().chain(bases).map(|other| pairs(&other.properties)).sum::<u64>() + pairs(properties);
+        if sum > limits.rule_pairs_per_policy {
+            return Err(firewall_error::rule_pairs_limit(&policy.id, sum, limits.rule_pairs_per_policy));
+        }
         self.check_groups_named_by(policy, name, properties)
+    }
+
+    /// ASSUMPTION: an IP group that is being written is met in the words of firewalls that are.
+    fn check_groups_exist(&self, id: &str, properties: &Map<String, Value>) -> Result<(), ApiError> {
+        for named in groups_as_named(properties) {
+            let Some(group) = self.ip_groups.get(&named.to_ascii_lowercase()) else {
+                return Err(error::invalid_reference(&named, id));
+            };
+            if let Some(operation) = &group.operation {
+                return Err(self.another_operation(operation));
+            }
+        }
+        Ok(())
+    }
+
+    /// The policies that a policy is based on, nearest first.
+    fn bases(&self, policy: &FirewallPolicy) -> Vec<&FirewallPolicy> {
+        let mut found: Vec<&FirewallPolicy> = vec![];
+        let mut next = policy.base();
+        while let Some(base) = next.and_then(|base| self.firewall_policies.get(&base.to_ascii_lowercase())) {
+            // What is placed behind everybody's back may go in circles.
+            if base.id == policy.id || found.iter().any(|known| known.id == base.id) {
+                break;
+            }
+            found.push(base);
+            next = base.base();
+        }
+        found
+    }
+
+    /// ASSUMPTION: a policy that says nothing has the settings of the one that it is based on.
+    fn has_dns_proxy(&self, policy: &FirewallPolicy) -> bool {
+        let settings = |policy: &FirewallPolicy| policy.properties.get("dnsSettings").cloned();
+        let bases = self.bases(policy);
+        let nearest = settings(policy).or_else(|| bases.into_iter().find_map(settings));
+        nearest.is_some_and(|settings| settings["enableProxy"] == true)
     }
 }

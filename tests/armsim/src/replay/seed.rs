@@ -67,6 +67,15 @@ impl Seeder {
             {
                 self.parent(world, now, all, at, &network.to_string());
             }
+            ArmPath::RuleCollectionGroup(policy, _)
+            | ArmPath::RuleCollectionGroups(policy)
+            | ArmPath::FirewallPolicyDraft(policy)
+            | ArmPath::RuleCollectionGroupDraft(policy, _)
+            | ArmPath::PolicyDeployment(policy)
+                if !matches!(interaction.error_code(), "ResourceNotFound" | "ParentResourceNotFound") =>
+            {
+                self.parent(world, now, all, at, &policy.to_string());
+            }
             _ => {}
         }
         match (interaction.method.as_str(), interaction.status) {
@@ -90,7 +99,10 @@ impl Seeder {
             ("DELETE", 200) if matches!(path, ArmPath::Lock { .. }) && !self.is_known(world, now, id) => {
                 self.place_other(world, now, &json!({"id": id, "properties": {"level": "CanNotDelete"}}));
             }
-            ("DELETE", 200) if matches!(path, ArmPath::IpGroup(_)) && !self.is_known(world, now, id) => {
+            ("DELETE", 200)
+                if matches!(path, ArmPath::IpGroup(_) | ArmPath::FirewallPolicy(_))
+                    && !self.is_known(world, now, id) =>
+            {
                 let before = minimal(id, &path, &shown_location(all, at));
                 self.place_other(world, now, &before);
             }
@@ -113,7 +125,7 @@ impl Seeder {
         if let Some(id) = resource["id"].as_str() {
             self.placed.insert(id.to_ascii_lowercase(), resource.clone());
             if let Some(etag) = resource["etag"].as_str() {
-                self.etags.insert(top_level(id), etag.to_owned());
+                self.etags.insert(etag_scope(id), etag.to_owned());
             }
         }
     }
@@ -123,7 +135,7 @@ impl Seeder {
         let is_as_before = match resource["etag"].as_str() {
             // A child has the etag of the whole; nothing changed while that stays.
             Some(etag) => {
-                self.etags.get(&top_level(id)).is_some_and(|last| last == etag) && world.get_resource(now, id).is_ok()
+                self.etags.get(&etag_scope(id)).is_some_and(|last| last == etag) && world.get_resource(now, id).is_ok()
             }
             None => self.placed.get(&id.to_ascii_lowercase()) == Some(resource),
         };
@@ -231,6 +243,14 @@ impl Seeder {
     }
 }
 
+/// What has an etag of its own: a top-level resource with all in it, but a rule collection group by itself.
+fn etag_scope(id: &str) -> String {
+    match ArmPath::parse(id) {
+        ArmPath::RuleCollectionGroup(..) => id.to_ascii_lowercase(),
+        _ => top_level(id),
+    }
+}
+
 /// The id of the group that a path leads into, in the spelling of the path.
 fn group_of(path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').collect();
@@ -260,6 +280,7 @@ fn location_of(interaction: &Interaction) -> Option<String> {
 fn minimal(id: &str, path: &ArmPath, location: &str) -> Value {
     match path {
         ArmPath::Route(..) => json!({"id": id, "properties": {"addressPrefix": "192.0.2.0/32", "nextHopType": "None"}}),
+        ArmPath::RuleCollectionGroup(..) => json!({"id": id, "properties": {"priority": 100}}),
         _ => json!({"id": id, "location": location}),
     }
 }
@@ -274,6 +295,10 @@ fn other_than(path: &ArmPath, mut body: Value) -> Value {
         ArmPath::Route(..) => {
             let is_none = body["properties"]["nextHopType"] == "None";
             body["properties"]["nextHopType"] = json!(if is_none { "Internet" } else { "None" });
+        }
+        ArmPath::Firewall(_) => {
+            let is_off = body["properties"]["threatIntelMode"] == "Off";
+            body["properties"]["threatIntelMode"] = json!(if is_off { "Alert" } else { "Off" });
         }
         _ => {}
     }

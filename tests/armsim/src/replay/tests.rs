@@ -14,7 +14,7 @@ const ID: &str = "842ee685-6acf-4c5f-b9e9-5f4d7a3d5910";
 
 /// Kinds of resources that the simulator has; recordings of others are not looked at.
 fn is_simulated(name: &str) -> bool {
-    ["route", "lock", "locations", "usages", "service-tags", "ipgroup", "ip-groups"]
+    ["route", "lock", "locations", "usages", "service-tags", "ipgroup", "ip-groups", "firewall", "policy"]
         .iter()
         .any(|part| name.contains(part))
 }

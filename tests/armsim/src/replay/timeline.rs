@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// Where a recording without any time begins.
 const START: Time = Time::from_millis(1_735_689_600_000);
 /// After all recordings: the operation is never seen to end.
-const NEVER: Time = Time::from_millis(u64::MAX / 2);
+pub(super) const NEVER: Time = Time::from_millis(u64::MAX / 2);
 
 #[derive(Debug)]
 pub(super) struct Timeline {
