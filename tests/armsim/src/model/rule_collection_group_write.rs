@@ -8,7 +8,7 @@ use super::{
     firewall_policy::{FirewallPolicy, group_key},
     firewall_rules::{Around, check_rules, pairs},
     http::ApiResponse,
-    ip_group_attached::groups_as_named,
+    ip_group_attached::{groups_as_named, named_groups},
     policy_operation::PolicyChange,
     route_request,
     route_table::ProvisioningState,
@@ -43,6 +43,7 @@ impl World {
         self.check_rule_collection_group(policy, name, &properties)?;
         let touched = self.touched_by_policy(&policy.id);
         self.check_policy_free(&policy.id, Some(name), &touched)?;
+        self.check_groups_at_rest(&properties)?;
         let without_rules = || {
             let mut empty = properties.clone();
             empty.insert("ruleCollections".to_owned(), json!([]));
@@ -143,17 +144,21 @@ impl World {
         self.check_groups_named_by(policy, name, properties)
     }
 
-    /// ASSUMPTION: an IP group that is being written is met in the words of firewalls that are.
     fn check_groups_exist(&self, id: &str, properties: &Map<String, Value>) -> Result<(), ApiError> {
-        for named in groups_as_named(properties) {
-            let Some(group) = self.ip_groups.get(&named.to_ascii_lowercase()) else {
-                return Err(error::invalid_reference(&named, id));
-            };
-            if let Some(operation) = &group.operation {
-                return Err(self.another_operation(operation));
-            }
+        let is_missing = |named: &&String| !self.ip_groups.contains_key(&named.to_ascii_lowercase());
+        match groups_as_named(properties).iter().find(is_missing) {
+            Some(named) => Err(error::invalid_reference(named, id)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// ASSUMPTION: an IP group that is being written is met in the words of firewalls that are.
+    fn check_groups_at_rest(&self, properties: &Map<String, Value>) -> Result<(), ApiError> {
+        let named = named_groups(properties);
+        match named.iter().find_map(|named| self.ip_groups.get(named)?.operation.as_ref()) {
+            Some(operation) => Err(self.another_operation(operation)),
+            None => Ok(()),
+        }
     }
 
     /// The policies that a policy is based on, nearest first.

@@ -6,15 +6,15 @@ use crate::model::{ApiResponse, World, faults::Fault};
 use serde_json::{Value, json};
 use std::path::Path;
 
-fn id(rest: &str) -> String {
+pub(super) fn id(rest: &str) -> String {
     format!("{GROUP}/providers/Microsoft.Network/{rest}")
 }
 
-fn group_id(name: &str) -> String {
+pub(super) fn group_id(name: &str) -> String {
     id(&format!("firewallPolicies/p/ruleCollectionGroups/{name}"))
 }
 
-fn rules(priority: u64, destination: &str) -> Value {
+pub(super) fn rules(priority: u64, destination: &str) -> Value {
     let rule = json!({
         "ruleType": "NetworkRule", "name": "r", "ipProtocols": ["TCP"], "sourceAddresses": ["10.0.0.0/16"],
         "destinationAddresses": [destination], "destinationPorts": ["443"],
@@ -27,7 +27,7 @@ fn rules(priority: u64, destination: &str) -> Value {
 }
 
 /// The policy `p` with the group `a`; `child` is based on it and has the firewall `f`; `free` has none.
-fn azure(yaml: &str) -> Azure {
+pub(super) fn azure(yaml: &str) -> Azure {
     let policy = |name: &str, properties: Value| json!({"id": id(&format!("firewallPolicies/{name}")), "location": "eastus2", "properties": properties});
     let mut group = rules(200, "20.1.0.0/16");
     group["id"] = json!(group_id("a"));
@@ -42,7 +42,7 @@ fn azure(yaml: &str) -> Azure {
     Azure::new(World::from_yaml(&yaml, Path::new(".")).unwrap())
 }
 
-fn state(azure: &mut Azure, resource: &str) -> String {
+pub(super) fn state(azure: &mut Azure, resource: &str) -> String {
     let shown = azure.get(resource);
     assert_eq!(shown.status, 200, "{}", shown.text());
     shown.value()["properties"]["provisioningState"].as_str().unwrap().to_owned()
@@ -54,11 +54,11 @@ fn states(azure: &mut Azure) -> [String; 4] {
         .map(|resource| state(azure, &resource))
 }
 
-fn status(azure: &mut Azure, accepted: &ApiResponse) -> Value {
+pub(super) fn status(azure: &mut Azure, accepted: &ApiResponse) -> Value {
     azure.get(&header(accepted, "azure-asyncoperation")).value()
 }
 
-fn ok(response: ApiResponse, expected: u16) -> ApiResponse {
+pub(super) fn ok(response: ApiResponse, expected: u16) -> ApiResponse {
     assert_eq!(response.status, expected, "{}", response.text());
     response
 }

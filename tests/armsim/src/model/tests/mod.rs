@@ -5,11 +5,15 @@ mod attached;
 mod bodies;
 mod discovery;
 mod firewall_policies;
+mod firewall_rules;
+mod firewalls;
 mod governance;
 mod ip_groups;
 mod limits;
 mod logins;
 mod operations;
+mod policy_drafts;
+mod policy_governance;
 mod refusals;
 mod worlds;
 
