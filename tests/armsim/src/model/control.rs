@@ -74,6 +74,7 @@ impl World {
                 let body: PlacedBody = route_request::read(body.as_bytes())?;
                 self.place_rule_collection_group(now, client, &id, &name, body)
             }
+            ArmPath::PublicAddress(id) => self.place_public_address(&id, body.as_bytes()),
             ArmPath::Lock { scope, name, .. } => {
                 let body: LockBody = route_request::read(body.as_bytes())?;
                 self.set_lock(&scope, &name, body).map(|_| ())

@@ -118,6 +118,12 @@ impl World {
         }
     }
 
+    /// No firewall in the subnet is being updated; writes of such a subnet were recorded to be refused as the firewall's.
+    pub(super) fn check_subnet_free(&self, subnet: &str) -> Result<(), ApiError> {
+        let is_inside = |firewall: &&Firewall| firewall.subnet().is_some_and(|own| own.eq_ignore_ascii_case(subnet));
+        self.firewalls.values().filter(is_inside).try_for_each(|firewall| self.check_firewall_free(&firewall.id))
+    }
+
     /// Subnets, public addresses and the policy exist. ASSUMPTION: IP groups of classic rules too; a policy may be in
     /// another region, as is documented.
     fn check_firewall_references(&self, id: &ResourceId, properties: &Map<String, Value>) -> Result<(), ApiError> {

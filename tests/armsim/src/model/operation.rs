@@ -43,6 +43,8 @@ pub(super) enum Work {
     Firewall(ResourceId, FirewallChange),
     /// A write of a firewall policy or of something in it.
     Policy(PolicyWork),
+    /// What another client does to something that it holds.
+    Hold,
     DeleteGroup(String),
 }
 
@@ -230,6 +232,7 @@ impl World {
             Work::Network(network, change) => self.finish_network(&network, &change, succeeded),
             Work::IpGroup(group, touched) => self.finish_ip_group(now, &client, id, &group, &touched, end),
             Work::Firewall(firewall, change) => self.finish_firewall(id, &firewall, change, succeeded),
+            Work::Hold => self.release(id),
             Work::Policy(work) => self.finish_policy_work(now, &client, id, work, end),
             Work::PublicAddress(address, change) => self.finish_public_address(&address, change, succeeded),
             Work::DeleteGroup(key) => self.finish_group_deletion(now, &client, &key, succeeded),

@@ -5,9 +5,10 @@
 use super::{
     arm_id::{ArmPath, ResourceId},
     error::{self, ApiError},
+    faults::Fate,
     firewall_error,
     firewall_policy::{group_key, shown_policy},
-    http::ApiResponse,
+    http::{ApiRequest, ApiResponse},
     ip_group::References,
     ip_group_write::{End, RETRY_AFTER},
     operation::{Accept, Place, Work},
@@ -16,6 +17,7 @@ use super::{
     world::{Call, World},
 };
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub(super) struct PolicyWork {
@@ -35,6 +37,17 @@ pub(super) enum PolicyChange {
     Deploy,
 }
 
+/// Longer than any conversation.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// What an operation holds where it writes this.
+fn held_as(id: &str) -> String {
+    match ArmPath::parse(id) {
+        ArmPath::RuleCollectionGroup(policy, _) | ArmPath::PolicyDeployment(policy) => policy.key(),
+        _ => id.to_ascii_lowercase(),
+    }
+}
+
 impl PolicyChange {
     fn name(&self) -> &'static str {
         match self {
@@ -49,11 +62,22 @@ impl PolicyChange {
 impl World {
     /// The operations that keep others from a firewall, an IP group, or a firewall policy and what is in it.
     pub fn operations_holding(&self, id: &str) -> Vec<String> {
-        let key = match ArmPath::parse(id) {
-            ArmPath::RuleCollectionGroup(policy, _) | ArmPath::PolicyDeployment(policy) => policy.key(),
-            _ => id.to_ascii_lowercase(),
-        };
-        self.holds.get(&key).into_iter().flatten().cloned().collect()
+        self.holds.get(&held_as(id)).into_iter().flatten().cloned().collect()
+    }
+
+    /// Another client's operation on the same, which lasts until it is ended.
+    pub fn hold_for_others(&mut self, now: Time, id: &str) {
+        let key = held_as(id);
+        let location = self.firewalls.get(&key).map(|firewall| &firewall.location);
+        let location = location.or_else(|| self.firewall_policies.get(&key).map(|policy| &policy.location));
+        let Some(place) = location.cloned().map(Place::Network) else { return };
+        let request = ApiRequest::new("PUT", id);
+        let (client, api_version) = ("others".to_owned(), String::new());
+        let call = Call { now, request: &request, client, api_version, fate: Fate::Normal };
+        let subscription = ArmPath::parse(id).subscription().unwrap_or_default().to_owned();
+        let (takes, work) = (FOR_EVER, Work::Hold);
+        let operation = self.accept(&call, Accept { name: "PutFirewallOperation", place, subscription, takes, work });
+        self.hold(&operation, std::iter::once(&key));
     }
 
     /// What a write of the policy touches.

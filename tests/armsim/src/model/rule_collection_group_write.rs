@@ -136,12 +136,31 @@ impl World {
         if u64::try_from(size).is_ok_and(|size| size > limits.rule_collection_group_size) {
             return Err(firewall_error::group_size_limit(&id, size, limits.rule_collection_group_size));
         }
-        let bases = self.bases(policy).into_iter().flat_map(|base| &base.groups);
-        let sum = others().chain(bases).map(|other| pairs(&other.properties)).sum::<u64>() + pairs(properties);
-        if sum > limits.rule_pairs_per_policy {
-            return Err(firewall_error::rule_pairs_limit(&policy.id, sum, limits.rule_pairs_per_policy));
-        }
+        self.check_pairs(policy, name, properties)?;
         self.check_groups_named_by(policy, name, properties)
+    }
+
+    /// Of the policy and of those that are based on it, each with what it is based on.
+    fn check_pairs(
+        &self,
+        policy: &FirewallPolicy,
+        name: &str,
+        properties: &Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        let limit = self.settings.limits.rule_pairs_per_policy;
+        let changed = group_key(&policy.id, name);
+        for id in self.touched_by_policy(&policy.id).policies {
+            let Some(touched) = self.firewall_policies.get(&id.to_ascii_lowercase()) else { continue };
+            let mut sum = pairs(properties);
+            for each in self.bases(touched).into_iter().chain([touched]) {
+                let others = each.groups.iter().filter(|group| group_key(&each.id, &group.name) != changed);
+                sum += others.map(|group| pairs(&group.properties)).sum::<u64>();
+            }
+            if sum > limit {
+                return Err(firewall_error::rule_pairs_limit(&touched.id, sum, limit));
+            }
+        }
+        Ok(())
     }
 
     fn check_groups_exist(&self, id: &str, properties: &Map<String, Value>) -> Result<(), ApiError> {

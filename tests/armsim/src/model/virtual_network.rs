@@ -249,6 +249,7 @@ impl World {
         let mut network =
             self.networks.get(&id.key()).cloned().ok_or_else(|| error::parent_not_found(id, "subnets"))?;
         self.check_network_idle(Some(&network))?;
+        self.check_subnet_free(&format!("{id}/subnets/{name}"))?;
         let subnet = Subnet::new(name, body.properties, ProvisioningState::Updating);
         let position = network.position(name);
         match position {

@@ -106,7 +106,11 @@ impl Player {
         if !interaction.is_write() || !(is_refused || interaction.is_accepted()) {
             return;
         }
-        for id in self.world.operations_holding(interaction.path()) {
+        let holders = self.world.operations_holding(interaction.path());
+        if is_refused && holders.is_empty() {
+            self.world.hold_for_others(now, interaction.path());
+        }
+        for id in holders {
             match self.told.get(&id).copied() {
                 told if interaction.is_accepted() => self.world.end_operation(&id, now, told.unwrap_or(now)),
                 None => self.world.end_operation(&id, NEVER, NEVER),

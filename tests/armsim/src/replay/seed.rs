@@ -78,6 +78,7 @@ impl Seeder {
             }
             _ => {}
         }
+        self.references(world, now, all, at, &path);
         match (interaction.method.as_str(), interaction.status) {
             ("GET", 200) => self.shown(world, now, interaction, &path),
             // Changed, and never seen before: anything but what it became.
@@ -107,6 +108,41 @@ impl Seeder {
                 self.place_other(world, now, &before);
             }
             _ => {}
+        }
+    }
+
+    /// What a write that was not refused for it refers to: policies, IP groups, subnets, public addresses.
+    fn references(&mut self, world: &mut World, now: Time, all: &[Interaction], at: usize, path: &ArmPath) {
+        let interaction = &all[at];
+        let is_of_firewall = matches!(
+            path,
+            ArmPath::Firewall(_)
+                | ArmPath::FirewallPolicy(_)
+                | ArmPath::RuleCollectionGroup(..)
+                | ArmPath::RuleCollectionGroupDraft(..)
+        );
+        let is_complete = interaction.is_accepted() || matches!(interaction.status, 409 | 429);
+        if !is_of_firewall || !is_complete || interaction.method != "PUT" {
+            return;
+        }
+        let mut ids = vec![];
+        referenced(&interaction.request_body["properties"], &mut ids);
+        let location = shown_location(all, at);
+        for id in ids {
+            let referenced = ArmPath::parse(&id);
+            if self.is_known(world, now, &id) {
+                continue;
+            }
+            match referenced {
+                ArmPath::Subnet(network, _) => {
+                    self.parent(world, now, all, at, &network.to_string());
+                    self.place_other(world, now, &json!({"id": id}));
+                }
+                ArmPath::FirewallPolicy(_) | ArmPath::IpGroup(_) | ArmPath::PublicAddress(_) => {
+                    self.place_other(world, now, &minimal(&id, &referenced, &location));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -303,6 +339,17 @@ fn other_than(path: &ArmPath, mut body: Value) -> Value {
         _ => {}
     }
     body
+}
+
+/// The texts in a body that are ids.
+fn referenced(body: &Value, found: &mut Vec<String>) {
+    let is_id = |text: &&str| text.starts_with("/subscriptions/");
+    match body {
+        Value::String(text) => found.extend(Some(text.as_str()).filter(is_id).map(str::to_owned)),
+        Value::Array(elements) => elements.iter().for_each(|element| referenced(element, found)),
+        Value::Object(fields) => fields.values().for_each(|field| referenced(field, found)),
+        _ => {}
+    }
 }
 
 fn locations(body: &Value) -> Vec<Location> {

@@ -212,6 +212,14 @@ fn limits_are_kept() {
     assert_eq!(put(&mut azure, &body(10, 11)).1, "FirewallPolicyNetworkRuleCombinationsLimitReached");
     let child = azure.put(&id("firewallPolicies/child/ruleCollectionGroups/c"), &body(1, 1));
     assert_eq!(code(&child), "FirewallPolicyNetworkRuleCombinationsLimitReached", "those of the base count");
+    let policy = id("firewallPolicies/free");
+    let mut based =
+        json!({"id": policy, "location": "eastus2", "properties": {"basePolicy": {"id": id("firewallPolicies/p")}}});
+    based["properties"]["ruleCollectionGroups"] = json!([{"name": "g", "properties": body(1, 1)["properties"]}]);
+    azure.world.put_resource(azure.now, &based).unwrap();
+    let refused = azure.put(&group_id("b"), &body(10, 10));
+    assert!(message(&refused).starts_with(&format!("Firewall Policy {policy} has 102 ")), "{}", message(&refused));
+    azure.world.delete_resource(azure.now, &policy);
     let mut twice = body(10, 10);
     twice["properties"]["ruleCollections"][0]["rules"][0]["sourceAddresses"] = json!(vec!["10.0.0.1"; 500]);
     assert_eq!(put(&mut azure, &twice).0, 200, "the same source counts once");

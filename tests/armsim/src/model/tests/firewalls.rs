@@ -14,7 +14,10 @@ fn with_network() -> Azure {
     let subnets = json!([{"name": "AzureFirewallSubnet", "properties": {"addressPrefix": "10.0.1.0/26"}}]);
     let network = json!({"location": "eastus2", "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}, "subnets": subnets}});
     ok(azure.put(&id("virtualNetworks/v"), &network), 201);
-    ok(azure.put(&id("publicIPAddresses/a"), &json!({"location": "eastus2", "sku": {"name": "Standard"}})), 201);
+    let address =
+        json!({"id": id("publicIPAddresses/a"), "location": "eastus2", "properties": {"ipAddress": "198.51.100.7"}});
+    azure.world.put_resource(azure.now, &address).unwrap();
+    assert_eq!(azure.get(&id("publicIPAddresses/a")).value()["properties"]["ipAddress"], "198.51.100.7");
     azure.pass(5_000);
     azure
 }
@@ -50,6 +53,9 @@ fn a_firewall_is_written_in_the_manner_of_the_first_back_end() {
     }
     assert_eq!(waits, ["10", "20", "20", "40", "40", "80", "160"]);
     assert_eq!(code(&azure.put(&target, &body("free"))), "AnotherOperationInProgress");
+    let subnet = json!({"properties": {"addressPrefix": "10.0.1.0/26"}});
+    let refused = azure.put(&id("virtualNetworks/v/subnets/azurefirewallsubnet"), &subnet);
+    assert_eq!((refused.status, code(&refused).as_str()), (409, "AnotherOperationInProgress"));
     azure.pass(80_000);
     assert_eq!(status(&mut azure, &created), json!({"status": "Succeeded"}));
     let shown = azure.get(&target).value();
