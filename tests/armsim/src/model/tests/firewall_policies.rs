@@ -188,3 +188,71 @@ fn a_failure_leaves_the_group_and_the_policy_failed_and_the_next_write_heals() {
         assert_eq!(states(&mut azure), ["Succeeded"; 4]);
     }
 }
+
+fn fail_next(azure: &mut Azure, method: &str) {
+    let fault = json!({"match": {"method": method}, "effect": {"firewallPolicyUpdateFailed": {}}});
+    azure.world.add_fault(serde_json::from_value(fault).unwrap());
+}
+
+#[test]
+fn what_failed_is_there_and_failed_whether_it_was_to_be_made_or_deleted() {
+    let mut azure = azure("behaviour: {failedPolicyTakesContent: false}");
+    fail_next(&mut azure, "PUT");
+    ok(azure.put(&group_id("b"), &rules(300, "20.2.0.0/16")), 201);
+    azure.pass(254_000);
+    let made = azure.get(&group_id("b")).value();
+    assert_eq!(
+        (&made["properties"]["provisioningState"], &made["properties"]["ruleCollections"]),
+        (&json!("Failed"), &json!([]))
+    );
+    fail_next(&mut azure, "DELETE");
+    let accepted = ok(azure.delete(&group_id("a")), 202);
+    azure.pass(254_000);
+    assert_eq!(status(&mut azure, &accepted)["error"]["code"], "FirewallPolicyUpdateFailed");
+    assert_eq!(states(&mut azure), ["Failed", "Failed", "Succeeded", "Succeeded"]);
+    fail_next(&mut azure, "PUT");
+    let policy = json!({"location": "eastus2", "properties": {"threatIntelMode": "Deny"}});
+    ok(azure.put(&id("firewallPolicies/p"), &policy), 200);
+    azure.pass(254_000);
+    let shown = azure.get(&id("firewallPolicies/p")).value();
+    assert_eq!(shown["properties"]["threatIntelMode"], "Alert", "what it asked for is not there");
+    ok(azure.delete(&group_id("a")), 202);
+    azure.pass(254_000);
+    assert_eq!(azure.get(&group_id("a")).status, 404);
+    assert_eq!(state(&mut azure, &id("firewallPolicies/p")), "Succeeded");
+}
+
+#[test]
+fn what_the_control_interface_puts_there_meanwhile_stays() {
+    let mut azure = azure("");
+    ok(azure.put(&group_id("a"), &rules(200, "20.2.0.0/16")), 200);
+    let mut other = rules(200, "20.9.0.0/16");
+    other["id"] = json!(group_id("a"));
+    azure.world.put_resource(azure.now, &other).unwrap();
+    let etag = azure.get(&group_id("a")).value()["etag"].clone();
+    azure.pass(254_000);
+    let shown = azure.get(&group_id("a")).value();
+    assert_eq!(shown["etag"], etag);
+    assert_eq!(shown["properties"]["ruleCollections"][0]["rules"][0]["destinationAddresses"], json!(["20.9.0.0/16"]));
+    assert_eq!(states(&mut azure), ["Succeeded"; 4]);
+    ok(azure.delete(&group_id("a")), 202);
+    azure.world.put_resource(azure.now, &other).unwrap();
+    azure.pass(254_000);
+    assert_eq!(azure.get(&group_id("a")).status, 200);
+}
+
+#[test]
+fn latencies_and_the_time_scale_shorten_it() {
+    let mut azure = azure("latencies: {attachedFirewall: [3s, 3s], firewallPolicy: [1s, 1s]}");
+    azure.world = azure.world.clone().with_time_scale(0.01);
+    let accepted = ok(azure.put(&group_id("a"), &rules(200, "20.2.0.0/16")), 200);
+    assert_eq!(header(&accepted, "x-ms-retry-after-ms"), "100");
+    let free = id("firewallPolicies/free/ruleCollectionGroups/g");
+    ok(azure.put(&free, &rules(200, "20.2.0.0/16")), 201);
+    azure.pass(9);
+    assert_eq!(state(&mut azure, &free), "Updating");
+    azure.pass(1);
+    assert_eq!((state(&mut azure, &free), state(&mut azure, &group_id("a"))), ("Succeeded".into(), "Updating".into()));
+    azure.pass(20);
+    assert_eq!(states(&mut azure), ["Succeeded"; 4]);
+}
