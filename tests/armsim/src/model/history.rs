@@ -1,10 +1,11 @@
-//! Every state that a route table, a network security group or an IP group went through, so that a test can assert what was never missing. Only ever appended.
+//! Every state that a route table, a network security group or an IP group went through, so that a test can assert what
+//! was never missing. Only ever appended.
 
 use super::{
     arm_id::ResourceId,
     parent::Written,
     route_table::Route,
-    security_rule::{RuleEntry, SecurityRule},
+    security_rule::{SecurityRule, SecurityRuleEntry},
     time::Time,
 };
 use serde::Serialize;
@@ -72,7 +73,7 @@ impl History {
         shown(&self.tables, key)
     }
 
-    pub(super) fn of_rules(&self, key: &str) -> Vec<HistoryState<RuleEntry>> {
+    pub(super) fn of_security_rules(&self, key: &str) -> Vec<HistoryState<SecurityRuleEntry>> {
         shown(&self.security_groups, key)
     }
 

@@ -25,7 +25,7 @@ use super::{
     resource_group::ResourceGroup,
     route_table::RouteTable,
     security_group::SecurityGroup,
-    security_rule::RuleEntry,
+    security_rule::SecurityRuleEntry,
     settings::Settings,
     throttle::{Asked, Kind, Left, Throttle},
     time::Time,
@@ -203,8 +203,8 @@ impl World {
     }
 
     /// Every state of a network security group, oldest first: its rules.
-    pub fn rule_history(&self, id: &str) -> Vec<HistoryState<RuleEntry>> {
-        self.history.of_rules(&id.to_ascii_lowercase())
+    pub fn security_history(&self, id: &str) -> Vec<HistoryState<SecurityRuleEntry>> {
+        self.history.of_security_rules(&id.to_ascii_lowercase())
     }
 
     /// Every state of an IP group, oldest first: its addresses as they were written.

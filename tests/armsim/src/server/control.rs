@@ -159,7 +159,7 @@ async fn history(State(shared): World, Query(ById { id }): Query<ById>) -> Respo
         return Json(world.address_history(&id)).into_response();
     }
     if matches!(ArmPath::parse(&id), ArmPath::SecurityGroup(_)) {
-        return Json(world.rule_history(&id)).into_response();
+        return Json(world.security_history(&id)).into_response();
     }
     Json(world.history(&id)).into_response()
 }
