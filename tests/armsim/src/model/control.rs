@@ -126,8 +126,8 @@ impl World {
         }
     }
 
-    /// Another client's write of a route table or a security group, which holds it until the latencies are over. The answer is the id
-    /// of the operation; none where there is no such resource, or an operation already.
+    /// Another client's write of a route table or a security group, which holds it until the latencies are over. The
+    /// answer is the id of the operation; none where there is no such resource, or an operation already.
     pub fn begin_foreign_operation(&mut self, now: Time, path: &str, name: &str) -> Option<String> {
         let request = ApiRequest::new("PUT", path);
         let call =
