@@ -87,6 +87,15 @@ pub enum ArmPath {
     RouteTable(ResourceId),
     Routes(ResourceId),
     Route(ResourceId, String),
+    SecurityGroups {
+        subscription: String,
+        group: Option<String>,
+    },
+    SecurityGroup(ResourceId),
+    SecurityRules(ResourceId),
+    SecurityRule(ResourceId, String),
+    DefaultSecurityRules(ResourceId),
+    DefaultSecurityRule(ResourceId, String),
     VirtualNetworks {
         subscription: String,
         group: Option<String>,
@@ -193,6 +202,11 @@ impl ArmPath {
             Self::RouteTable(id)
             | Self::Routes(id)
             | Self::Route(id, _)
+            | Self::SecurityGroup(id)
+            | Self::SecurityRules(id)
+            | Self::SecurityRule(id, _)
+            | Self::DefaultSecurityRules(id)
+            | Self::DefaultSecurityRule(id, _)
             | Self::VirtualNetwork(id)
             | Self::Subnets(id)
             | Self::Subnet(id, _)
@@ -214,6 +228,7 @@ impl ArmPath {
             | Self::Operation { subscription, .. }
             | Self::OperationResult { subscription, .. }
             | Self::RouteTables { subscription, .. }
+            | Self::SecurityGroups { subscription, .. }
             | Self::VirtualNetworks { subscription, .. }
             | Self::IpGroups { subscription, .. }
             | Self::Firewalls { subscription, .. }
@@ -231,6 +246,9 @@ impl ArmPath {
         match self {
             Self::RouteTable(id)
             | Self::Routes(id)
+            | Self::SecurityGroup(id)
+            | Self::SecurityRules(id)
+            | Self::DefaultSecurityRules(id)
             | Self::VirtualNetwork(id)
             | Self::Subnets(id)
             | Self::IpGroup(id)
@@ -247,8 +265,11 @@ impl ArmPath {
             Self::Subnet(id, subnet) => format!("{id}/subnets/{subnet}"),
             Self::Locks { scope, .. } | Self::Lock { scope, .. } => scope.clone(),
             Self::Route(id, route) => format!("{id}/routes/{route}"),
+            Self::SecurityRule(id, rule) => format!("{id}/securityRules/{rule}"),
+            Self::DefaultSecurityRule(id, rule) => format!("{id}/defaultSecurityRules/{rule}"),
             Self::ResourceGroup { subscription, group }
             | Self::RouteTables { subscription, group: Some(group) }
+            | Self::SecurityGroups { subscription, group: Some(group) }
             | Self::VirtualNetworks { subscription, group: Some(group) }
             | Self::IpGroups { subscription, group: Some(group) }
             | Self::Firewalls { subscription, group: Some(group) }
@@ -264,6 +285,13 @@ impl ArmPath {
         match self {
             Self::RouteTables { .. } | Self::RouteTable(_) => Some("Microsoft.Network/routeTables"),
             Self::Routes(_) | Self::Route(..) => Some("Microsoft.Network/routeTables/routes"),
+            Self::SecurityGroups { .. } | Self::SecurityGroup(_) => Some("Microsoft.Network/networkSecurityGroups"),
+            Self::SecurityRules(_) | Self::SecurityRule(..) => {
+                Some("Microsoft.Network/networkSecurityGroups/securityRules")
+            }
+            Self::DefaultSecurityRules(_) | Self::DefaultSecurityRule(..) => {
+                Some("Microsoft.Network/networkSecurityGroups/defaultSecurityRules")
+            }
             Self::VirtualNetworks { .. } | Self::VirtualNetwork(_) => Some("Microsoft.Network/virtualNetworks"),
             Self::Subnets(_) | Self::Subnet(..) => Some("Microsoft.Network/virtualNetworks/subnets"),
             Self::IpGroups { .. } | Self::IpGroup(_) => Some("Microsoft.Network/ipGroups"),
@@ -305,6 +333,7 @@ fn provider_path(
     }
     let resource = |kind, subscription, group| ResourceId { subscription, group, kind, name: spelled[1].clone() };
     let table = |subscription, group| resource("routeTables", subscription, group);
+    let security = |subscription, group| resource("networkSecurityGroups", subscription, group);
     let network = |subscription, group| resource("virtualNetworks", subscription, group);
     let policy = |subscription, group| resource("firewallPolicies", subscription, group);
     match (rest, group) {
@@ -328,6 +357,20 @@ fn provider_path(
         (["routetables", _, "routes"], Some(group)) => ArmPath::Routes(table(subscription, group)),
         (["routetables", _, "routes", _], Some(group)) => {
             ArmPath::Route(table(subscription, group), spelled[3].clone())
+        }
+        (["networksecuritygroups"], group) => ArmPath::SecurityGroups { subscription, group },
+        (["networksecuritygroups", _], Some(group)) => ArmPath::SecurityGroup(security(subscription, group)),
+        (["networksecuritygroups", _, "securityrules"], Some(group)) => {
+            ArmPath::SecurityRules(security(subscription, group))
+        }
+        (["networksecuritygroups", _, "securityrules", _], Some(group)) => {
+            ArmPath::SecurityRule(security(subscription, group), spelled[3].clone())
+        }
+        (["networksecuritygroups", _, "defaultsecurityrules"], Some(group)) => {
+            ArmPath::DefaultSecurityRules(security(subscription, group))
+        }
+        (["networksecuritygroups", _, "defaultsecurityrules", _], Some(group)) => {
+            ArmPath::DefaultSecurityRule(security(subscription, group), spelled[3].clone())
         }
         (["ipgroups"], group) => ArmPath::IpGroups { subscription, group },
         (["ipgroups", _], Some(group)) => ArmPath::IpGroup(resource("ipGroups", subscription, group)),

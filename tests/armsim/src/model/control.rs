@@ -10,8 +10,9 @@ use super::{
     ip_group_request::IpGroupBody,
     locks::LockBody,
     resource_group::GroupBody,
-    route_request::{self, RouteBody, TableBody},
-    route_table::Shape,
+    route_request,
+    route_table::TableKind as Table,
+    security_group::GroupKind as SecurityGroup,
     time::Time,
     virtual_network::{NetworkBody, SubnetBody},
     world::{Call, World},
@@ -20,6 +21,8 @@ use serde_json::{Value, json};
 
 /// Under which name such changes stand in a history.
 const CLIENT: &str = "control";
+/// Later than every api-version that hides something.
+const NEWEST: &str = "9999-12-31";
 
 impl World {
     /// Replaces or creates the resource that `resource.id` names, at once. A resource group that is missing is made.
@@ -43,12 +46,16 @@ impl World {
                 Ok(())
             }
             ArmPath::RouteTable(id) => {
-                let body: TableBody = route_request::read(body.as_bytes())?;
-                self.place_route_table(now, client, &id, body)
+                self.place_parent::<Table>(now, client, &id, route_request::read(body.as_bytes())?)
             }
             ArmPath::Route(id, name) => {
-                let body: RouteBody = route_request::read(body.as_bytes())?;
-                self.place_route(now, client, &id, &name, body)
+                self.place_child::<Table>(now, client, &id, &name, route_request::read(body.as_bytes())?)
+            }
+            ArmPath::SecurityGroup(id) => {
+                self.place_parent::<SecurityGroup>(now, client, &id, route_request::read(body.as_bytes())?)
+            }
+            ArmPath::SecurityRule(id, name) => {
+                self.place_child::<SecurityGroup>(now, client, &id, &name, route_request::read(body.as_bytes())?)
             }
             ArmPath::VirtualNetwork(id) => {
                 let body: NetworkBody = route_request::read(body.as_bytes())?;
@@ -83,13 +90,16 @@ impl World {
         }
     }
 
-    /// Removes a table, a route, an IP group, a firewall, a policy, a rule collection group or a lock at once; whether there was one.
+    /// Removes a table, a route, a security group, a rule, an IP group, a firewall, a policy, a rule collection group or a
+    /// lock at once; whether there was one.
     pub fn delete_resource(&mut self, now: Time, id: &str) -> bool {
         self.advance(now);
         match ArmPath::parse(id) {
             ArmPath::Lock { scope, name, .. } => self.locks.remove(&scope, &name),
-            ArmPath::RouteTable(id) => self.displace(now, CLIENT, &id, None),
-            ArmPath::Route(id, route) => self.displace(now, CLIENT, &id, Some(&route)),
+            ArmPath::RouteTable(id) => self.displace::<Table>(now, CLIENT, &id, None),
+            ArmPath::Route(id, route) => self.displace::<Table>(now, CLIENT, &id, Some(&route)),
+            ArmPath::SecurityGroup(id) => self.displace::<SecurityGroup>(now, CLIENT, &id, None),
+            ArmPath::SecurityRule(id, rule) => self.displace::<SecurityGroup>(now, CLIENT, &id, Some(&rule)),
             ArmPath::IpGroup(id) => self.displace_ip_group(now, CLIENT, &id),
             ArmPath::Firewall(id) => self.firewalls.remove(&id.key()).is_some(),
             ArmPath::FirewallPolicy(id) => self.displace_firewall_policy(now, CLIENT, &id),
@@ -103,10 +113,10 @@ impl World {
         self.advance(now);
         match ArmPath::parse(id) {
             ArmPath::ResourceGroup { subscription, group } => self.get_group(&subscription, &group),
-            ArmPath::RouteTable(id) => {
-                Ok(ApiResponse::json(200, &self.table(&id)?.view(Shape { peering_route: true })))
-            }
-            ArmPath::Route(id, name) => self.get_route(&id, &name),
+            ArmPath::RouteTable(id) => self.get_parent::<Table>(NEWEST, &id),
+            ArmPath::Route(id, name) => self.get_child::<Table>(&id, &name),
+            ArmPath::SecurityGroup(id) => self.get_parent::<SecurityGroup>(NEWEST, &id),
+            ArmPath::SecurityRule(id, name) => self.get_child::<SecurityGroup>(&id, &name),
             ArmPath::IpGroup(id) => self.get_ip_group(&id),
             ArmPath::Firewall(id) => self.get_firewall(&id),
             ArmPath::FirewallPolicy(id) => self.get_firewall_policy(&id),
@@ -118,14 +128,19 @@ impl World {
         }
     }
 
-    /// Another client's write of a route table, which holds the table until the latencies are over. The answer is the id
-    /// of the operation; none where there is no table, or an operation already.
+    /// Another client's write of a route table or a security group, which holds it until the latencies are over. The
+    /// answer is the id of the operation; none where there is no such resource, or an operation already.
     pub fn begin_foreign_operation(&mut self, now: Time, path: &str, name: &str) -> Option<String> {
-        let (id, _) = Self::table_id(path)?;
         let request = ApiRequest::new("PUT", path);
         let call =
             Call { now, request: &request, client: CLIENT.to_owned(), api_version: String::new(), fate: Fate::Normal };
-        self.hold_route_table(&call, &id, name)
+        match ArmPath::parse(path) {
+            ArmPath::RouteTable(id) | ArmPath::Route(id, _) => self.hold_parent::<Table>(&call, &id, name),
+            ArmPath::SecurityGroup(id) | ArmPath::SecurityRule(id, _) => {
+                self.hold_parent::<SecurityGroup>(&call, &id, name)
+            }
+            _ => None,
+        }
     }
 
     /// For tests: a resource group, and its subscription.

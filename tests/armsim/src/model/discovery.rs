@@ -6,7 +6,6 @@ use super::{error::ApiError, http::ApiResponse, locations::normalised, route_tab
 use crate::regions::{Cloud, REGIONS};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeSet, sync::Arc};
 
 /// Added to the place of a document in the order of publication: the API counts apart from the weekly files.
 const FIRST_NUMBER: usize = 104;
@@ -112,16 +111,6 @@ struct AliasView {
     resource_name: &'static str,
 }
 
-fn cloud_of(location: &str) -> &'static str {
-    let location = normalised(location);
-    let region = REGIONS.iter().find(|region| region.name() == location);
-    match region.map(|region| region.cloud) {
-        Some(Cloud::China) => "China",
-        Some(Cloud::AzureGovernment) => "AzureGovernment",
-        _ => "Public",
-    }
-}
-
 impl DiscoveryTag {
     fn view(&self) -> TagView<'_> {
         let DiscoveryProperties { change_number, region, state, network_features, system_service, address_prefixes } =
@@ -149,6 +138,17 @@ impl DiscoveryTag {
         // ASSUMPTION: what the weekly file leaves open is what all tags have.
         self.properties.network_features.get_or_insert_with(|| ["API", "NSG"].map(str::to_owned).to_vec());
         self
+    }
+}
+
+/// As the download page calls the cloud of a location.
+pub(super) fn cloud_of(location: &str) -> &'static str {
+    let location = normalised(location);
+    let region = REGIONS.iter().find(|region| region.name() == location);
+    match region.map(|region| region.cloud) {
+        Some(Cloud::China) => "China",
+        Some(Cloud::AzureGovernment) => "AzureGovernment",
+        _ => "Public",
     }
 }
 
@@ -194,11 +194,6 @@ impl World {
             cloud: file.cloud,
             next_link: Some(String::new()),
         }
-    }
-
-    /// The tags, in lower case, that firewalls in a location know by name; none where nothing was published.
-    pub(super) fn firewall_tags(&self, location: &str) -> Option<Arc<BTreeSet<String>>> {
-        self.download_page.firewall_tags(cloud_of(location))
     }
 
     pub(super) fn list_service_aliases(

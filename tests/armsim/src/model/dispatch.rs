@@ -4,6 +4,8 @@ use super::{
     arm_id::ArmPath,
     error::{self, ApiError},
     http::ApiResponse,
+    route_table::TableKind as Table,
+    security_group::GroupKind as SecurityGroup,
     world::{Call, World},
 };
 
@@ -46,16 +48,29 @@ impl World {
             ("PUT", ArmPath::ResourceGroup { subscription, group }) => self.put_group(call, subscription, group),
             ("DELETE", ArmPath::ResourceGroup { subscription, group }) => self.delete_group(call, subscription, group),
             ("GET", ArmPath::RouteTables { subscription, group }) => {
-                self.list_route_tables(call, subscription, group.as_deref())
+                self.list_parents::<Table>(call, subscription, group.as_deref())
             }
-            ("GET", ArmPath::RouteTable(id)) => self.get_route_table(call, id),
-            ("PUT", ArmPath::RouteTable(id)) => self.put_route_table(call, id),
-            ("PATCH", ArmPath::RouteTable(id)) => self.patch_route_table(call, id),
-            ("DELETE", ArmPath::RouteTable(id)) => self.delete_route_table(call, id),
-            ("GET", ArmPath::Routes(id)) => self.list_routes(id),
-            ("GET", ArmPath::Route(id, name)) => self.get_route(id, name),
-            ("PUT", ArmPath::Route(id, name)) => self.put_route(call, id, name),
-            ("DELETE", ArmPath::Route(id, name)) => self.delete_route(call, id, name),
+            ("GET", ArmPath::RouteTable(id)) => self.get_parent::<Table>(&call.api_version, id),
+            ("PUT", ArmPath::RouteTable(id)) => self.put_parent::<Table>(call, id),
+            ("PATCH", ArmPath::RouteTable(id)) => self.patch_parent::<Table>(call, id),
+            ("DELETE", ArmPath::RouteTable(id)) => self.delete_parent::<Table>(call, id),
+            ("GET", ArmPath::Routes(id)) => self.list_children::<Table>(id),
+            ("GET", ArmPath::Route(id, name)) => self.get_child::<Table>(id, name),
+            ("PUT", ArmPath::Route(id, name)) => self.put_child::<Table>(call, id, name),
+            ("DELETE", ArmPath::Route(id, name)) => self.delete_child::<Table>(call, id, name),
+            ("GET", ArmPath::SecurityGroups { subscription, group }) => {
+                self.list_parents::<SecurityGroup>(call, subscription, group.as_deref())
+            }
+            ("GET", ArmPath::SecurityGroup(id)) => self.get_parent::<SecurityGroup>(&call.api_version, id),
+            ("PUT", ArmPath::SecurityGroup(id)) => self.put_parent::<SecurityGroup>(call, id),
+            ("PATCH", ArmPath::SecurityGroup(id)) => self.patch_parent::<SecurityGroup>(call, id),
+            ("DELETE", ArmPath::SecurityGroup(id)) => self.delete_parent::<SecurityGroup>(call, id),
+            ("GET", ArmPath::SecurityRules(id)) => self.list_children::<SecurityGroup>(id),
+            ("GET", ArmPath::SecurityRule(id, name)) => self.get_child::<SecurityGroup>(id, name),
+            ("PUT", ArmPath::SecurityRule(id, name)) => self.put_child::<SecurityGroup>(call, id, name),
+            ("DELETE", ArmPath::SecurityRule(id, name)) => self.delete_child::<SecurityGroup>(call, id, name),
+            ("GET", ArmPath::DefaultSecurityRules(id)) => self.list_default_rules(id),
+            ("GET", ArmPath::DefaultSecurityRule(id, name)) => self.get_default_rule(id, name),
             ("GET", ArmPath::IpGroups { subscription, group }) => self.list_ip_groups(subscription, group.as_deref()),
             ("GET", ArmPath::IpGroup(id)) => self.get_ip_group(id),
             ("PUT", ArmPath::IpGroup(id)) => self.put_ip_group(call, id),

@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
@@ -26,6 +26,9 @@ const FIRST_DATE: Date = Date::constant(2025, 1, 6);
 
 const PAGES: [(&str, &str); 3] = [("56519", "Public"), ("57062", "China"), ("57063", "AzureGovernment")];
 
+/// Where the tags of a file can be used, by name in lower case.
+type Features = BTreeMap<String, Option<Vec<String>>>;
+
 #[derive(Clone, Debug)]
 struct PublishedFile {
     path: PathBuf,
@@ -33,7 +36,8 @@ struct PublishedFile {
     date: Date,
     change_number: Option<u64>,
     contents: OnceLock<Contents>,
-    firewall_tags: OnceLock<Option<Arc<BTreeSet<String>>>>,
+    /// None where the file cannot be read.
+    tags: OnceLock<Option<Arc<Features>>>,
     /// When it became the current one.
     since: Option<Time>,
 }
@@ -83,31 +87,6 @@ pub struct Publish {
     pub cloud: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct TagsDocument {
-    values: Vec<TagEntry>,
-}
-
-#[derive(Deserialize)]
-struct TagEntry {
-    name: String,
-    properties: TagFeatures,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TagFeatures {
-    #[serde(default)]
-    network_features: Option<Vec<String>>,
-}
-
-fn firewall_tags(path: &Path) -> Option<Arc<BTreeSet<String>>> {
-    let document: TagsDocument = serde_json::from_slice(&read(path).ok()?).ok()?;
-    let is_known = |tag: &TagEntry| tag.properties.network_features.iter().flatten().any(|feature| feature == "FW");
-    let known = document.values.into_iter().filter(is_known).map(|tag| tag.name.to_ascii_lowercase());
-    Some(Arc::new(known.collect()))
-}
-
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
@@ -132,7 +111,7 @@ impl DownloadPage {
             date: own_date.unwrap_or_else(|| FIRST_DATE.saturating_add(weeks.weeks())),
             change_number: stated_change_number(&text),
             contents: OnceLock::new(),
-            firewall_tags: OnceLock::new(),
+            tags: OnceLock::new(),
             since: None,
         });
         Ok(cloud)
@@ -149,13 +128,15 @@ impl DownloadPage {
         (place, bytes.unwrap_or_default())
     }
 
-    /// The tags, in lower case, that firewalls know by name according to a cloud's current file, or the last one before it
-    /// that can be read: a broken file changes nothing in Azure. None without any.
-    pub(super) fn firewall_tags(&self, cloud: &str) -> Option<Arc<BTreeSet<String>>> {
-        let index = self.current.get(cloud).copied().unwrap_or(0);
-        let published: Vec<_> = self.of(cloud).take(index + 1).collect();
-        let tags = |file: &PublishedFile| file.firewall_tags.get_or_init(|| firewall_tags(&file.path)).clone();
-        published.into_iter().rev().find_map(tags)
+    /// Whether a tag may be used, as its list of features tells `allows`: according to a cloud's current file, or to the
+    /// last one before it that can be read: a broken file changes nothing in Azure. None without any.
+    pub(super) fn has_tag(&self, cloud: &str, name: &str, allows: impl Fn(Option<&[String]>) -> bool) -> Option<bool> {
+        let place = self.current.get(cloud).copied().unwrap_or(0);
+        let published: Vec<_> = self.of(cloud).take(place + 1).collect();
+        // Read once a document: every write of a rule asks.
+        let tags = |file: &&PublishedFile| file.tags.get_or_init(|| read_tags(&file.path)).as_ref().map(Arc::clone);
+        let tags = published.iter().rev().find_map(tags)?;
+        Some(tags.get(&name.to_ascii_lowercase()).is_some_and(|features| allows(features.as_deref())))
     }
 
     /// The files that the page lists: an older one first, as the real page sometimes does.
@@ -370,6 +351,29 @@ fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(4096).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[derive(Deserialize)]
+struct TagFile {
+    values: Vec<FileTag>,
+}
+
+#[derive(Deserialize)]
+struct FileTag {
+    name: String,
+    properties: FileTagProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FileTagProperties {
+    network_features: Option<Vec<String>>,
+}
+
+fn read_tags(path: &Path) -> Option<Arc<Features>> {
+    let file: TagFile = serde_json::from_slice(&read(path).ok()?).ok()?;
+    let tags = file.values.into_iter().map(|tag| (tag.name.to_ascii_lowercase(), tag.properties.network_features));
+    Some(Arc::new(tags.collect()))
 }
 
 /// Looked for and not parsed: what is published may be broken on purpose.

@@ -65,7 +65,13 @@ pub enum Effect {
     /// The request is carried out and answered late; not subject to the time scale.
     Slow { ms: u64 },
     /// The write is accepted, fails at the end of its operation and is undone.
-    FailOperation { code: String, message: String },
+    FailOperation {
+        code: String,
+        message: String,
+        /// Of a route table, a security group or a child of one: it is not undone and left `Failed`.
+        #[serde(default)]
+        leaves_failed: bool,
+    },
     /// The write of an IP group is accepted and fails at the end of its operation as it does for a faulted firewall; the
     /// group is left without addresses.
     IpGroupsUpdateFailed {
@@ -82,6 +88,9 @@ pub enum Effect {
     },
     /// The write is accepted and carried out, but nobody knows its operation.
     LostOperation,
+    /// The front end that is asked has not heard yet that the resource group was deleted: a GET or DELETE of what was in
+    /// it is answered as if the group were there and empty.
+    StaleGroup,
 }
 
 /// What becomes of the operation of an accepted write.
@@ -92,6 +101,7 @@ pub enum Fate {
     Fail {
         code: String,
         message: String,
+        leaves_failed: bool,
     },
     /// Failed for the firewalls that use it.
     Faulted {
@@ -103,7 +113,9 @@ pub enum Fate {
 impl Effect {
     pub(super) fn fate(&self) -> Fate {
         match self {
-            Self::FailOperation { code, message } => Fate::Fail { code: code.clone(), message: message.clone() },
+            Self::FailOperation { code, message, leaves_failed } => {
+                Fate::Fail { code: code.clone(), message: message.clone(), leaves_failed: *leaves_failed }
+            }
             Self::IpGroupsUpdateFailed { fails_attached } | Self::FirewallPolicyUpdateFailed { fails_attached } => {
                 Fate::Faulted { fails_attached: *fails_attached }
             }
@@ -209,10 +221,12 @@ mod tests {
             json!({"throttle": {"retryAfter": 5}}),
             json!({"slow": {"ms": 5}}),
             json!({"failOperation": {"code": "InternalServerError", "message": "m"}}),
+            json!({"failOperation": {"code": "InternalServerError", "message": "m", "leavesFailed": true}}),
             json!({"ipGroupsUpdateFailed": {}}),
             json!({"ipGroupsUpdateFailed": {"failsAttached": true}}),
             json!({"firewallPolicyUpdateFailed": {}}),
             json!("lostOperation"),
+            json!("staleGroup"),
         ] {
             fault(json!({"effect": effect}));
         }

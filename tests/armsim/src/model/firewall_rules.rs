@@ -19,8 +19,8 @@ const LAST_PORT: u64 = 64_000;
 pub(super) struct Around<'a> {
     /// The id of the group.
     pub(super) group: &'a str,
-    /// Tags, in lower case, that a firewall knows by name; none where no document says.
-    pub(super) tags: Option<&'a BTreeSet<String>>,
+    /// Whether a firewall knows a tag by name.
+    pub(super) knows: &'a dyn Fn(&str) -> bool,
     pub(super) has_dns_proxy: bool,
 }
 
@@ -199,8 +199,7 @@ impl<'a> Place<'a> {
     fn check_tag(&self, tag: &str) -> Result<(), ApiError> {
         let is_name = tag.starts_with(|first: char| first.is_ascii_alphabetic())
             && tag.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        let is_known = self.around.tags.is_none_or(|tags| tags.contains(&tag.to_ascii_lowercase()));
-        if is_name && is_known { Ok(()) } else { Err(bad_address(&self.id(), tag)) }
+        if is_name && (self.around.knows)(tag) { Ok(()) } else { Err(bad_address(&self.id(), tag)) }
     }
 
     fn check_protocols(&self) -> Result<(), ApiError> {

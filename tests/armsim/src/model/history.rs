@@ -1,12 +1,19 @@
-//! Every state that a route table, an IP group or a rule collection group went through, so that a test can assert what was never missing. Only ever appended.
+//! Every state that a route table, a network security group, an IP group or a rule collection group went through, so that
+//! a test can assert what was never missing. Only ever appended.
 
-use super::{arm_id::ResourceId, route_table::Route, time::Time};
+use super::{
+    arm_id::ResourceId,
+    parent::Written,
+    route_table::Route,
+    rule_collection_group::RuleEntry,
+    security_rule::{SecurityRule, SecurityRuleEntry},
+    time::Time,
+};
 use serde::Serialize;
-use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Clone, Debug)]
-struct State<T> {
+pub(super) struct State<T> {
     at: Time,
     client: String,
     entries: T,
@@ -31,65 +38,21 @@ pub struct HistoryEntry {
     pub provisioning_state: String,
 }
 
-/// One rule of a rule collection group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RuleEntry {
-    /// `<collection>/<rule>`
-    pub name: String,
-    pub rule_type: String,
-    /// Of the collection, as are the priorities: of the group and of the collection in it.
-    pub action: String,
-    pub priorities: (u64, u64),
-    pub protocols: Vec<String>,
-    /// Addresses and IP groups.
-    pub sources: Vec<String>,
-    /// Addresses, tags, IP groups, names of hosts, URLs, FQDN tags and web categories.
-    pub destinations: Vec<String>,
-    pub ports: Vec<String>,
-}
-
-impl RuleEntry {
-    pub(super) fn new(group: &Value, collection: &Value, rule: &Value) -> Self {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let texts = |names: &[&str]| -> Vec<String> {
-            let lists = names.iter().filter_map(|name| rule[name].as_array()).flatten();
-            lists.filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        let protocols = rule["protocols"].as_array().into_iter().flatten();
-        let protocols = protocols.map(|protocol| format!("{}:{}", text(&protocol["protocolType"]), protocol["port"]));
-        Self {
-            name: format!("{}/{}", text(&collection["name"]), text(&rule["name"])),
-            rule_type: text(&rule["ruleType"]),
-            action: text(&collection["action"]["type"]),
-            priorities: (group.as_u64().unwrap_or_default(), collection["priority"].as_u64().unwrap_or_default()),
-            protocols: texts(&["ipProtocols"]).into_iter().chain(protocols).collect(),
-            sources: texts(&["sourceAddresses", "sourceIpGroups"]),
-            destinations: texts(&[
-                "destinationAddresses",
-                "destinationIpGroups",
-                "destinationFqdns",
-                "targetFqdns",
-                "targetUrls",
-                "fqdnTags",
-                "webCategories",
-            ]),
-            ports: texts(&["destinationPorts"]),
-        }
-    }
-}
+/// The states of all parents of a kind, by the key of the parent.
+pub(super) type States<C> = BTreeMap<String, Vec<State<Vec<Arc<C>>>>>;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    tables: BTreeMap<String, Vec<State<Vec<Arc<Route>>>>>,
+    pub(super) tables: States<Route>,
+    pub(super) security_groups: States<SecurityRule>,
     ip_groups: BTreeMap<String, Vec<State<Arc<Vec<String>>>>>,
     rules: BTreeMap<String, Vec<State<Vec<RuleEntry>>>>,
 }
 
 impl History {
-    pub(super) fn record(&mut self, at: Time, client: &str, id: &ResourceId, routes: &[Arc<Route>]) {
-        let state = State { at, client: client.to_owned(), entries: routes.to_vec() };
-        self.tables.entry(id.key()).or_default().push(state);
+    pub(super) fn record<K: Written>(&mut self, at: Time, client: &str, id: &ResourceId, children: &[Arc<K::Child>]) {
+        let state = State { at, client: client.to_owned(), entries: children.to_vec() };
+        K::states(self).entry(id.key()).or_default().push(state);
     }
 
     pub(super) fn record_addresses(&mut self, at: Time, client: &str, id: &ResourceId, addresses: &Arc<Vec<String>>) {
@@ -104,6 +67,7 @@ impl History {
     /// Dates what was there from the beginning.
     pub(super) fn begin(&mut self, now: Time) {
         let dates = self.tables.values_mut().flatten().map(|state| &mut state.at);
+        let dates = dates.chain(self.security_groups.values_mut().flatten().map(|state| &mut state.at));
         let dates = dates.chain(self.ip_groups.values_mut().flatten().map(|state| &mut state.at));
         let dates = dates.chain(self.rules.values_mut().flatten().map(|state| &mut state.at));
         for at in dates.filter(|at| **at == Time::default()) {
@@ -113,7 +77,11 @@ impl History {
 
     /// Oldest first; empty for a table that never was.
     pub(super) fn of(&self, key: &str) -> Vec<HistoryState> {
-        self.tables.get(key).map(|states| states.iter().map(HistoryState::from).collect()).unwrap_or_default()
+        shown(&self.tables, key)
+    }
+
+    pub(super) fn of_security_rules(&self, key: &str) -> Vec<HistoryState<SecurityRuleEntry>> {
+        shown(&self.security_groups, key)
     }
 
     pub(super) fn of_rules(&self, key: &str) -> Vec<HistoryState<RuleEntry>> {
@@ -135,11 +103,14 @@ impl History {
     }
 }
 
-impl From<&State<Vec<Arc<Route>>>> for HistoryState {
-    fn from(state: &State<Vec<Arc<Route>>>) -> Self {
-        let entries = state.entries.iter().map(|route| HistoryEntry::from(route.as_ref())).collect();
-        Self { at: state.at.rfc3339(), client: state.client.clone(), entries }
-    }
+fn shown<C, E: for<'a> From<&'a C>>(states: &States<C>, key: &str) -> Vec<HistoryState<E>> {
+    let entries = |state: &State<Vec<Arc<C>>>| state.entries.iter().map(|child| E::from(child)).collect();
+    let shown = |state: &State<Vec<Arc<C>>>| HistoryState {
+        at: state.at.rfc3339(),
+        client: state.client.clone(),
+        entries: entries(state),
+    };
+    states.get(key).into_iter().flatten().map(shown).collect()
 }
 
 impl From<&Route> for HistoryEntry {

@@ -7,7 +7,8 @@ use super::{
     error::{self, ApiError},
     http::ApiResponse,
     route_request,
-    route_table::List,
+    route_table::{List, TableKind},
+    security_group::GroupKind,
     world::{Call, World},
 };
 use serde::{Deserialize, Serialize};
@@ -192,7 +193,8 @@ impl World {
     fn require_scope(&self, scope: &str) -> Result<(), ApiError> {
         match ArmPath::parse(scope) {
             ArmPath::ResourceGroup { subscription, group } => self.require_group(&subscription, &group).map(|_| ()),
-            ArmPath::RouteTable(id) => self.table(&id).map(|_| ()),
+            ArmPath::RouteTable(id) => self.parent::<TableKind>(&id).map(|_| ()),
+            ArmPath::SecurityGroup(id) => self.parent::<GroupKind>(&id).map(|_| ()),
             ArmPath::VirtualNetwork(id) => self.network(&id).map(|_| ()),
             ArmPath::IpGroup(id) => self.get_ip_group(&id).map(|_| ()),
             ArmPath::Firewall(id) => self.get_firewall(&id).map(|_| ()),

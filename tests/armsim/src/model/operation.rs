@@ -10,10 +10,12 @@ use super::{
     http::{ApiRequest, ApiResponse},
     ip_group::References,
     ip_group_write::{End, RETRY_AFTER},
+    parent::{Change, Ending, Written},
     policy_operation::PolicyWork,
     public_address::AddressChange,
     random::Random,
-    route_table::Change,
+    route_table::TableKind,
+    security_group::GroupKind,
     time::Time,
     virtual_network::NetworkChange,
     world::{Call, World},
@@ -35,7 +37,8 @@ pub(super) fn certificate(key: u64) -> String {
 pub(super) enum Work {
     /// Accepted although nothing was to be done.
     Nothing,
-    RouteTable(ResourceId, Change),
+    RouteTable(ResourceId, Change<TableKind>),
+    SecurityGroup(ResourceId, Change<GroupKind>),
     Network(ResourceId, NetworkChange),
     /// A write of an IP group, with all that it touches.
     IpGroup(ResourceId, References),
@@ -212,7 +215,7 @@ impl World {
         let work = std::mem::replace(&mut operation.work, Work::Nothing);
         let client = operation.client.clone();
         let end = match &operation.fate {
-            Fate::Fail { code, message } => {
+            Fate::Fail { code, message, .. } => {
                 operation.outcome = Outcome::Failed { code: code.clone(), message: message.clone() };
                 End::Failed
             }
@@ -226,9 +229,15 @@ impl World {
             }
         };
         let succeeded = end == End::Succeeded;
+        let ending = match (&operation.fate, succeeded) {
+            (_, true) => Ending::Done,
+            (Fate::Fail { leaves_failed: true, .. }, _) => Ending::LeftFailed,
+            _ => Ending::Undone,
+        };
         match work {
             Work::Nothing => {}
-            Work::RouteTable(table, change) => self.finish_route_table(now, &client, id, &table, change, succeeded),
+            Work::RouteTable(table, change) => self.finish_parent((now, &client, id), &table, change, ending),
+            Work::SecurityGroup(group, change) => self.finish_parent((now, &client, id), &group, change, ending),
             Work::Network(network, change) => self.finish_network(&network, &change, succeeded),
             Work::IpGroup(group, touched) => self.finish_ip_group(now, &client, id, &group, &touched, end),
             Work::Firewall(firewall, change) => self.finish_firewall(id, &firewall, change, succeeded),
@@ -246,8 +255,10 @@ impl World {
         };
         match &operation.place {
             Place::Network(_) => {
-                let is_of_route = ["PutRouteOperation", "DeleteRouteOperation"].contains(&operation.name);
-                if self.settings.behaviour.route_notification || !is_of_route {
+                let is_of_child = [TableKind::NAMES, GroupKind::NAMES]
+                    .iter()
+                    .any(|names| [names.put_child, names.delete_child].contains(&operation.name));
+                if self.settings.behaviour.route_notification || !is_of_child {
                     response.set_header("azure-asyncnotification", "Enabled");
                 }
                 response.set_header("azure-asyncoperation", self.url(operation, "operations"));
@@ -300,6 +311,17 @@ impl World {
         format!("{}{path}/{id}?api-version=2020-05-01", self.endpoints.arm)
     }
 
+    /// The seconds to wait before the next question about an operation: as its acceptance said, or longer.
+    fn wait_for(&self, operation: &Operation, now: Time) -> u64 {
+        let behaviour = &self.settings.behaviour;
+        match &operation.place {
+            Place::SecondBackEnd(_) => RETRY_AFTER,
+            _ if operation.name.ends_with("AzureFirewallOperation") => self.long_wait(operation.accepted, now),
+            _ if GroupKind::NAMES.operations().contains(&operation.name) => GroupKind::retry_after(behaviour),
+            _ => TableKind::retry_after(behaviour),
+        }
+    }
+
     fn presented(&self, request: &ApiRequest, id: &str, kind: &str) -> Result<&Operation, ApiError> {
         let operation = self.operations.get(&id.to_ascii_lowercase()).ok_or_else(|| error::operation_not_found(id))?;
         let kind = match operation.place {
@@ -325,15 +347,12 @@ impl World {
         };
         let is_running = status == "InProgress";
         let status = Status { status, error };
-        let (mut response, wait) = match operation.place {
-            Place::SecondBackEnd(_) => (ApiResponse::pretty(200, &status), RETRY_AFTER),
-            _ if operation.name.ends_with("AzureFirewallOperation") => {
-                (ApiResponse::json(200, &status), self.long_wait(operation.accepted, call.now))
-            }
-            _ => (ApiResponse::json(200, &status), self.settings.behaviour.operation_retry_after),
+        let mut response = match operation.place {
+            Place::SecondBackEnd(_) => ApiResponse::pretty(200, &status),
+            _ => ApiResponse::json(200, &status),
         };
         if is_running {
-            self.set_retry_after(&mut response, wait);
+            self.set_retry_after(&mut response, self.wait_for(operation, call.now));
         }
         Ok(response)
     }
@@ -356,8 +375,7 @@ impl World {
         };
         self.tell_operation(&mut response, id, true);
         if response.status == 202 {
-            let wait = if is_second { RETRY_AFTER } else { self.settings.behaviour.operation_retry_after };
-            self.set_retry_after(&mut response, wait);
+            self.set_retry_after(&mut response, self.wait_for(operation, call.now));
         }
         Ok(response)
     }

@@ -3,10 +3,12 @@
 use super::{
     arm_id::group_key,
     error::{self, ApiError},
-    http::ApiResponse,
+    http::{ApiRequest, ApiResponse},
     locations::normalised,
     operation::{Accept, Place, Work},
     route_request,
+    route_table::TableKind,
+    security_group::GroupKind,
     time::Time,
     world::{Call, World},
 };
@@ -130,6 +132,18 @@ impl World {
         });
     }
 
+    /// A front end that still knows a deleted group: it is there for one request. The answer is what to remove after it.
+    pub(super) fn recall_group(&mut self, request: &ApiRequest) -> Option<String> {
+        let segments: Vec<&str> = request.path().split('/').collect();
+        let [_, _, subscription, _, group, _, _, ..] = segments.as_slice() else { return None };
+        let key = group_key(subscription, group);
+        let is_stale = ["GET", "DELETE"].contains(&request.method.as_str()) && !self.groups.contains_key(&key);
+        if is_stale {
+            self.place_group(subscription, group, "");
+        }
+        is_stale.then_some(key)
+    }
+
     pub(super) fn set_group_tags(&mut self, subscription: &str, group: &str, body: GroupBody) {
         if let Some(present) = self.groups.get_mut(&group_key(subscription, group)) {
             present.tags = body.tags;
@@ -188,14 +202,7 @@ impl World {
         for id in policies.map(|policy| policy.id.clone()).collect::<Vec<_>>() {
             self.displace_firewall_policy(now, client, &id);
         }
-        let inside: Vec<_> = self
-            .route_tables
-            .values()
-            .filter(|table| table.id.group_key() == key)
-            .map(|table| table.id.clone())
-            .collect();
-        for id in inside {
-            self.displace(now, client, &id, None);
-        }
+        self.displace_group::<TableKind>(now, client, key);
+        self.displace_group::<GroupKind>(now, client, key);
     }
 }

@@ -1,39 +1,27 @@
-//! Route tables and their routes: what they hold, and how they are answered. Values only: what requests do to them is
-//! in `route_write`.
+//! Route tables and their routes: what they hold, what they must not hold, and how they are answered. What requests do
+//! to them is in `parent_write`, what is wrong with one body in `route_request`.
 
-use super::{arm_id::ResourceId, route_request::Prefix};
+use super::{
+    arm_id::ResourceId,
+    error::{self, ApiError},
+    history::{History, States},
+    operation::Work,
+    parent::{Change, Child, ChildBody, Kind, Names, Parent, Parts, Spot, SubnetView, Written},
+    route_request::{self, Prefix, RouteProperties, TableProperties},
+    settings::{Behaviour, Latencies, Span},
+    world::World,
+};
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+pub use super::parent::ProvisioningState;
 
 /// The first api-version whose tables show `disablePeeringRoute`. ASSUMPTION: so do all later ones (recorded for 2025-03-01
 /// in 2026; an older recording of 2025-05-01 does not have it yet, see `Behaviour`).
 const SHOWS_PEERING_ROUTE: &str = "2025-03-01";
-
-/// Which of the properties that came later are shown.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
-    pub(super) peering_route: bool,
-}
-
-impl Shape {
-    pub(super) fn at(api_version: &str) -> Self {
-        Self { peering_route: api_version >= SHOWS_PEERING_ROUTE }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProvisioningState {
-    Succeeded,
-    Updating,
-    Deleting,
-    Failed,
-}
-
-impl fmt::Display for ProvisioningState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -46,81 +34,142 @@ pub struct Route {
     pub state: ProvisioningState,
 }
 
-impl Route {
-    pub(super) fn asks_for_the_same(&self, other: &Self) -> bool {
+impl Child for Route {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn state(&self) -> ProvisioningState {
+        self.state
+    }
+
+    fn set_state(&mut self, state: ProvisioningState) {
+        self.state = state;
+    }
+
+    fn asks_for_the_same(&self, other: &Self) -> bool {
         self.address_prefix == other.address_prefix
             && self.next_hop_type == other.next_hop_type
             && self.next_hop_ip_address == other.next_hop_ip_address
     }
 }
 
-#[derive(Clone, Debug)]
-pub struct RouteTable {
-    pub id: ResourceId,
-    pub location: String,
-    pub tags: Option<BTreeMap<String, String>>,
-    pub etag: String,
-    pub state: ProvisioningState,
-    pub routes: Vec<Arc<Route>>,
-    pub(super) resource_guid: String,
+pub type RouteTable = Parent<TableKind>;
+
+/// What a route table has of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableKind {
     pub(super) disable_bgp_route_propagation: bool,
     pub(super) disable_peering_route: String,
-    pub(super) subnets: Vec<String>,
-    /// The running operation.
-    pub(super) operation: Option<String>,
 }
 
-/// What an operation does to a table when it ends, and what to return to when it fails.
-#[derive(Clone, Debug)]
-pub(super) enum Change {
-    PutTable { previous: Option<Box<RouteTable>> },
-    DeleteTable,
-    PutRoute { name: String, previous: Option<Arc<Route>> },
-    DeleteRoute { name: String },
+impl Kind for TableKind {
+    type Child = Route;
 }
 
-impl Change {
-    /// As recorded for routes. ASSUMPTION: those of the table follow the same pattern.
-    pub(super) fn operation_name(&self) -> &'static str {
-        match self {
-            Self::PutTable { .. } => "PutRouteTableOperation",
-            Self::DeleteTable => "DeleteRouteTableOperation",
-            Self::PutRoute { .. } => "PutRouteOperation",
-            Self::DeleteRoute { .. } => "DeleteRouteOperation",
+impl Written for TableKind {
+    type Properties = TableProperties;
+    type ChildProperties = RouteProperties;
+    /// The names of the operations of routes were recorded. ASSUMPTION: those of the table follow the same pattern.
+    const NAMES: Names = Names {
+        kind: "Microsoft.Network/routeTables",
+        children: "routes",
+        put: "PutRouteTableOperation",
+        delete: "DeleteRouteTableOperation",
+        put_child: "PutRouteOperation",
+        delete_child: "DeleteRouteOperation",
+    };
+
+    fn all(world: &World) -> &BTreeMap<String, RouteTable> {
+        &world.route_tables
+    }
+
+    fn all_mut(world: &mut World) -> &mut BTreeMap<String, RouteTable> {
+        &mut world.route_tables
+    }
+
+    fn states(history: &mut History) -> &mut States<Route> {
+        &mut history.tables
+    }
+
+    fn work(id: ResourceId, change: Change<Self>) -> Work {
+        Work::RouteTable(id, change)
+    }
+
+    fn latencies(latencies: &Latencies) -> (Span, Span) {
+        (latencies.route_table, latencies.route)
+    }
+
+    fn retry_after(behaviour: &Behaviour) -> u64 {
+        behaviour.operation_retry_after
+    }
+
+    fn parts(properties: TableProperties) -> Parts<Self> {
+        let own = Self {
+            disable_bgp_route_propagation: properties.disable_bgp_route_propagation.unwrap_or(false),
+            disable_peering_route: properties.disable_peering_route.unwrap_or_else(|| "None".to_owned()),
+        };
+        let children = properties.routes.unwrap_or_default();
+        Parts { own, children, subnets: properties.subnets, users: BTreeMap::new() }
+    }
+
+    fn child(spot: Spot<'_>, name: &str, body: ChildBody<RouteProperties>) -> Result<Route, ApiError> {
+        route_request::route(spot.parent, name, body)
+    }
+
+    fn check_conflict(route: &Route, others: &[Arc<Route>]) -> Result<(), ApiError> {
+        let mut names = BTreeSet::from([route.name.to_ascii_lowercase()]);
+        for other in others {
+            if other.prefix == route.prefix || !names.insert(other.name.to_ascii_lowercase()) {
+                return Err(error::route_conflict(&route.name, &other.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_limits(world: &World, _: &ResourceId, routes: &[Arc<Route>]) -> Result<(), ApiError> {
+        let count = |routes: usize| u64::try_from(routes).unwrap_or(u64::MAX);
+        let limits = &world.settings.limits;
+        let limit = limits.routes_per_route_table.unwrap_or_else(|| world.usage_limit("RoutesPerRouteTable"));
+        if count(routes.len()) > limit {
+            return Err(error::route_limit(limit));
+        }
+        let limit = limits
+            .routes_with_service_tag_per_route_table
+            .unwrap_or_else(|| world.usage_limit("RoutesWithServiceTagPerRouteTable"));
+        let tags = routes.iter().filter(|route| matches!(route.prefix, Prefix::ServiceTag(_))).count();
+        if count(tags) > limit { Err(error::service_tag_route_limit(limit)) } else { Ok(()) }
+    }
+
+    fn check_unused(table: &RouteTable) -> Result<(), ApiError> {
+        match table.subnets.first() {
+            Some(subnet) => Err(error::table_in_use(&table.id, subnet)),
+            None => Ok(()),
         }
     }
-}
 
-impl RouteTable {
-    pub(super) fn position(&self, route: &str) -> Option<usize> {
-        self.routes.iter().position(|present| present.name.eq_ignore_ascii_case(route))
-    }
-
-    pub(super) fn route(&self, name: &str) -> Option<&Arc<Route>> {
-        self.position(name).map(|at| &self.routes[at])
-    }
-
-    pub(super) fn set_route(&mut self, route: Arc<Route>) {
-        match self.position(&route.name) {
-            Some(at) => self.routes[at] = route,
-            None => self.routes.push(route),
+    fn view(table: &RouteTable, api_version: &str) -> impl Serialize {
+        let shows_peering_route = api_version >= SHOWS_PEERING_ROUTE;
+        TableView {
+            name: &table.id.name,
+            id: table.id.to_string(),
+            etag: table.weak_etag(),
+            r#type: Self::NAMES.kind,
+            location: &table.location,
+            tags: table.tags.as_ref(),
+            properties: TablePropertiesView {
+                provisioning_state: table.state.to_string(),
+                resource_guid: &table.resource_guid,
+                disable_bgp_route_propagation: table.own.disable_bgp_route_propagation,
+                disable_peering_route: shows_peering_route.then_some(table.own.disable_peering_route.as_str()),
+                routes: table.children.iter().map(|route| RouteView::new(table, route)).collect(),
+                subnets: SubnetView::all(&table.subnets),
+            },
         }
     }
 
-    pub(super) fn remove_route(&mut self, name: &str) {
-        self.routes.retain(|route| !route.name.eq_ignore_ascii_case(name));
-    }
-
-    pub(super) fn set_state(&mut self, name: &str, state: ProvisioningState) {
-        if let Some(at) = self.position(name) {
-            Arc::make_mut(&mut self.routes[at]).state = state;
-        }
-    }
-
-    pub(super) fn settle(&mut self) {
-        for route in self.routes.iter_mut().filter(|route| route.state != ProvisioningState::Succeeded) {
-            Arc::make_mut(route).state = ProvisioningState::Succeeded;
-        }
+    fn child_view(table: &RouteTable, route: &Route) -> impl Serialize {
+        RouteView::new(table, route)
     }
 }
 
@@ -157,12 +206,7 @@ struct TablePropertiesView<'a> {
 }
 
 #[derive(Serialize)]
-struct SubnetView<'a> {
-    id: &'a str,
-}
-
-#[derive(Serialize)]
-pub(super) struct RouteView<'a> {
+struct RouteView<'a> {
     name: &'a str,
     id: String,
     etag: String,
@@ -181,31 +225,12 @@ struct RoutePropertiesView<'a> {
     has_bgp_override: bool,
 }
 
-impl RouteTable {
-    pub(super) fn view(&self, shape: Shape) -> impl Serialize + use<'_> {
-        TableView {
-            name: &self.id.name,
-            id: self.id.to_string(),
-            etag: format!("W/\"{}\"", self.etag),
-            r#type: "Microsoft.Network/routeTables",
-            location: &self.location,
-            tags: self.tags.as_ref(),
-            properties: TablePropertiesView {
-                provisioning_state: self.state.to_string(),
-                resource_guid: &self.resource_guid,
-                disable_bgp_route_propagation: self.disable_bgp_route_propagation,
-                disable_peering_route: shape.peering_route.then_some(self.disable_peering_route.as_str()),
-                routes: self.routes.iter().map(|route| self.route_view(route)).collect(),
-                subnets: self.subnets.iter().map(|id| SubnetView { id }).collect(),
-            },
-        }
-    }
-
-    pub(super) fn route_view<'a>(&self, route: &'a Route) -> RouteView<'a> {
-        RouteView {
+impl<'a> RouteView<'a> {
+    fn new(table: &RouteTable, route: &'a Route) -> Self {
+        Self {
             name: &route.name,
-            id: format!("{}/routes/{}", self.id, route.name),
-            etag: format!("W/\"{}\"", self.etag),
+            id: format!("{}/routes/{}", table.id, route.name),
+            etag: table.weak_etag(),
             properties: RoutePropertiesView {
                 provisioning_state: route.state.to_string(),
                 address_prefix: &route.address_prefix,

@@ -1,7 +1,8 @@
 //! Rule collection groups: what they hold, and how they are answered. Values only: what requests do to them is in
 //! `rule_collection_group_write`, which rules are refused in `firewall_rules`.
 
-use super::{firewall_policy::View, history::RuleEntry, route_table::ProvisioningState};
+use super::{firewall_policy::View, route_table::ProvisioningState};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// What the service adds to the rules when it says how large a group is. ASSUMPTION: about as much as recorded; what is
@@ -53,6 +54,54 @@ pub(super) struct RuleCollectionGroup {
 pub(super) struct Draft {
     pub(super) etag: String,
     pub(super) properties: Map<String, Value>,
+}
+
+/// One rule of a rule collection group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleEntry {
+    /// `<collection>/<rule>`
+    pub name: String,
+    pub rule_type: String,
+    /// Of the collection, as are the priorities: of the group and of the collection in it.
+    pub action: String,
+    pub priorities: (u64, u64),
+    pub protocols: Vec<String>,
+    /// Addresses and IP groups.
+    pub sources: Vec<String>,
+    /// Addresses, tags, IP groups, names of hosts, URLs, FQDN tags and web categories.
+    pub destinations: Vec<String>,
+    pub ports: Vec<String>,
+}
+
+impl RuleEntry {
+    fn new(group: &Value, collection: &Value, rule: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let texts = |names: &[&str]| -> Vec<String> {
+            let lists = names.iter().filter_map(|name| rule[name].as_array()).flatten();
+            lists.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let protocols = rule["protocols"].as_array().into_iter().flatten();
+        let protocols = protocols.map(|protocol| format!("{}:{}", text(&protocol["protocolType"]), protocol["port"]));
+        Self {
+            name: format!("{}/{}", text(&collection["name"]), text(&rule["name"])),
+            rule_type: text(&rule["ruleType"]),
+            action: text(&collection["action"]["type"]),
+            priorities: (group.as_u64().unwrap_or_default(), collection["priority"].as_u64().unwrap_or_default()),
+            protocols: texts(&["ipProtocols"]).into_iter().chain(protocols).collect(),
+            sources: texts(&["sourceAddresses", "sourceIpGroups"]),
+            destinations: texts(&[
+                "destinationAddresses",
+                "destinationIpGroups",
+                "destinationFqdns",
+                "targetFqdns",
+                "targetUrls",
+                "fqdnTags",
+                "webCategories",
+            ]),
+            ports: texts(&["destinationPorts"]),
+        }
+    }
 }
 
 impl RuleCollectionGroup {

@@ -24,6 +24,11 @@ pub(super) struct GroupBody {
     pub(super) properties: Map<String, Value>,
 }
 
+/// A firewall knows no tag whose list does not say so.
+fn is_for_firewalls(features: Option<&[String]>) -> bool {
+    features.is_some_and(|features| features.iter().any(|feature| feature == "FW"))
+}
+
 impl World {
     pub(super) fn put_rule_collection_group(
         &mut self,
@@ -117,9 +122,9 @@ impl World {
         properties: &Map<String, Value>,
     ) -> Result<(), ApiError> {
         let id = format!("{}/ruleCollectionGroups/{name}", policy.id);
-        let tags = self.firewall_tags(&policy.location);
+        let knows = |tag: &str| self.is_tag(&policy.location, tag, is_for_firewalls);
         let has_dns_proxy = self.has_dns_proxy(policy);
-        check_rules(properties, &Around { group: &id, tags: tags.as_deref(), has_dns_proxy })?;
+        check_rules(properties, &Around { group: &id, knows: &knows, has_dns_proxy })?;
         let others = || policy.groups.iter().filter(|other| !other.name.eq_ignore_ascii_case(name));
         let priority = properties.get("priority").and_then(Value::as_u64).unwrap_or_default();
         let has_it =

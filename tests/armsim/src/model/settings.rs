@@ -44,7 +44,7 @@ fn merge(into: &mut serde_json::Value, change: &serde_json::Value) {
 pub struct Behaviour {
     /// Operation URLs carry a signature of 4.8 kB (since 2023).
     pub signed_operation_urls: bool,
-    /// Writes of a route are announced with `azure-asyncnotification`, as those of a table always were.
+    /// Writes of a route or a rule are announced with `azure-asyncnotification`, as those of a table always were.
     pub route_notification: bool,
     /// Properties of route tables and routes that are not shown yet, such as `disablePeeringRoute` before 2026.
     pub hidden_properties: Vec<String>,
@@ -52,6 +52,8 @@ pub struct Behaviour {
     pub provider_failure_cause: bool,
     /// The seconds that a client is told to wait before it asks for the status of a write of a network resource.
     pub operation_retry_after: u64,
+    /// The same of a write of a network security group or a rule.
+    pub security_retry_after: u64,
     /// IP groups honour `If-Match`; nobody knows whether Azure's do.
     pub ip_group_if_match: bool,
     /// Firewall policies and what is in them honour `If-Match`; nobody knows whether Azure's do.
@@ -72,6 +74,7 @@ impl Default for Behaviour {
             hidden_properties: vec![],
             provider_failure_cause: true,
             operation_retry_after: 2,
+            security_retry_after: 1,
             ip_group_if_match: false,
             firewall_policy_if_match: false,
             policy_update_refusal: 409,
@@ -99,6 +102,10 @@ pub struct Latencies {
     pub route: Span,
     /// PUT and DELETE of a whole route table.
     pub route_table: Span,
+    /// PUT and DELETE of a security rule.
+    pub security_rule: Span,
+    /// PUT and DELETE of a whole network security group.
+    pub security_group: Span,
     /// PUT of an IP group that no firewall uses.
     pub ip_group: Span,
     /// Writes of an IP group or a firewall policy that a firewall uses: the shortest and the longest.
@@ -118,6 +125,8 @@ impl Default for Latencies {
         Self {
             route: Span::from_secs(2),
             route_table: Span::from_secs(2),
+            security_rule: Span::from_secs(1),
+            security_group: Span::from_secs(2),
             ip_group: Span::from_secs(5),
             attached_firewall: (Span::from_secs(190), Span::from_secs(254)),
             firewall_policy: (Span::from_secs(1), Span::from_secs(11)),

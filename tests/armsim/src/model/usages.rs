@@ -63,6 +63,7 @@ const QUOTAS: &[(&str, &str, u64, bool)] = &[
 ];
 
 const ROUTE_TABLES: &str = "RouteTables";
+const SECURITY_GROUPS: &str = "NetworkSecurityGroups";
 const NETWORKS: &str = "VirtualNetworks";
 
 /// One quota of the network provider.
@@ -123,11 +124,13 @@ impl World {
         let is_here =
             |id: &ResourceId, place: &str| place == location && id.subscription.eq_ignore_ascii_case(subscription);
         let tables = || self.route_tables.values().filter(|table| is_here(&table.id, &table.location)).count();
+        let groups = || self.security_groups.values().filter(|group| is_here(&group.id, &group.location)).count();
         let networks = || self.networks.values().filter(|network| is_here(&network.id, &network.location)).count();
         // Of limits inside one parent the real service says 0 as well.
         let current = |name: &str| match (self.settings.usage_counts.get(name), name) {
             (Some(given), _) => *given,
             (None, ROUTE_TABLES) => i64::try_from(tables()).unwrap_or(i64::MAX),
+            (None, SECURITY_GROUPS) => i64::try_from(groups()).unwrap_or(i64::MAX),
             (None, NETWORKS) => i64::try_from(networks()).unwrap_or(i64::MAX),
             _ => 0,
         };

@@ -7,14 +7,19 @@ use super::{
     http::ApiResponse,
     locations::normalised,
     operation::{Accept, Place, Work},
+    parent::Written,
     route_request,
-    route_table::{List, ProvisioningState},
+    route_table::{List, ProvisioningState, TableKind},
+    security_group::GroupKind,
     world::{Call, World},
 };
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+/// The properties of a subnet that refer to a route table and to a network security group.
+const TABLE: &str = "routeTable";
+const SECURITY_GROUP: &str = "networkSecurityGroup";
 /// As recorded, whatever is asked to wait for other writes.
 const RETRY_AFTER: u64 = 3;
 /// ASSUMPTION: the first api-version whose networks show `privateEndpointVNetPolicies`; 2025-03-01 does, 2022-01-01 does not.
@@ -74,8 +79,8 @@ impl Subnet {
         Self { name: name.to_owned(), properties, state }
     }
 
-    fn route_table(&self) -> Option<&str> {
-        self.properties.get("routeTable")?.get("id")?.as_str()
+    fn refers(&self, property: &str) -> Option<&str> {
+        self.properties.get(property)?.get("id")?.as_str()
     }
 
     fn view(&self, network: &VirtualNetwork) -> Value {
@@ -169,7 +174,7 @@ impl World {
             settle(&mut wanted);
         }
         self.networks.insert(id.key(), wanted);
-        self.tell_tables();
+        self.tell_users();
         let operation =
             self.begin_network(call, id, (!is_same).then_some(NetworkChange::Settle), "PutVirtualNetworkOperation");
         let mut response = ApiResponse::json(status, &self.network(id)?.view(&call.api_version));
@@ -260,7 +265,7 @@ impl World {
         network.etag = self.random.uuid();
         network.state = ProvisioningState::Updating;
         self.networks.insert(id.key(), network);
-        self.tell_tables();
+        self.tell_users();
         let operation = self.begin_network(call, id, Some(NetworkChange::Settle), "PutSubnetOperation");
         let mut response = self.get_subnet(id, name)?;
         response.headers.retain(|(header, _)| header != "etag");
@@ -293,7 +298,7 @@ impl World {
         settle(&mut network);
         self.place_group(&id.subscription, &id.group, &network.location);
         self.networks.insert(id.key(), network);
-        self.tell_tables();
+        self.tell_users();
         Ok(())
     }
 
@@ -306,7 +311,7 @@ impl World {
             Some(at) => network.subnets[at] = subnet,
             None => network.subnets.push(subnet),
         }
-        self.tell_tables();
+        self.tell_users();
         Ok(())
     }
 
@@ -352,7 +357,7 @@ impl World {
         match (change, succeeded) {
             (NetworkChange::Delete, true) => {
                 self.networks.remove(&id.key());
-                self.tell_tables();
+                self.tell_users();
                 return;
             }
             (NetworkChange::DeleteSubnet(name), true) => {
@@ -363,7 +368,7 @@ impl World {
         }
         network.etag = etag;
         settle(network);
-        self.tell_tables();
+        self.tell_users();
     }
 
     fn check_network_idle(&self, network: Option<&VirtualNetwork>) -> Result<(), ApiError> {
@@ -376,39 +381,54 @@ impl World {
     /// What the subnets refer to exists, and in the network's own region.
     fn check_subnets(&self, network: &VirtualNetwork) -> Result<(), ApiError> {
         for subnet in &network.subnets {
-            let Some(table) = subnet.route_table() else { continue };
-            let is_there = match ArmPath::parse(table) {
-                ArmPath::RouteTable(id) => {
-                    self.route_tables.get(&id.key()).is_some_and(|table| table.location == network.location)
+            for property in [TABLE, SECURITY_GROUP] {
+                let Some(id) = subnet.refers(property) else { continue };
+                let location = match ArmPath::parse(id) {
+                    ArmPath::RouteTable(id) if property == TABLE => self.location_in::<TableKind>(&id),
+                    ArmPath::SecurityGroup(id) if property == SECURITY_GROUP => self.location_in::<GroupKind>(&id),
+                    _ => None,
+                };
+                if location != Some(network.location.as_str()) {
+                    let subnet = format!("{}/subnets/{}", network.id, subnet.name);
+                    return Err(error::invalid_reference(id, &subnet));
                 }
-                _ => false,
-            };
-            if !is_there {
-                let subnet = format!("{}/subnets/{}", network.id, subnet.name);
-                return Err(error::invalid_reference(table, &subnet));
             }
         }
         Ok(())
     }
 
-    /// Tables show the subnets that refer to them; those that the world file gave without a network stay.
-    fn tell_tables(&mut self) {
+    fn location_in<K: Written>(&self, id: &ResourceId) -> Option<&str> {
+        K::all(self).get(&id.key()).map(|parent| parent.location.as_str())
+    }
+
+    /// Tables and security groups show the subnets that refer to them; those that the world file gave without a network
+    /// stay.
+    fn tell_users(&mut self) {
+        self.known_networks.extend(self.networks.values().map(|network| network.id.key()));
+        self.tell::<TableKind>(TABLE);
+        self.tell::<GroupKind>(SECURITY_GROUP);
+    }
+
+    fn tell<K: Written>(&mut self, property: &str) {
+        let mut users: Vec<(String, String)> = vec![];
+        for network in self.networks.values() {
+            let used = network.subnets.iter().filter_map(|subnet| Some((subnet, subnet.refers(property)?)));
+            users.extend(
+                used.map(|(subnet, id)| (id.to_ascii_lowercase(), format!("{}/subnets/{}", network.id, subnet.name))),
+            );
+        }
+        let known = self.known_networks.clone();
         let is_known = |subnet: &str| match ArmPath::parse(subnet) {
-            ArmPath::Subnet(id, _) => self.known_networks.contains(&id.key()),
+            ArmPath::Subnet(id, _) => known.contains(&id.key()),
             _ => false,
         };
-        for table in self.route_tables.values_mut() {
-            table.subnets.retain(|subnet| !is_known(subnet));
+        let parents = K::all_mut(self);
+        for parent in parents.values_mut() {
+            parent.subnets.retain(|subnet| !is_known(subnet));
         }
-        for network in self.networks.values() {
-            self.known_networks.insert(network.id.key());
-            for subnet in &network.subnets {
-                let Some(ArmPath::RouteTable(id)) = subnet.route_table().map(ArmPath::parse) else {
-                    continue;
-                };
-                if let Some(table) = self.route_tables.get_mut(&id.key()) {
-                    table.subnets.push(format!("{}/subnets/{}", network.id, subnet.name));
-                }
+        for (id, subnet) in users {
+            if let Some(parent) = parents.get_mut(&id) {
+                parent.subnets.push(subnet);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{
     access::{self, Role},
-    arm_id::{ArmPath, ResourceId},
+    arm_id::ArmPath,
     discovery::DiscoveryDocument,
     download_page::DownloadPage,
     encoding,
@@ -11,7 +11,7 @@ use super::{
     faults::{Effect, Fate, Fault, Faults},
     firewall::Firewall,
     firewall_policy::FirewallPolicy,
-    history::{History, HistoryState, RuleEntry},
+    history::{History, HistoryState},
     http::{ApiRequest, ApiResponse, Delivery},
     ip_group::IpGroup,
     locations::{self, Location},
@@ -24,6 +24,9 @@ use super::{
     random::Random,
     resource_group::ResourceGroup,
     route_table::RouteTable,
+    rule_collection_group::RuleEntry,
+    security_group::SecurityGroup,
+    security_rule::SecurityRuleEntry,
     settings::Settings,
     throttle::{Asked, Kind, Left, Throttle},
     time::Time,
@@ -57,6 +60,7 @@ impl Default for BaseUrls {
 #[derive(Clone, Debug)]
 pub struct World {
     pub(super) route_tables: BTreeMap<String, RouteTable>,
+    pub(super) security_groups: BTreeMap<String, SecurityGroup>,
     pub(super) networks: BTreeMap<String, VirtualNetwork>,
     pub(super) ip_groups: BTreeMap<String, IpGroup>,
     pub(super) firewalls: BTreeMap<String, Firewall>,
@@ -99,6 +103,7 @@ impl Default for World {
     fn default() -> Self {
         Self {
             route_tables: BTreeMap::new(),
+            security_groups: BTreeMap::new(),
             networks: BTreeMap::new(),
             ip_groups: BTreeMap::new(),
             firewalls: BTreeMap::new(),
@@ -198,6 +203,11 @@ impl World {
         self.history.of(&id.to_ascii_lowercase())
     }
 
+    /// Every state of a network security group, oldest first: its rules.
+    pub fn security_history(&self, id: &str) -> Vec<HistoryState<SecurityRuleEntry>> {
+        self.history.of_security_rules(&id.to_ascii_lowercase())
+    }
+
     /// Every state of an IP group, oldest first: its addresses as they were written.
     pub fn address_history(&self, id: &str) -> Vec<HistoryState<String>> {
         self.history.of_addresses(&id.to_ascii_lowercase())
@@ -229,6 +239,7 @@ impl World {
             None => self.random.uuid(),
         };
         let effect = self.faults.take(Server::Arm, request, &client);
+        let recalled = matches!(effect, Some(Effect::StaleGroup)).then(|| self.recall_group(request)).flatten();
         let canned = effect
             .as_ref()
             .and_then(|effect| effect.answer(|seconds| self.throttled(&path, &client, &request.method, seconds)));
@@ -245,6 +256,9 @@ impl World {
                     .unwrap_or_else(|error| self.refusal(&error)),
             }
         };
+        if let Some(group) = recalled {
+            self.groups.remove(&group);
+        }
         if matches!(
             path,
             ArmPath::RouteTables { .. } | ArmPath::RouteTable(_) | ArmPath::Routes(_) | ArmPath::Route(..)
@@ -355,6 +369,13 @@ impl World {
             ArmPath::RouteTable(id) | ArmPath::Routes(id) | ArmPath::Route(id, _) => {
                 self.route_tables.get(&id.key()).map(|table| table.location.clone())
             }
+            ArmPath::SecurityGroup(id)
+            | ArmPath::SecurityRules(id)
+            | ArmPath::SecurityRule(id, _)
+            | ArmPath::DefaultSecurityRules(id)
+            | ArmPath::DefaultSecurityRule(id, _) => {
+                self.security_groups.get(&id.key()).map(|group| group.location.clone())
+            }
             ArmPath::VirtualNetwork(id) | ArmPath::Subnets(id) | ArmPath::Subnet(id, _) => {
                 self.networks.get(&id.key()).map(|network| network.location.clone())
             }
@@ -429,14 +450,6 @@ impl World {
     pub(super) fn drawn(&self, name: &str, count: usize, first: u64, last: u64) -> u64 {
         let seed = encoding::hash(self.key, format!("{name} {count}").as_bytes());
         Random::new(seed).between(first, last.max(first))
-    }
-
-    pub(super) fn table_id(id: &str) -> Option<(ResourceId, Option<String>)> {
-        match ArmPath::parse(id) {
-            ArmPath::RouteTable(id) => Some((id, None)),
-            ArmPath::Route(id, name) => Some((id, Some(name))),
-            _ => None,
-        }
     }
 }
 

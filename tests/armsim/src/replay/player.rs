@@ -6,7 +6,7 @@ use super::{
     compare::{Difference, Scope, compare},
     forms::Names,
     recording::{Interaction, last_segment, path_of, query, top_level},
-    seed::Seeder,
+    seed::{Seeder, group_of},
     timeline::{NEVER, Timeline},
 };
 use crate::model::{
@@ -186,9 +186,12 @@ impl Player {
         } else if interaction.error_code() == "SubscriptionRequestsThrottled" {
             let wait: u64 = interaction.header("retry-after").and_then(|wait| wait.parse().ok()).unwrap_or(1);
             Some(json!({"throttle": {"retryAfter": wait}}))
+        } else if interaction.error_code() == "ResourceNotFound" && is_in_deleted_group(all, interaction) {
+            Some(json!("staleGroup"))
         } else {
-            failure(all, interaction)
-                .map(|error| json!({"failOperation": {"code": error["code"], "message": error["message"]}}))
+            let leaves_failed = is_shown_failed(all, interaction.path());
+            let effect = |error: &Value| json!({"failOperation": {"code": error["code"], "message": error["message"], "leavesFailed": leaves_failed}});
+            failure(all, interaction).map(effect)
         };
         let fault = effect.and_then(|effect| serde_json::from_value::<Fault>(json!({"effect": effect})).ok());
         if let Some(fault) = fault {
@@ -212,6 +215,13 @@ impl Player {
     }
 }
 
+/// Where the group is still there the simulator needs no telling that its front end thinks so.
+fn is_in_deleted_group(all: &[Interaction], interaction: &Interaction) -> bool {
+    let Some(group) = group_of(interaction.path()) else { return false };
+    let is_deletion = |other: &Interaction| other.method == "DELETE" && other.path().eq_ignore_ascii_case(&group);
+    all.iter().any(|other| is_deletion(other) && other.is_accepted())
+}
+
 /// The error that the status of an accepted write ends with.
 fn failure<'a>(all: &'a [Interaction], accepted: &Interaction) -> Option<&'a Value> {
     let urls: Vec<&str> = accepted.status_urls().collect();
@@ -219,29 +229,41 @@ fn failure<'a>(all: &'a [Interaction], accepted: &Interaction) -> Option<&'a Val
     Some(&poll.response_body["error"])
 }
 
+/// What failed stayed as it was written, and said so.
+fn is_shown_failed(all: &[Interaction], id: &str) -> bool {
+    all.iter().any(|other| {
+        let body = &other.response_body;
+        let is_it = body["id"].as_str().is_some_and(|shown| shown.eq_ignore_ascii_case(id));
+        is_it && body["properties"]["provisioningState"] == "Failed"
+    })
+}
+
 /// How ARM behaved when this was recorded.
 fn behaviour(recording: &[Interaction]) -> Behaviour {
     let default = Behaviour::default();
     let urls: Vec<&str> = recording.iter().flat_map(Interaction::status_urls).collect();
-    let of_routes: Vec<&Interaction> = recording
+    let of_children: Vec<&Interaction> = recording
         .iter()
         .filter(|write| {
-            matches!(ArmPath::parse(write.path()), ArmPath::Route(..)) && write.status_urls().next().is_some()
+            matches!(ArmPath::parse(write.path()), ArmPath::Route(..) | ArmPath::SecurityRule(..))
+                && write.status_urls().next().is_some()
         })
         .collect();
     let policy_refusal =
         recording.iter().find(|answer| answer.error_code().ends_with("UpdateNotAllowedWhenUpdatingOrDeleting"));
-    let wait = recording
-        .iter()
-        .filter(|write| write.is_accepted() && write.path().to_ascii_lowercase().contains("/routetables/"))
-        .find_map(|write| write.header("retry-after")?.parse().ok());
+    let wait = |kind: &str| {
+        let mut writes =
+            recording.iter().filter(|write| write.is_accepted() && write.path().to_ascii_lowercase().contains(kind));
+        writes.find_map(|write| write.header("retry-after")?.parse().ok())
+    };
     Behaviour {
         signed_operation_urls: urls.is_empty() || urls.iter().any(|url| query(url, "s").is_some()),
-        route_notification: of_routes.is_empty()
-            || of_routes.iter().any(|write| write.header("azure-asyncnotification").is_some()),
+        route_notification: of_children.is_empty()
+            || of_children.iter().any(|write| write.header("azure-asyncnotification").is_some()),
         hidden_properties: hidden(recording),
         provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
-        operation_retry_after: wait.unwrap_or(default.operation_retry_after),
+        operation_retry_after: wait("/routetables/").unwrap_or(default.operation_retry_after),
+        security_retry_after: wait("/networksecuritygroups/").unwrap_or(default.security_retry_after),
         policy_update_refusal: policy_refusal.map_or(default.policy_update_refusal, |answer| answer.status),
         ..default
     }

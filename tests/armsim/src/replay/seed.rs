@@ -58,13 +58,19 @@ impl Seeder {
         }
         self.group(world, now, all, interaction);
         let id = interaction.path();
+        let has_parent = !["ResourceNotFound", "ResourceGroupNotFound"].contains(&interaction.error_code());
         match &path {
-            ArmPath::Route(table, _) | ArmPath::Routes(table) if interaction.error_code() != "ResourceNotFound" => {
-                self.parent(world, now, all, at, &table.to_string());
-            }
-            ArmPath::Subnet(network, _) | ArmPath::Subnets(network)
-                if interaction.error_code() != "ResourceNotFound" =>
+            ArmPath::Route(parent, _)
+            | ArmPath::Routes(parent)
+            | ArmPath::SecurityRule(parent, _)
+            | ArmPath::SecurityRules(parent)
+            | ArmPath::DefaultSecurityRule(parent, _)
+            | ArmPath::DefaultSecurityRules(parent)
+                if has_parent =>
             {
+                self.parent(world, now, all, at, &parent.to_string());
+            }
+            ArmPath::Subnet(network, _) | ArmPath::Subnets(network) if has_parent => {
                 self.parent(world, now, all, at, &network.to_string());
             }
             ArmPath::RuleCollectionGroup(policy, _)
@@ -91,7 +97,9 @@ impl Seeder {
                 self.place_other(world, now, &before);
             }
             ("DELETE", 202 | 409 | 429) | ("PUT", 409 | 412 | 429) if !self.is_known(world, now, id) => {
-                if interaction.method == "PUT" && matches!(path, ArmPath::Route(..) | ArmPath::Subnet(..)) {
+                if interaction.method == "PUT"
+                    && matches!(path, ArmPath::Route(..) | ArmPath::SecurityRule(..) | ArmPath::Subnet(..))
+                {
                     return;
                 }
                 let before = minimal(id, &path, &shown_location(all, at));
@@ -226,7 +234,7 @@ impl Seeder {
             .filter(|other| other.method == "PUT" && other.status == 201)
             .map(|other| other.path().to_ascii_lowercase())
             .collect();
-        for list in ["routes", "subnets"] {
+        for list in ["routes", "securityRules", "subnets"] {
             if let Some(children) = body["properties"][list].as_array_mut() {
                 children
                     .retain(|child| !child["id"].as_str().is_some_and(|id| made.contains(&id.to_ascii_lowercase())));
@@ -288,7 +296,7 @@ fn etag_scope(id: &str) -> String {
 }
 
 /// The id of the group that a path leads into, in the spelling of the path.
-fn group_of(path: &str) -> Option<String> {
+pub(super) fn group_of(path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').collect();
     let is_group = segments.len() >= 5
         && segments[1].eq_ignore_ascii_case("subscriptions")
@@ -317,6 +325,10 @@ fn minimal(id: &str, path: &ArmPath, location: &str) -> Value {
     match path {
         ArmPath::Route(..) => json!({"id": id, "properties": {"addressPrefix": "192.0.2.0/32", "nextHopType": "None"}}),
         ArmPath::RuleCollectionGroup(..) => json!({"id": id, "properties": {"priority": 100}}),
+        ArmPath::SecurityRule(..) => json!({"id": id, "properties": {
+            "protocol": "*", "access": "Deny", "direction": "Inbound", "priority": 4096,
+            "sourceAddressPrefix": "*", "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "*",
+        }}),
         _ => json!({"id": id, "location": location}),
     }
 }
@@ -327,6 +339,14 @@ fn other_than(path: &ArmPath, mut body: Value) -> Value {
         ArmPath::RouteTable(_) => {
             let was = body["properties"]["disableBgpRoutePropagation"] == true;
             body["properties"]["disableBgpRoutePropagation"] = json!(!was);
+        }
+        ArmPath::SecurityGroup(_) => {
+            let was = body["properties"]["flushConnection"] == true;
+            body["properties"]["flushConnection"] = json!(!was);
+        }
+        ArmPath::SecurityRule(..) => {
+            let is_denied = body["properties"]["access"] == "Deny";
+            body["properties"]["access"] = json!(if is_denied { "Allow" } else { "Deny" });
         }
         ArmPath::Route(..) => {
             let is_none = body["properties"]["nextHopType"] == "None";

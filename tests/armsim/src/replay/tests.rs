@@ -14,7 +14,7 @@ const ID: &str = "842ee685-6acf-4c5f-b9e9-5f4d7a3d5910";
 
 /// Kinds of resources that the simulator has; recordings of others are not looked at.
 fn is_simulated(name: &str) -> bool {
-    ["route", "lock", "locations", "usages", "service-tags", "ipgroup", "ip-groups", "firewall", "policy"]
+    ["route", "nsg", "lock", "locations", "usages", "service-tags", "ipgroup", "ip-groups", "firewall", "policy"]
         .iter()
         .any(|part| name.contains(part))
 }
@@ -368,6 +368,96 @@ fn an_operation_that_nobody_asks_about_lasts_while_others_are_refused() {
     let mut other = [read(FIFTH, 200), read(FIFTH, 200)];
     other[1]["response_body"]["properties"]["size"] = json!("0.1 MB");
     assert_eq!(found(&other), ["1 body.properties.size"]);
+}
+
+fn rule(etag: &str, state: &str, priority: u32) -> Value {
+    json!({
+        "name": "r", "id": format!("{GROUP}/providers/Microsoft.Network/networkSecurityGroups/n/securityRules/r"),
+        "etag": format!("W/\"{etag}\""), "type": "Microsoft.Network/networkSecurityGroups/securityRules",
+        "properties": {
+            "provisioningState": state, "protocol": "TCP", "sourcePortRange": "*", "destinationPortRange": "443",
+            "sourceAddressPrefix": "789", "destinationAddressPrefix": "Storage", "access": "Allow", "priority": priority,
+            "direction": "Outbound", "sourcePortRanges": [], "destinationPortRanges": [], "sourceAddressPrefixes": [],
+            "destinationAddressPrefixes": [],
+        },
+    })
+}
+
+/// A group that was there before: a rule is read, another client changes it and holds the group, it is written, and the
+/// operation fails.
+#[test]
+fn rules_that_were_there_before_are_there() {
+    const THIRD: &str = "11111111-2222-4333-8444-000000000003";
+    const FOURTH: &str = "11111111-2222-4333-8444-000000000004";
+    let group = format!("{GROUP}/providers/Microsoft.Network/networkSecurityGroups/n");
+    let path = format!("{group}/securityRules/r");
+    let read = |etag: &str, state: &str, priority: u32| {
+        let headers = json!({"etag": format!("W/\"{etag}\"")});
+        line("GET", &path, &Value::Null, 200, &headers, &rule(etag, state, priority))
+    };
+    let message = format!(
+        "Operation DeleteSecurityRuleOperation ({ID}) is updating resource {group}. The call can be retried in 12 seconds."
+    );
+    let refusal = json!({"error": {
+        "code": "RetryableError", "message": "A retryable error occurred.",
+        "details": [{"code": "RetryableErrorDueToAnotherOperation", "message": message}],
+    }});
+    let operation = format!(
+        "/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.Network/locations/eastus2/operations/{GUID}"
+    );
+    let headers = json!({
+        "azure-asyncoperation": format!("https://management.azure.com{operation}?api-version=2024-03-01"),
+        "azure-asyncnotification": "Enabled", "retry-after": "3",
+    });
+    let wanted = json!({"properties": rule(FIRST, "Updating", 300)["properties"]});
+    let failed = json!({"status": "Failed", "error": {"code": "InternalServerError", "message": "m", "details": []}});
+    let conversation = [
+        read(FIRST, "Succeeded", 100),
+        read(SECOND, "Succeeded", 200),
+        line("PUT", &path, &wanted, 429, &json!({"retry-after": "12"}), &refusal),
+        line("PUT", &path, &wanted, 200, &headers, &rule(THIRD, "Updating", 300)),
+        line("GET", &operation, &Value::Null, 200, &json!({}), &failed),
+        read(FOURTH, "Failed", 300),
+    ];
+    assert_eq!(found(&conversation), Vec::<String>::new());
+    let mut other = conversation.clone();
+    other[5] = read(FOURTH, "Failed", 200);
+    assert_eq!(found(&other), ["5 body.properties.priority"]);
+    let mut unasked = conversation;
+    unasked[3]["response_headers"].as_object_mut().unwrap().remove("retry-after");
+    assert!(found(&unasked).contains(&"3 header.retry-after".to_owned()));
+}
+
+/// A front end that has not heard of the deletion yet, and one that has.
+#[test]
+fn what_was_in_a_deleted_group_may_be_missed_by_either_name() {
+    let table = format!("{GROUP}/providers/Microsoft.Network/routeTables/t");
+    let job = "https://management.azure.com/subscriptions/00000000-0000-0000-0000-000000000000/operationresults";
+    let location = json!({"location": format!("{job}/eyJqb2JJZCI6IkRFTEVURS1KT0ItMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwIn0?api-version=2024-03-01"), "retry-after": "15"});
+    let mut gone = line("GET", "", &Value::Null, 200, &json!({}), &Value::Null);
+    gone["url"] = location["location"].clone();
+    let missing = |code: &str, message: &str| {
+        let body = json!({"error": {"code": code, "message": message}});
+        line(
+            "DELETE",
+            &format!("{table}/routes/a"),
+            &Value::Null,
+            404,
+            &json!({"x-ms-failure-cause": "gateway"}),
+            &body,
+        )
+    };
+    let conversation = [
+        line("DELETE", GROUP, &Value::Null, 202, &location, &Value::Null),
+        gone,
+        missing(
+            "ResourceNotFound",
+            "The Resource 'Microsoft.Network/routeTables/t' under resource group 'rg' was not found. For more details please \
+             go to https://aka.ms/ARMResourceNotFoundFix",
+        ),
+        missing("ResourceGroupNotFound", "Resource group 'rg' could not be found."),
+    ];
+    assert_eq!(found(&conversation), Vec::<String>::new());
 }
 
 #[test]

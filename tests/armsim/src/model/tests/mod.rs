@@ -15,6 +15,8 @@ mod operations;
 mod policy_drafts;
 mod policy_governance;
 mod refusals;
+mod security_groups;
+mod security_rules;
 mod worlds;
 
 use super::{ApiRequest, ApiResponse, Time, World};
