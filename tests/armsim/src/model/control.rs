@@ -90,8 +90,8 @@ impl World {
         }
     }
 
-    /// Removes a table, a route, a security group, a rule, an IP group, a firewall, a policy, a rule collection group or a
-    /// lock at once; whether there was one.
+    /// Removes a table, a route, a security group, a rule, an IP group, a firewall, a policy, a rule collection group
+    /// or a lock at once; whether there was one.
     pub fn delete_resource(&mut self, now: Time, id: &str) -> bool {
         self.advance(now);
         match ArmPath::parse(id) {

@@ -121,15 +121,16 @@ impl DownloadPage {
         self.files.iter().filter(move |file| file.cloud == cloud)
     }
 
-    /// The document `lag` files before a cloud's current one, with its place in the order of publication; none: nothing.
+    /// The document `lag` files before a cloud's current one, with its place in the order of publication; none:
+    /// nothing.
     pub(super) fn behind(&self, cloud: &str, lag: usize) -> (usize, Vec<u8>) {
         let place = self.current.get(cloud).copied().unwrap_or(0).saturating_sub(lag);
         let bytes = self.of(cloud).nth(place).and_then(|file| read(&file.path).ok());
         (place, bytes.unwrap_or_default())
     }
 
-    /// Whether a tag may be used, as its list of features tells `allows`: according to a cloud's current file, or to the
-    /// last one before it that can be read: a broken file changes nothing in Azure. None without any.
+    /// Whether a tag may be used, as its list of features tells `allows`: according to a cloud's current file, or to
+    /// the last one before it that can be read: a broken file changes nothing in Azure. None without any.
     pub(super) fn has_tag(&self, cloud: &str, name: &str, allows: impl Fn(Option<&[String]>) -> bool) -> Option<bool> {
         let place = self.current.get(cloud).copied().unwrap_or(0);
         let published: Vec<_> = self.of(cloud).take(place + 1).collect();

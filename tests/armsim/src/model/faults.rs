@@ -72,15 +72,15 @@ pub enum Effect {
         #[serde(default)]
         leaves_failed: bool,
     },
-    /// The write of an IP group is accepted and fails at the end of its operation as it does for a faulted firewall; the
-    /// group is left without addresses.
+    /// The write of an IP group is accepted and fails at the end of its operation as it does for a faulted firewall;
+    /// the group is left without addresses.
     IpGroupsUpdateFailed {
         /// The firewalls and policies that use it are left failed as well.
         #[serde(default)]
         fails_attached: bool,
     },
-    /// The write of a firewall policy, or of something in it, is accepted and fails at the end of its operation as it does
-    /// for a faulted firewall; the policy and the rule collection group are left failed.
+    /// The write of a firewall policy, or of something in it, is accepted and fails at the end of its operation as it
+    /// does for a faulted firewall; the policy and the rule collection group are left failed.
     FirewallPolicyUpdateFailed {
         /// The firewalls and the policies based on it are left failed as well.
         #[serde(default)]
@@ -88,8 +88,8 @@ pub enum Effect {
     },
     /// The write is accepted and carried out, but nobody knows its operation.
     LostOperation,
-    /// The front end that is asked has not heard yet that the resource group was deleted: a GET or DELETE of what was in
-    /// it is answered as if the group were there and empty.
+    /// The front end that is asked has not heard yet that the resource group was deleted: a GET or DELETE of what was
+    /// in it is answered as if the group were there and empty.
     StaleGroup,
 }
 

@@ -1,6 +1,6 @@
 //! Firewall policies: what they hold, how they and their rule collection groups are read, in the manner of the network
-//! provider's second back end, and how the world file and the control interface place them at once. What clients write is
-//! in `firewall_policy_write` and `rule_collection_group_write`.
+//! provider's second back end, and how the world file and the control interface place them at once. What clients write
+//! is in `firewall_policy_write` and `rule_collection_group_write`.
 
 use super::{
     arm_id::ResourceId,
@@ -20,7 +20,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the service adds to the properties of a policy when it says how large it is. ASSUMPTION: about as much as recorded.
+/// What the service adds to the properties of a policy when it says how large it is. ASSUMPTION: about as much as
+/// recorded.
 const SIZE_OF_POLICY: usize = 1_230;
 /// What `IANAPrivateRanges` stands for, as it is answered.
 const PRIVATE_RANGES: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"];
@@ -174,8 +175,8 @@ impl World {
         }
     }
 
-    /// A policy from the world file or the control interface, at once. Its rule collection groups stay, and those that are
-    /// written out in the body are placed as well.
+    /// A policy from the world file or the control interface, at once. Its rule collection groups stay, and those that
+    /// are written out in the body are placed as well.
     pub(super) fn place_firewall_policy(
         &mut self,
         now: Time,

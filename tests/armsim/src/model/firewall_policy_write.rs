@@ -1,5 +1,5 @@
-//! Requests about firewall policies themselves, in the manner of the network provider's second back end. A policy that is
-//! written keeps what is in it: rule collection groups are resources of their own.
+//! Requests about firewall policies themselves, in the manner of the network provider's second back end. A policy that
+//! is written keeps what is in it: rule collection groups are resources of their own.
 
 use super::{
     arm_id::{ArmPath, ResourceId},
@@ -81,8 +81,8 @@ impl World {
         Ok(ApiResponse::pretty(200, &self.firewall_policy_view(self.firewall_policy(id)?)))
     }
 
-    /// Done at once, with all groups that are in it, as recorded. ASSUMPTION: 204 for one that is not there, and a refusal
-    /// for one that a firewall or another policy uses.
+    /// Done at once, with all groups that are in it, as recorded. ASSUMPTION: 204 for one that is not there, and a
+    /// refusal for one that a firewall or another policy uses.
     pub(super) fn delete_firewall_policy(&mut self, call: &Call<'_>, id: &ResourceId) -> Result<ApiResponse, ApiError> {
         self.require_group(&id.subscription, &id.group)?;
         let Some(present) = self.firewall_policies.get(&id.key()) else {
@@ -99,8 +99,8 @@ impl World {
         Ok(ApiResponse::empty(200))
     }
 
-    /// What the policy is based on exists, in its own region, and is not of a higher tier. ASSUMPTION: the codes; the rules
-    /// are documented.
+    /// What the policy is based on exists, in its own region, and is not of a higher tier. ASSUMPTION: the codes; the
+    /// rules are documented.
     fn check_base(&self, policy: &FirewallPolicy) -> Result<(), ApiError> {
         let tier = tier_of(policy)?;
         let Some(base) = policy.base() else { return Ok(()) };

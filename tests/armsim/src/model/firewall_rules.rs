@@ -1,6 +1,6 @@
 //! Which rules the service takes into a rule collection group: looks at one body and at what is known around it, and
-//! refuses the first thing that is wrong. ASSUMPTION: nearly all codes and texts; the rules are documented or follow from
-//! what other programs check before they ask.
+//! refuses the first thing that is wrong. ASSUMPTION: nearly all codes and texts; the rules are documented or follow
+//! from what other programs check before they ask.
 
 use super::{
     error::{self, ApiError},

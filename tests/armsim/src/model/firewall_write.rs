@@ -15,9 +15,11 @@ use super::{
     world::{Call, World},
 };
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 const RETRY_AFTER: u64 = 10;
-/// What a poll is told to wait, by the seconds after which the next one begins: recorded as 10, 20, 20, 40, 40, 80, 160, 100.
+/// What a poll is told to wait, by the seconds after which the next one begins: recorded as 10, 20, 20, 40, 40, 80,
+/// 160, 100.
 const LADDER: [(u64, u64); 5] = [(20, 10), (60, 20), (140, 40), (220, 80), (380, 160)];
 const LAST: u64 = 100;
 
@@ -118,7 +120,8 @@ impl World {
         }
     }
 
-    /// No firewall in the subnet is being updated; writes of such a subnet were recorded to be refused as the firewall's.
+    /// No firewall in the subnet is being updated; writes of such a subnet were recorded to be refused as the
+    /// firewall's.
     pub(super) fn check_subnet_free(&self, subnet: &str) -> Result<(), ApiError> {
         let is_inside = |firewall: &&Firewall| firewall.subnet().is_some_and(|own| own.eq_ignore_ascii_case(subnet));
         self.firewalls.values().filter(is_inside).try_for_each(|firewall| self.check_firewall_free(&firewall.id))
@@ -184,11 +187,8 @@ impl World {
 
     /// What the status of a firewall's operation asks to wait: ever longer.
     pub(super) fn long_wait(&self, accepted: Time, now: Time) -> u64 {
-        let passed = Time::from_millis(now.millis().saturating_sub(accepted.millis()));
-        let rung = LADDER.iter().find(|(until, _)| {
-            passed.millis()
-                < u64::try_from(self.scaled(std::time::Duration::from_secs(*until)).as_millis()).unwrap_or(u64::MAX)
-        });
+        let passed = Duration::from_millis(now.millis().saturating_sub(accepted.millis()));
+        let rung = LADDER.iter().find(|(until, _)| passed < self.scaled(Duration::from_secs(*until)));
         rung.map_or(LAST, |(_, wait)| *wait)
     }
 }

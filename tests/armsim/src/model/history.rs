@@ -1,5 +1,5 @@
-//! Every state that a route table, a network security group, an IP group or a rule collection group went through, so that
-//! a test can assert what was never missing. Only ever appended.
+//! Every state that a route table, a network security group, an IP group or a rule collection group went through, so
+//! that a test can assert what was never missing. Only ever appended.
 
 use super::{
     arm_id::ResourceId,

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 impl World {
-    /// What the group shows. ASSUMPTION: classic firewalls whose own rules name it, and policies whose rules do; not the
-    /// firewalls of those policies.
+    /// What the group shows. ASSUMPTION: classic firewalls whose own rules name it, and policies whose rules do; not
+    /// the firewalls of those policies.
     pub(super) fn users(&self, group: &IpGroup) -> References {
         let key = group.id.key();
         let mut users = group.given.clone();
@@ -112,8 +112,8 @@ impl World {
         running.is_some_and(|running| running.name == PUT_IP_GROUP)
     }
 
-    /// ASSUMPTION: the operation of an IP group that is named is the group's own; the real one names the firewall's update
-    /// inside it, as is done for policies.
+    /// ASSUMPTION: the operation of an IP group that is named is the group's own; the real one names the firewall's
+    /// update inside it, as is done for policies.
     pub(super) fn another_operation(&self, operation: &str) -> ApiError {
         let url = self.operations.get(&operation.to_ascii_lowercase()).map(|running| self.internal_url(running));
         error::another_operation(&url.unwrap_or_default())

@@ -1,5 +1,5 @@
-//! Requests about IP groups, in the manner of the network provider's second back end: every PUT is an operation, and the
-//! firewalls and policies that use the group are part of it. The rules for one body are in `ip_group_request`.
+//! Requests about IP groups, in the manner of the network provider's second back end: every PUT is an operation, and
+//! the firewalls and policies that use the group are part of it. The rules for one body are in `ip_group_request`.
 
 use super::{
     arm_id::ResourceId,

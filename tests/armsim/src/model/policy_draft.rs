@@ -100,8 +100,8 @@ impl World {
         Ok(ApiResponse::empty(if before.is_some() { 200 } else { 204 }))
     }
 
-    /// Both headers name the same URL, and the body is `null`, as recorded. ASSUMPTION: the drafts are taken in when the
-    /// operation ends, and without any draft there is nothing to deploy.
+    /// Both headers name the same URL, and the body is `null`, as recorded. ASSUMPTION: the drafts are taken in when
+    /// the operation ends, and without any draft there is nothing to deploy.
     pub(super) fn deploy_policy_drafts(&mut self, call: &Call<'_>, id: &ResourceId) -> Result<ApiResponse, ApiError> {
         let policy = self.firewall_policy(id)?;
         if policy.draft.is_none() && policy.groups.iter().all(|group| group.draft.is_none()) {

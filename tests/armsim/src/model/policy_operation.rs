@@ -1,5 +1,5 @@
-//! Operations on a firewall policy and what is in it: what they hold and for how long, who is refused meanwhile, and what
-//! is left at their end. What a request asks for is in `firewall_policy_write`, `rule_collection_group_write` and
+//! Operations on a firewall policy and what is in it: what they hold and for how long, who is refused meanwhile, and
+//! what is left at their end. What a request asks for is in `firewall_policy_write`, `rule_collection_group_write` and
 //! `policy_draft`.
 
 use super::{
@@ -85,8 +85,8 @@ impl World {
         self.with_dependents(References { firewalls: vec![], policies: vec![policy.to_string()] })
     }
 
-    /// Whether all of it is free. `group` is what is being written, where that is a rule collection group. ASSUMPTION: a
-    /// firewall that is being written itself is met in the words that were recorded the other way round.
+    /// Whether all of it is free. `group` is what is being written, where that is a rule collection group. ASSUMPTION:
+    /// a firewall that is being written itself is met in the words that were recorded the other way round.
     pub(super) fn check_policy_free(
         &self,
         policy: &ResourceId,

@@ -132,7 +132,8 @@ impl World {
         });
     }
 
-    /// A front end that still knows a deleted group: it is there for one request. The answer is what to remove after it.
+    /// A front end that still knows a deleted group: it is there for one request. The answer is what to remove after
+    /// it.
     pub(super) fn recall_group(&mut self, request: &ApiRequest) -> Option<String> {
         let segments: Vec<&str> = request.path().split('/').collect();
         let [_, _, subscription, _, group, _, _, ..] = segments.as_slice() else { return None };

@@ -77,8 +77,8 @@ impl World {
         Ok(response)
     }
 
-    /// The answer has the whole group, in the state that it had, with a new etag; as recorded. ASSUMPTION: 204 for one that
-    /// is not there.
+    /// The answer has the whole group, in the state that it had, with a new etag; as recorded. ASSUMPTION: 204 for one
+    /// that is not there.
     pub(super) fn delete_rule_collection_group(
         &mut self,
         call: &Call<'_>,

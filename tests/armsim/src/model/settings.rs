@@ -1,4 +1,5 @@
-//! What can be set in the world file and changed at run time: durations, limits, the download page's style. Values only.
+//! What can be set in the world file and changed at run time: durations, limits, the download page's style. Values
+//! only.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, time::Duration};
@@ -60,7 +61,8 @@ pub struct Behaviour {
     pub firewall_policy_if_match: bool,
     /// The status of a refusal because a policy is being updated: 409 or 400; only the codes are known.
     pub policy_update_refusal: u16,
-    /// What a failed write of a policy or a rule collection group asked for is there all the same; else what was there before.
+    /// What a failed write of a policy or a rule collection group asked for is there all the same; else what was there
+    /// before.
     pub failed_policy_takes_content: bool,
     /// IP groups may have no address; in 2026 some regions took such groups and others did not.
     pub empty_ip_groups: bool,

@@ -22,7 +22,8 @@ const TABLE: &str = "routeTable";
 const SECURITY_GROUP: &str = "networkSecurityGroup";
 /// As recorded, whatever is asked to wait for other writes.
 const RETRY_AFTER: u64 = 3;
-/// ASSUMPTION: the first api-version whose networks show `privateEndpointVNetPolicies`; 2025-03-01 does, 2022-01-01 does not.
+/// ASSUMPTION: the first api-version whose networks show `privateEndpointVNetPolicies`; 2025-03-01 does, 2022-01-01
+/// does not.
 const SHOWS_ENDPOINT_POLICIES: &str = "2024-01-01";
 
 #[derive(Clone, Debug)]

@@ -33,7 +33,8 @@ impl Timeline {
     }
 }
 
-/// The file's order, but a write that was refused because of another comes after that other one, which may stand below it.
+/// The file's order, but a write that was refused because of another comes after that other one, which may stand below
+/// it.
 fn order(recording: &[Interaction]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..recording.len()).collect();
     for (refused, interaction) in recording.iter().enumerate() {
@@ -129,7 +130,8 @@ fn is_of(poll: &Interaction, urls: &[&str]) -> bool {
     urls.contains(&poll.url.as_str()) || urls.iter().any(same_id)
 }
 
-/// A GET after the end: of a resource that is gone, or that is settled with an etag that the accepted write did not have.
+/// A GET after the end: of a resource that is gone, or that is settled with an etag that the accepted write did not
+/// have.
 fn shows_end(accepted: &Interaction, get: &Interaction, resource: &str) -> bool {
     let top = top_level(get.path());
     let is_inside = top.strip_prefix(resource).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

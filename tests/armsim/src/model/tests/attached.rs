@@ -17,8 +17,8 @@ fn rules(group: &str) -> Value {
     json!({"priority": 200, "ruleCollections": [collection]})
 }
 
-/// `a` and `b` are used by a policy, whose child has a live firewall; `classic` by the rules of another firewall; `free` by
-/// nobody.
+/// `a` and `b` are used by a policy, whose child has a live firewall; `classic` by the rules of another firewall;
+/// `free` by nobody.
 fn azure(yaml: &str) -> Azure {
     let classic_rule = json!({"name": "r", "sourceIpGroups": [id("ipGroups/classic")]});
     let mut resources = vec![

@@ -1,5 +1,5 @@
-//! Firewall policies and their rule collection groups as clients write them: forms, times, who is refused meanwhile, what
-//! a failure leaves.
+//! Firewall policies and their rule collection groups as clients write them: forms, times, who is refused meanwhile,
+//! what a failure leaves.
 
 use super::{Azure, GROUP, code, header, message};
 use crate::model::{ApiResponse, World, faults::Fault};
