@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
+#[path = "serve/rule_collection_groups.rs"]
+mod rule_collection_groups;
+
 use armsim::{
     model::World,
     server::{self, Options, Running},

@@ -3,6 +3,7 @@
 use super::{
     arm_id::ArmPath,
     error::{self, ApiError},
+    ip_group_attached::groups_as_named,
     token::Identity,
 };
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,8 @@ pub(super) fn check_roles(
     let (Some(roles), Some(kind)) = (roles, path.action_type()) else {
         return Ok(());
     };
-    let action = format!("{kind}/{}", verb(method));
+    let verb = if method == "POST" { "action" } else { verb(method) };
+    let action = format!("{kind}/{verb}");
     let scope = path.scope();
     let may = |action: &str, scope: &str| roles.iter().any(|role| role.allows(&who.client, action, scope));
     if !may(&action, &scope) {
@@ -48,7 +50,7 @@ pub(super) fn check_roles(
     if !matches!(method, "PUT" | "PATCH") || matches!(path, ArmPath::IpGroup(_)) {
         return Ok(());
     }
-    for linked in links(body, &scope) {
+    for linked in links(path, body, &scope) {
         let join = format!("{}/join/action", type_of(&linked));
         if !may(&join, &linked) {
             let who = (who.client.as_str(), who.object.as_str());
@@ -59,10 +61,18 @@ pub(super) fn check_roles(
 }
 
 /// The ids of other resources that a body refers to.
-fn links(body: &[u8], scope: &str) -> Vec<String> {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+fn links(path: &ArmPath, body: &[u8], scope: &str) -> Vec<String> {
+    let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
     let mut found = vec![];
+    if let (ArmPath::FirewallPolicy(_), Some(properties)) = (path, body["properties"].as_object_mut()) {
+        // ASSUMPTION: as for IP groups, what only an answer says refers to nothing.
+        properties.retain(|name, _| !["childPolicies", "firewalls", "ruleCollectionGroups"].contains(&name.as_str()));
+    }
     collect(&body["properties"], &mut found);
+    // ASSUMPTION: IP groups in rules are linked as others are by their `id`.
+    if let Some(properties) = body["properties"].as_object() {
+        found.extend(groups_as_named(properties));
+    }
     found.retain(|id| !is_within(id, scope));
     found
 }

@@ -120,6 +120,11 @@ pub enum ArmPath {
     FirewallPolicy(ResourceId),
     RuleCollectionGroups(ResourceId),
     RuleCollectionGroup(ResourceId, String),
+    /// The one draft of a policy, or of a rule collection group.
+    FirewallPolicyDraft(ResourceId),
+    RuleCollectionGroupDraft(ResourceId, String),
+    /// Puts the drafts of a policy into force.
+    PolicyDeployment(ResourceId),
     PublicAddress(ResourceId),
     /// Management locks at a scope, in the spelling of the path.
     Locks {
@@ -210,6 +215,9 @@ impl ArmPath {
             | Self::FirewallPolicy(id)
             | Self::RuleCollectionGroups(id)
             | Self::RuleCollectionGroup(id, _)
+            | Self::FirewallPolicyDraft(id)
+            | Self::RuleCollectionGroupDraft(id, _)
+            | Self::PolicyDeployment(id)
             | Self::PublicAddress(id) => Some(&id.subscription),
             Self::Subscription { subscription }
             | Self::Locations { subscription }
@@ -247,7 +255,12 @@ impl ArmPath {
             | Self::Firewall(id)
             | Self::FirewallPolicy(id)
             | Self::RuleCollectionGroups(id)
+            | Self::PolicyDeployment(id)
             | Self::PublicAddress(id) => id.to_string(),
+            Self::FirewallPolicyDraft(id) => format!("{id}/firewallPolicyDrafts/default"),
+            Self::RuleCollectionGroupDraft(id, name) => {
+                format!("{id}/ruleCollectionGroups/{name}/ruleCollectionGroupDrafts/default")
+            }
             Self::RuleCollectionGroup(id, name) => format!("{id}/ruleCollectionGroups/{name}"),
             Self::Subnet(id, subnet) => format!("{id}/subnets/{subnet}"),
             Self::Locks { scope, .. } | Self::Lock { scope, .. } => scope.clone(),
@@ -287,6 +300,11 @@ impl ArmPath {
             Self::RuleCollectionGroups(_) | Self::RuleCollectionGroup(..) => {
                 Some("Microsoft.Network/firewallPolicies/ruleCollectionGroups")
             }
+            Self::FirewallPolicyDraft(_) => Some("Microsoft.Network/firewallPolicies/firewallPolicyDrafts"),
+            Self::RuleCollectionGroupDraft(..) => {
+                Some("Microsoft.Network/firewallPolicies/ruleCollectionGroups/ruleCollectionGroupDrafts")
+            }
+            Self::PolicyDeployment(_) => Some("Microsoft.Network/firewallPolicies/deploy"),
             Self::PublicAddress(_) => Some("Microsoft.Network/publicIPAddresses"),
             Self::Locks { .. } | Self::Lock { .. } => Some("Microsoft.Authorization/locks"),
             Self::ServiceTags { .. } => Some("Microsoft.Network/locations/serviceTags"),
@@ -323,7 +341,7 @@ fn provider_path(
         (["locations", _, "operations" | "nfvoperations", id], None) => {
             ArmPath::Operation { subscription, location: spelled[1].clone(), id: (*id).to_owned() }
         }
-        (["locations", _, "operationresults", id], None) => {
+        (["locations", _, "operationresults" | "nfvoperationresults", id], None) => {
             ArmPath::OperationResult { subscription, location: spelled[1].clone(), id: (*id).to_owned() }
         }
         (["locations", _, "servicetags"], None) => ArmPath::ServiceTags { subscription, location: spelled[1].clone() },
@@ -366,6 +384,13 @@ fn provider_path(
         (["firewallpolicies", _, "rulecollectiongroups", _], Some(group)) => {
             ArmPath::RuleCollectionGroup(policy(subscription, group), spelled[3].clone())
         }
+        (["firewallpolicies", _, "firewallpolicydrafts", "default"], Some(group)) => {
+            ArmPath::FirewallPolicyDraft(policy(subscription, group))
+        }
+        (["firewallpolicies", _, "rulecollectiongroups", _, "rulecollectiongroupdrafts", "default"], Some(group)) => {
+            ArmPath::RuleCollectionGroupDraft(policy(subscription, group), spelled[3].clone())
+        }
+        (["firewallpolicies", _, "deploy"], Some(group)) => ArmPath::PolicyDeployment(policy(subscription, group)),
         (["publicipaddresses", _], Some(group)) => {
             ArmPath::PublicAddress(resource("publicIPAddresses", subscription, group))
         }

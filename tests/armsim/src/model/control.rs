@@ -75,12 +75,13 @@ impl World {
             }
             ArmPath::FirewallPolicy(id) => {
                 let body: PlacedBody = route_request::read(body.as_bytes())?;
-                self.place_firewall_policy(&id, body)
+                self.place_firewall_policy(now, client, &id, body)
             }
             ArmPath::RuleCollectionGroup(id, name) => {
                 let body: PlacedBody = route_request::read(body.as_bytes())?;
-                self.place_rule_collection_group(&id, &name, body)
+                self.place_rule_collection_group(now, client, &id, &name, body)
             }
+            ArmPath::PublicAddress(id) => self.place_public_address(&id, body.as_bytes()),
             ArmPath::Lock { scope, name, .. } => {
                 let body: LockBody = route_request::read(body.as_bytes())?;
                 self.set_lock(&scope, &name, body).map(|_| ())
@@ -89,7 +90,8 @@ impl World {
         }
     }
 
-    /// Removes a table, a route, a security group, a rule, an IP group, a firewall, a policy or a lock at once; whether there was one.
+    /// Removes a table, a route, a security group, a rule, an IP group, a firewall, a policy, a rule collection group
+    /// or a lock at once; whether there was one.
     pub fn delete_resource(&mut self, now: Time, id: &str) -> bool {
         self.advance(now);
         match ArmPath::parse(id) {
@@ -100,7 +102,8 @@ impl World {
             ArmPath::SecurityRule(id, rule) => self.displace::<SecurityGroup>(now, CLIENT, &id, Some(&rule)),
             ArmPath::IpGroup(id) => self.displace_ip_group(now, CLIENT, &id),
             ArmPath::Firewall(id) => self.firewalls.remove(&id.key()).is_some(),
-            ArmPath::FirewallPolicy(id) => self.firewall_policies.remove(&id.key()).is_some(),
+            ArmPath::FirewallPolicy(id) => self.displace_firewall_policy(now, CLIENT, &id),
+            ArmPath::RuleCollectionGroup(id, name) => self.displace_rule_collection_group(now, CLIENT, &id, &name),
             _ => false,
         }
     }
@@ -125,8 +128,8 @@ impl World {
         }
     }
 
-    /// Another client's write of a route table or a security group, which holds it until the latencies are over. The answer is the id
-    /// of the operation; none where there is no such resource, or an operation already.
+    /// Another client's write of a route table or a security group, which holds it until the latencies are over. The
+    /// answer is the id of the operation; none where there is no such resource, or an operation already.
     pub fn begin_foreign_operation(&mut self, now: Time, path: &str, name: &str) -> Option<String> {
         let request = ApiRequest::new("PUT", path);
         let call =

@@ -4,7 +4,6 @@
 use super::{
     encoding,
     http::{ApiRequest, ApiResponse},
-    security_tag::is_for_security_groups,
     settings::PageStyle,
     time::Time,
     world::World,
@@ -13,11 +12,11 @@ use flate2::read::MultiGzDecoder;
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 /// The directory of Microsoft's, which is no promise either.
@@ -27,6 +26,9 @@ const FIRST_DATE: Date = Date::constant(2025, 1, 6);
 
 const PAGES: [(&str, &str); 3] = [("56519", "Public"), ("57062", "China"), ("57063", "AzureGovernment")];
 
+/// Where the tags of a file can be used, by name in lower case.
+type Features = BTreeMap<String, Option<Vec<String>>>;
+
 #[derive(Clone, Debug)]
 struct PublishedFile {
     path: PathBuf,
@@ -34,8 +36,8 @@ struct PublishedFile {
     date: Date,
     change_number: Option<u64>,
     contents: OnceLock<Contents>,
-    /// See `security_tags`.
-    tags: OnceLock<Option<BTreeSet<String>>>,
+    /// None where the file cannot be read.
+    tags: OnceLock<Option<Arc<Features>>>,
     /// When it became the current one.
     since: Option<Time>,
 }
@@ -119,19 +121,23 @@ impl DownloadPage {
         self.files.iter().filter(move |file| file.cloud == cloud)
     }
 
-    /// The document `lag` files before a cloud's current one, with its place in the order of publication; none: nothing.
+    /// The document `lag` files before a cloud's current one, with its place in the order of publication; none:
+    /// nothing.
     pub(super) fn behind(&self, cloud: &str, lag: usize) -> (usize, Vec<u8>) {
         let place = self.current.get(cloud).copied().unwrap_or(0).saturating_sub(lag);
         let bytes = self.of(cloud).nth(place).and_then(|file| read(&file.path).ok());
         (place, bytes.unwrap_or_default())
     }
 
-    /// The tags of a cloud's current document that security rules may name, in lower case; none where nothing is
-    /// published or it cannot be read. Read once a document: every write of a rule asks.
-    pub(super) fn security_tags(&self, cloud: &str) -> Option<&BTreeSet<String>> {
+    /// Whether a tag may be used, as its list of features tells `allows`: according to a cloud's current file, or to
+    /// the last one before it that can be read: a broken file changes nothing in Azure. None without any.
+    pub(super) fn has_tag(&self, cloud: &str, name: &str, allows: impl Fn(Option<&[String]>) -> bool) -> Option<bool> {
         let place = self.current.get(cloud).copied().unwrap_or(0);
-        let file = self.of(cloud).nth(place)?;
-        file.tags.get_or_init(|| read_tags(&file.path)).as_ref()
+        let published: Vec<_> = self.of(cloud).take(place + 1).collect();
+        // Read once a document: every write of a rule asks.
+        let tags = |file: &&PublishedFile| file.tags.get_or_init(|| read_tags(&file.path)).as_ref().map(Arc::clone);
+        let tags = published.iter().rev().find_map(tags)?;
+        Some(tags.get(&name.to_ascii_lowercase()).is_some_and(|features| allows(features.as_deref())))
     }
 
     /// The files that the page lists: an older one first, as the real page sometimes does.
@@ -365,10 +371,10 @@ struct FileTagProperties {
     network_features: Option<Vec<String>>,
 }
 
-fn read_tags(path: &Path) -> Option<BTreeSet<String>> {
+fn read_tags(path: &Path) -> Option<Arc<Features>> {
     let file: TagFile = serde_json::from_slice(&read(path).ok()?).ok()?;
-    let tags = file.values.into_iter().filter(|tag| is_for_security_groups(tag.properties.network_features.as_deref()));
-    Some(tags.map(|tag| tag.name.to_ascii_lowercase()).collect())
+    let tags = file.values.into_iter().map(|tag| (tag.name.to_ascii_lowercase(), tag.properties.network_features));
+    Some(Arc::new(tags.collect()))
 }
 
 /// Looked for and not parsed: what is published may be broken on purpose.

@@ -66,7 +66,7 @@ impl ApiError {
         Self::new(status, code, message, Some(vec![]))
     }
 
-    fn with_detail(status: u16, code: &str, message: &str, detail: (&str, String)) -> Self {
+    pub(super) fn with_detail(status: u16, code: &str, message: &str, detail: (&str, String)) -> Self {
         let details = vec![Detail { code: detail.0.to_owned(), message: detail.1 }];
         Self::new(status, code, message.to_owned(), Some(details))
     }
@@ -227,7 +227,7 @@ pub(super) fn locked_by_operation(operation: &str, guid: &str, id: &ResourceId, 
     ApiError { retry_after_seconds: Some(seconds), ..error }
 }
 
-pub(super) fn etag_mismatch(given: &str, present: &str, id: &ResourceId) -> ApiError {
+pub(super) fn etag_mismatch(given: &str, present: &str, id: &str) -> ApiError {
     let message = format!(
         "Etag provided in if-match header {given} does not match etag {present} of resource {id} in NRP data store."
     );

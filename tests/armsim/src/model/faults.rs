@@ -72,17 +72,24 @@ pub enum Effect {
         #[serde(default)]
         leaves_failed: bool,
     },
-    /// The write of an IP group is accepted and fails at the end of its operation as it does for a faulted firewall; the
-    /// group is left without addresses.
+    /// The write of an IP group is accepted and fails at the end of its operation as it does for a faulted firewall;
+    /// the group is left without addresses.
     IpGroupsUpdateFailed {
         /// The firewalls and policies that use it are left failed as well.
         #[serde(default)]
         fails_attached: bool,
     },
+    /// The write of a firewall policy, or of something in it, is accepted and fails at the end of its operation as it
+    /// does for a faulted firewall; the policy and the rule collection group are left failed.
+    FirewallPolicyUpdateFailed {
+        /// The firewalls and the policies based on it are left failed as well.
+        #[serde(default)]
+        fails_attached: bool,
+    },
     /// The write is accepted and carried out, but nobody knows its operation.
     LostOperation,
-    /// The front end that is asked has not heard yet that the resource group was deleted: a GET or DELETE of what was in
-    /// it is answered as if the group were there and empty.
+    /// The front end that is asked has not heard yet that the resource group was deleted: a GET or DELETE of what was
+    /// in it is answered as if the group were there and empty.
     StaleGroup,
 }
 
@@ -109,7 +116,9 @@ impl Effect {
             Self::FailOperation { code, message, leaves_failed } => {
                 Fate::Fail { code: code.clone(), message: message.clone(), leaves_failed: *leaves_failed }
             }
-            Self::IpGroupsUpdateFailed { fails_attached } => Fate::Faulted { fails_attached: *fails_attached },
+            Self::IpGroupsUpdateFailed { fails_attached } | Self::FirewallPolicyUpdateFailed { fails_attached } => {
+                Fate::Faulted { fails_attached: *fails_attached }
+            }
             Self::LostOperation => Fate::Lost,
             _ => Fate::Normal,
         }
@@ -215,6 +224,7 @@ mod tests {
             json!({"failOperation": {"code": "InternalServerError", "message": "m", "leavesFailed": true}}),
             json!({"ipGroupsUpdateFailed": {}}),
             json!({"ipGroupsUpdateFailed": {"failsAttached": true}}),
+            json!({"firewallPolicyUpdateFailed": {}}),
             json!("lostOperation"),
             json!("staleGroup"),
         ] {

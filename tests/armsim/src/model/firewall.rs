@@ -1,5 +1,6 @@
-//! Azure firewalls as far as IP groups and policies meet them: placed by the world file or the control interface, read
-//! in the manner of the network provider's core, and `Updating` while an operation holds them. No client can write one.
+//! Azure firewalls: what they hold, how they are read in the manner of the network provider's core, `Updating` while an
+//! operation holds them, and how the world file and the control interface place them at once. What clients write is in
+//! `firewall_write`.
 
 use super::{
     arm_id::ResourceId,
@@ -20,12 +21,15 @@ use std::collections::BTreeMap;
 pub(super) struct Firewall {
     pub(super) id: ResourceId,
     pub(super) location: String,
-    tags: Option<BTreeMap<String, String>>,
-    etag: String,
+    pub(super) tags: Option<BTreeMap<String, String>>,
+    pub(super) zones: Option<Value>,
+    pub(super) etag: String,
     /// Where no operation holds it.
     pub(super) state: ProvisioningState,
-    /// As they were placed.
+    /// As they were written.
     pub(super) properties: Map<String, Value>,
+    /// In its subnet, once it was made.
+    pub(super) private_address: Option<String>,
 }
 
 /// A firewall, a policy or a rule collection group as it is placed.
@@ -33,6 +37,8 @@ pub(super) struct Firewall {
 pub(super) struct PlacedBody {
     pub(super) location: Option<String>,
     pub(super) tags: Option<BTreeMap<String, String>>,
+    pub(super) identity: Option<Value>,
+    pub(super) zones: Option<Value>,
     #[serde(default)]
     pub(super) properties: Map<String, Value>,
 }
@@ -51,10 +57,51 @@ impl Firewall {
         self.properties.get("firewallPolicy")?.get("id")?.as_str()
     }
 
-    /// ASSUMPTION: what a classic firewall shows of its rules is what was placed; the real one adds an id and an etag to
-    /// each collection.
-    fn view(&self, state: ProvisioningState) -> Value {
+    /// The subnet of its first address.
+    pub(super) fn subnet(&self) -> Option<&str> {
+        let configurations = self.properties.get("ipConfigurations")?.as_array()?;
+        configurations.iter().find_map(|configuration| configuration["properties"]["subnet"]["id"].as_str())
+    }
+
+    /// One of the things that are written inside a firewall: with an id, an etag and a state of its own.
+    fn part(&self, kind: &str, given: &Value) -> Value {
+        let mut part = given.clone();
+        let Some(name) = given["name"].as_str() else { return part };
+        part["id"] = json!(format!("{}/{kind}/{name}", self.id));
+        part["etag"] = json!(format!("W/\"{}\"", self.etag));
+        part["type"] = json!(format!("Microsoft.Network/azureFirewalls/{kind}"));
+        part["properties"]["provisioningState"] = json!("Succeeded");
+        if kind == "azureFirewallIpConfigurations" {
+            part["properties"]["privateIPAllocationMethod"] = json!("Dynamic");
+            let has_subnet = part["properties"]["subnet"].is_object();
+            if let Some(address) = self.private_address.as_ref().filter(|_| has_subnet) {
+                part["properties"]["privateIPAddress"] = json!(address);
+            }
+        }
+        if kind == "networkRuleCollections" {
+            for rule in
+                part["properties"]["rules"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut)
+            {
+                for list in ["sourceIpGroups", "destinationIpGroups", "destinationFqdns"] {
+                    rule.entry(list).or_insert_with(|| json!([]));
+                }
+            }
+        }
+        part
+    }
+
+    pub(super) fn view(&self, state: ProvisioningState) -> Value {
         let mut properties = self.properties.clone();
+        for (list, kind) in [
+            ("ipConfigurations", "azureFirewallIpConfigurations"),
+            ("networkRuleCollections", "networkRuleCollections"),
+            ("applicationRuleCollections", "applicationRuleCollections"),
+            ("natRuleCollections", "natRuleCollections"),
+        ] {
+            if let Some(parts) = properties.get_mut(list).and_then(Value::as_array_mut) {
+                *parts = parts.iter().map(|given| self.part(kind, given)).collect();
+            }
+        }
         for (name, value) in [
             ("sku", json!({"name": "AZFW_VNet", "tier": "Standard"})),
             ("threatIntelMode", json!("Alert")),
@@ -77,6 +124,9 @@ impl Firewall {
         });
         if let Some(tags) = &self.tags {
             view["tags"] = json!(tags);
+        }
+        if let Some(zones) = &self.zones {
+            view["zones"] = zones.clone();
         }
         view
     }
@@ -112,8 +162,12 @@ impl World {
         self.check_named_groups(&id.to_string(), named_groups(&body.properties).len())?;
         let etag = self.random.uuid();
         self.place_group(&id.subscription, &id.group, &location);
-        let PlacedBody { tags, properties, .. } = body;
-        self.firewalls.insert(id.key(), Firewall { id: id.clone(), location, tags, etag, state, properties });
+        let PlacedBody { tags, properties, zones, .. } = body;
+        let shown = |configuration: &Value| configuration["properties"]["privateIPAddress"].as_str().map(str::to_owned);
+        let configurations = properties.get("ipConfigurations").and_then(Value::as_array);
+        let private_address = configurations.into_iter().flatten().find_map(shown);
+        let firewall = Firewall { id: id.clone(), location, tags, zones, etag, state, properties, private_address };
+        self.firewalls.insert(id.key(), firewall);
         Ok(())
     }
 

@@ -1,10 +1,12 @@
-//! Every state that a route table, a network security group or an IP group went through, so that a test can assert what was never missing. Only ever appended.
+//! Every state that a route table, a network security group, an IP group or a rule collection group went through, so
+//! that a test can assert what was never missing. Only ever appended.
 
 use super::{
     arm_id::ResourceId,
     parent::Written,
     route_table::Route,
-    security_rule::{RuleEntry, SecurityRule},
+    rule_collection_group::RuleEntry,
+    security_rule::{SecurityRule, SecurityRuleEntry},
     time::Time,
 };
 use serde::Serialize;
@@ -44,6 +46,7 @@ pub(super) struct History {
     pub(super) tables: States<Route>,
     pub(super) security_groups: States<SecurityRule>,
     ip_groups: BTreeMap<String, Vec<State<Arc<Vec<String>>>>>,
+    rules: BTreeMap<String, Vec<State<Vec<RuleEntry>>>>,
 }
 
 impl History {
@@ -57,11 +60,16 @@ impl History {
         self.ip_groups.entry(id.key()).or_default().push(state);
     }
 
+    pub(super) fn record_rules(&mut self, at: Time, client: &str, key: String, rules: Vec<RuleEntry>) {
+        self.rules.entry(key).or_default().push(State { at, client: client.to_owned(), entries: rules });
+    }
+
     /// Dates what was there from the beginning.
     pub(super) fn begin(&mut self, now: Time) {
         let dates = self.tables.values_mut().flatten().map(|state| &mut state.at);
         let dates = dates.chain(self.security_groups.values_mut().flatten().map(|state| &mut state.at));
         let dates = dates.chain(self.ip_groups.values_mut().flatten().map(|state| &mut state.at));
+        let dates = dates.chain(self.rules.values_mut().flatten().map(|state| &mut state.at));
         for at in dates.filter(|at| **at == Time::default()) {
             *at = now;
         }
@@ -72,8 +80,17 @@ impl History {
         shown(&self.tables, key)
     }
 
-    pub(super) fn of_rules(&self, key: &str) -> Vec<HistoryState<RuleEntry>> {
+    pub(super) fn of_security_rules(&self, key: &str) -> Vec<HistoryState<SecurityRuleEntry>> {
         shown(&self.security_groups, key)
+    }
+
+    pub(super) fn of_rules(&self, key: &str) -> Vec<HistoryState<RuleEntry>> {
+        let shown = |state: &State<Vec<RuleEntry>>| HistoryState {
+            at: state.at.rfc3339(),
+            client: state.client.clone(),
+            entries: state.entries.clone(),
+        };
+        self.rules.get(key).map(|states| states.iter().map(shown).collect()).unwrap_or_default()
     }
 
     pub(super) fn of_addresses(&self, key: &str) -> Vec<HistoryState<String>> {

@@ -4,14 +4,15 @@
 use super::{
     error::{self, ApiError},
     ip_group::{IpGroup, References, add},
+    ip_group_write::PUT_IP_GROUP,
     world::World,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 impl World {
-    /// What the group shows. ASSUMPTION: classic firewalls whose own rules name it, and policies whose rules do; not the
-    /// firewalls of those policies.
+    /// What the group shows. ASSUMPTION: classic firewalls whose own rules name it, and policies whose rules do; not
+    /// the firewalls of those policies.
     pub(super) fn users(&self, group: &IpGroup) -> References {
         let key = group.id.key();
         let mut users = group.given.clone();
@@ -28,7 +29,11 @@ impl World {
 
     /// What a write of the group touches: its users, the policies that are based on those, and all their firewalls.
     pub(super) fn attached(&self, group: &IpGroup) -> References {
-        let mut touched = self.users(group);
+        self.with_dependents(self.users(group))
+    }
+
+    /// These, the policies that are based on them, and all their firewalls.
+    pub(super) fn with_dependents(&self, mut touched: References) -> References {
         let mut found = true;
         while found {
             found = false;
@@ -65,6 +70,11 @@ impl World {
     /// refused in the same words; only refusals for a firewall were recorded.
     pub(super) fn check_ip_group_free(&self, key: &str, touched: &References) -> Result<(), ApiError> {
         let held = |key: &str| self.holds.get(&key.to_ascii_lowercase()).into_iter().flatten();
+        // ASSUMPTION: only IP groups are written side by side, not IP groups and policies.
+        let of_others = touched.all().flat_map(|id| held(id)).find(|operation| !self.is_of_ip_group(operation));
+        if let Some(operation) = of_others {
+            return Err(self.another_operation(operation));
+        }
         if let Some(operation) = held(key).next() {
             return Err(self.another_operation(operation));
         }
@@ -78,20 +88,45 @@ impl World {
         }
     }
 
-    /// Whether an operation of an IP group is changing this firewall or policy.
+    /// Whether an operation is changing this firewall or policy.
     pub(super) fn is_held(&self, key: &str) -> bool {
         self.holds.get(key).is_some_and(|operations| !operations.is_empty())
     }
 
-    /// ASSUMPTION: the operation that is named is the group's own; the real one names the firewall's update inside it.
-    fn another_operation(&self, operation: &str) -> ApiError {
+    /// Keeps others from what an operation changes.
+    pub(super) fn hold<'a>(&mut self, operation: &str, ids: impl Iterator<Item = &'a String>) {
+        for id in ids {
+            self.holds.entry(id.to_ascii_lowercase()).or_default().insert(operation.to_owned());
+        }
+    }
+
+    pub(super) fn release(&mut self, operation: &str) {
+        self.holds.retain(|_, operations| {
+            operations.remove(operation);
+            !operations.is_empty()
+        });
+    }
+
+    fn is_of_ip_group(&self, operation: &str) -> bool {
+        let running = self.operations.get(&operation.to_ascii_lowercase());
+        running.is_some_and(|running| running.name == PUT_IP_GROUP)
+    }
+
+    /// ASSUMPTION: the operation of an IP group that is named is the group's own; the real one names the firewall's
+    /// update inside it, as is done for policies.
+    pub(super) fn another_operation(&self, operation: &str) -> ApiError {
         let url = self.operations.get(&operation.to_ascii_lowercase()).map(|running| self.internal_url(running));
         error::another_operation(&url.unwrap_or_default())
     }
 }
 
-/// How many IP groups these rules name.
+/// The IP groups that these rules name, in the form that ids are compared in.
 pub(super) fn named_groups(rules: &Map<String, Value>) -> BTreeSet<String> {
+    groups_as_named(rules).iter().map(|id| id.to_ascii_lowercase()).collect()
+}
+
+/// The same in the spelling of the rules.
+pub(super) fn groups_as_named(rules: &Map<String, Value>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (field, value) in rules {
         collect(field, value, &mut found);
@@ -106,7 +141,7 @@ fn names(rules: &Map<String, Value>, key: &str) -> bool {
 fn collect(field: &str, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Array(elements) if matches!(field, "sourceIpGroups" | "destinationIpGroups") => {
-            found.extend(elements.iter().filter_map(Value::as_str).map(str::to_ascii_lowercase));
+            found.extend(elements.iter().filter_map(Value::as_str).map(str::to_owned));
         }
         Value::Array(elements) => elements.iter().for_each(|element| collect(field, element, found)),
         Value::Object(fields) => fields.iter().for_each(|(field, value)| collect(field, value, found)),

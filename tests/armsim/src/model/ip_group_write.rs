@@ -1,5 +1,5 @@
-//! Requests about IP groups, in the manner of the network provider's second back end: every PUT is an operation, and the
-//! firewalls and policies that use the group are part of it. The rules for one body are in `ip_group_request`.
+//! Requests about IP groups, in the manner of the network provider's second back end: every PUT is an operation, and
+//! the firewalls and policies that use the group are part of it. The rules for one body are in `ip_group_request`.
 
 use super::{
     arm_id::ResourceId,
@@ -11,6 +11,7 @@ use super::{
     operation::{Accept, Place, Work},
     route_request,
     route_table::{List, ProvisioningState},
+    settings::Span,
     time::Time,
     world::{Call, World},
 };
@@ -18,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 /// What the second back end asks to wait, whatever the operation.
 pub(super) const RETRY_AFTER: u64 = 10;
+pub(super) const PUT_IP_GROUP: &str = "PutIpGroupOperation";
 
 /// How an operation of a group ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,16 +72,14 @@ impl World {
         let operation = self.accept(
             call,
             Accept {
-                name: "PutIpGroupOperation",
+                name: PUT_IP_GROUP,
                 place: Place::SecondBackEnd(location),
                 subscription: id.subscription.clone(),
-                takes: self.ip_group_write_takes(&touched),
+                takes: self.attached_write_takes(&touched, self.settings.latencies.ip_group.0),
                 work: Work::IpGroup(id.clone(), touched.clone()),
             },
         );
-        for held in std::iter::once(&id.to_string()).chain(touched.all()) {
-            self.holds.entry(held.to_ascii_lowercase()).or_default().insert(operation.clone());
-        }
+        self.hold(&operation, std::iter::once(&id.to_string()).chain(touched.all()));
         let group = self.ip_groups.get_mut(&id.key()).expect("inserted above");
         group.operation = Some(operation.clone());
         let group = self.ip_group(&id)?;
@@ -140,14 +140,17 @@ impl World {
 
     /// With a live firewall minutes, else seconds. ASSUMPTION: as long as writes of a rule collection group were
     /// recorded to take; none of an attached IP group was recorded.
-    fn ip_group_write_takes(&self, touched: &References) -> Duration {
-        let latencies = &self.settings.latencies;
+    pub(super) fn attached_write_takes(&self, touched: &References, free: Duration) -> Duration {
         if touched.firewalls.is_empty() {
-            return latencies.ip_group.0;
+            return free;
         }
+        self.drawn_span("attachedFirewall", self.settings.latencies.attached_firewall)
+    }
+
+    /// A duration between two.
+    pub(super) fn drawn_span(&self, name: &str, (first, last): (Span, Span)) -> Duration {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let (first, last) = latencies.attached_firewall;
-        Duration::from_millis(self.drawn("attachedFirewall", self.log.len(), millis(first.0), millis(last.0)))
+        Duration::from_millis(self.drawn(name, self.log.len(), millis(first.0), millis(last.0)))
     }
 
     /// The second half of a write. A group that failed has no addresses left, as recorded.
@@ -160,10 +163,7 @@ impl World {
         touched: &References,
         end: End,
     ) {
-        self.holds.retain(|_, operations| {
-            operations.remove(operation);
-            !operations.is_empty()
-        });
+        self.release(operation);
         // ASSUMPTION: the next success also heals firewalls and policies that an earlier failure left.
         match end {
             End::Succeeded => self.set_attached(touched, ProvisioningState::Succeeded),
@@ -185,7 +185,7 @@ impl World {
         self.history.record_addresses(now, client, id, &group.addresses);
     }
 
-    fn set_attached(&mut self, touched: &References, state: ProvisioningState) {
+    pub(super) fn set_attached(&mut self, touched: &References, state: ProvisioningState) {
         for id in &touched.firewalls {
             if let Some(firewall) = self.firewalls.get_mut(&id.to_ascii_lowercase()) {
                 firewall.state = state;
@@ -207,7 +207,7 @@ impl World {
         let bare = given.trim_start_matches("W/").trim_matches('"');
         match present {
             Some(present) if present.etag == bare => Ok(()),
-            _ => Err(error::etag_mismatch(given, present.map_or("", |present| &present.etag), id)),
+            _ => Err(error::etag_mismatch(given, present.map_or("", |present| &present.etag), &id.to_string())),
         }
     }
 }

@@ -152,7 +152,8 @@ impl Locks {
 }
 
 impl World {
-    /// ASSUMPTION: a list has the locks at a scope and below it, as documented; only that of a subscription was recorded.
+    /// ASSUMPTION: a list has the locks at a scope and below it, as documented; only that of a subscription was
+    /// recorded.
     pub(super) fn list_locks(&self, scope: &str) -> ApiResponse {
         let locks = self.locks.0.iter().filter(|lock| is_within(&lock.scope, scope));
         let value = locks.map(Lock::view).collect();
@@ -199,6 +200,7 @@ impl World {
             ArmPath::IpGroup(id) => self.get_ip_group(&id).map(|_| ()),
             ArmPath::Firewall(id) => self.get_firewall(&id).map(|_| ()),
             ArmPath::FirewallPolicy(id) => self.get_firewall_policy(&id).map(|_| ()),
+            ArmPath::RuleCollectionGroup(id, name) => self.get_rule_collection_group(&id, &name).map(|_| ()),
             _ => Ok(()),
         }
     }

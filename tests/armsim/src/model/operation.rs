@@ -6,11 +6,14 @@ use super::{
     encoding,
     error::{self, ApiError},
     faults::Fate,
+    firewall_write::FirewallChange,
     http::{ApiRequest, ApiResponse},
     ip_group::References,
     ip_group_write::{End, RETRY_AFTER},
     parent::{Change, Ending, Written},
+    policy_operation::PolicyWork,
     public_address::AddressChange,
+    random::Random,
     route_table::TableKind,
     security_group::GroupKind,
     time::Time,
@@ -40,6 +43,11 @@ pub(super) enum Work {
     /// A write of an IP group, with all that it touches.
     IpGroup(ResourceId, References),
     PublicAddress(ResourceId, AddressChange),
+    Firewall(ResourceId, FirewallChange),
+    /// A write of a firewall policy or of something in it.
+    Policy(PolicyWork),
+    /// What another client does to something that it holds.
+    Hold,
     DeleteGroup(String),
 }
 
@@ -61,6 +69,8 @@ pub(super) struct Operation {
     pub(super) client: String,
     fate: Fate,
     work: Work,
+    /// The update of the firewalls inside it, where refusals name that instead.
+    inner: Option<String>,
     outcome: Outcome,
     /// Its status says `InProgress` until then, although what it does to the resource may be done.
     told: Time,
@@ -122,12 +132,16 @@ impl Operation {
 
 /// The text was reported. ASSUMPTION: all the firewalls that are touched count, and one where there is none.
 fn faulted(work: &Work) -> Outcome {
-    let (group, firewalls) = match work {
-        Work::IpGroup(id, touched) => (id.name.as_str(), touched.firewalls.len().max(1)),
-        _ => ("", 1),
+    let (code, kind, name, touched) = match work {
+        Work::IpGroup(id, touched) => ("IpGroupsUpdateFailed", "IP Groups", id.name.as_str(), Some(touched)),
+        Work::Policy(work) => {
+            ("FirewallPolicyUpdateFailed", "Firewall Policy", work.policy.name.as_str(), Some(&work.touched))
+        }
+        _ => ("InternalServerError", "resource", "", None),
     };
-    let message = format!("Put on IP Groups {group} Failed with {firewalls} faulted referenced firewalls");
-    Outcome::Failed { code: "IpGroupsUpdateFailed".to_owned(), message }
+    let firewalls = touched.map_or(1, |touched| touched.firewalls.len().max(1));
+    let message = format!("Put on {kind} {name} Failed with {firewalls} faulted referenced firewalls");
+    Outcome::Failed { code: code.to_owned(), message }
 }
 
 impl World {
@@ -140,7 +154,11 @@ impl World {
             }
         };
         let done = matches!(accept.work, Work::Nothing);
+        // Not from the sequence: what follows is the same with and without it.
+        let inner = matches!(accept.work, Work::Policy(_))
+            .then(|| Random::new(encoding::hash(self.key, format!("firewall {id}").as_bytes())).uuid());
         let operation = Operation {
+            inner,
             id: id.clone(),
             name: accept.name,
             place: accept.place,
@@ -222,6 +240,9 @@ impl World {
             Work::SecurityGroup(group, change) => self.finish_parent((now, &client, id), &group, change, ending),
             Work::Network(network, change) => self.finish_network(&network, &change, succeeded),
             Work::IpGroup(group, touched) => self.finish_ip_group(now, &client, id, &group, &touched, end),
+            Work::Firewall(firewall, change) => self.finish_firewall(id, &firewall, change, succeeded),
+            Work::Hold => self.release(id),
+            Work::Policy(work) => self.finish_policy_work(now, &client, id, work, end),
             Work::PublicAddress(address, change) => self.finish_public_address(&address, change, succeeded),
             Work::DeleteGroup(key) => self.finish_group_deletion(now, &client, &key, succeeded),
         }
@@ -245,7 +266,12 @@ impl World {
                     response.set_header("location", self.url(operation, "operationResults"));
                 }
             }
-            Place::SecondBackEnd(_) => response.set_header("azure-asyncoperation", self.url(operation, "operations")),
+            Place::SecondBackEnd(_) => {
+                response.set_header("azure-asyncoperation", self.url(operation, "nfvOperations"));
+                if with_location {
+                    response.set_header("location", self.url(operation, "nfvOperationResults"));
+                }
+            }
             Place::Arm => response.set_header("location", self.url(operation, "operationresults")),
         }
     }
@@ -258,13 +284,8 @@ impl World {
     fn target(&self, operation: &Operation, kind: &str) -> String {
         let Operation { id, place, subscription, api_version, accepted, .. } = operation;
         let path = match place {
-            Place::Network(location) => {
+            Place::Network(location) | Place::SecondBackEnd(location) => {
                 format!("/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/{kind}/{id}")
-            }
-            Place::SecondBackEnd(location) => {
-                format!(
-                    "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{location}/nfvOperations/{id}"
-                )
             }
             Place::Arm => format!("/subscriptions/{subscription}/{kind}/{id}"),
         };
@@ -280,7 +301,8 @@ impl World {
 
     /// As refusals name an operation: unsigned, and with the api-version of the provider's own.
     pub(super) fn internal_url(&self, operation: &Operation) -> String {
-        let Operation { id, place, subscription, .. } = operation;
+        let Operation { id, place, subscription, inner, .. } = operation;
+        let id = inner.as_ref().unwrap_or(id);
         let location = match place {
             Place::Network(location) | Place::SecondBackEnd(location) => location.as_str(),
             Place::Arm => "",
@@ -289,15 +311,24 @@ impl World {
         format!("{}{path}/{id}?api-version=2020-05-01", self.endpoints.arm)
     }
 
-    /// The seconds to wait before the next question about an operation of the first back end: as its acceptance said.
-    fn wait_for(&self, operation: &Operation) -> u64 {
+    /// The seconds to wait before the next question about an operation: as its acceptance said, or longer.
+    fn wait_for(&self, operation: &Operation, now: Time) -> u64 {
         let behaviour = &self.settings.behaviour;
-        let is_of_group = GroupKind::NAMES.operations().contains(&operation.name);
-        if is_of_group { GroupKind::retry_after(behaviour) } else { TableKind::retry_after(behaviour) }
+        match &operation.place {
+            Place::SecondBackEnd(_) => RETRY_AFTER,
+            _ if operation.name.ends_with("AzureFirewallOperation") => self.long_wait(operation.accepted, now),
+            _ if GroupKind::NAMES.operations().contains(&operation.name) => GroupKind::retry_after(behaviour),
+            _ => TableKind::retry_after(behaviour),
+        }
     }
 
     fn presented(&self, request: &ApiRequest, id: &str, kind: &str) -> Result<&Operation, ApiError> {
         let operation = self.operations.get(&id.to_ascii_lowercase()).ok_or_else(|| error::operation_not_found(id))?;
+        let kind = match operation.place {
+            Place::SecondBackEnd(_) if kind == "operations" => "nfvOperations",
+            Place::SecondBackEnd(_) => "nfvOperationResults",
+            _ => kind,
+        };
         if request.target != self.target(operation, kind) {
             return Err(error::changed_operation_url());
         }
@@ -316,12 +347,12 @@ impl World {
         };
         let is_running = status == "InProgress";
         let status = Status { status, error };
-        let (mut response, wait) = match operation.place {
-            Place::SecondBackEnd(_) => (ApiResponse::pretty(200, &status), RETRY_AFTER),
-            _ => (ApiResponse::json(200, &status), self.wait_for(operation)),
+        let mut response = match operation.place {
+            Place::SecondBackEnd(_) => ApiResponse::pretty(200, &status),
+            _ => ApiResponse::json(200, &status),
         };
         if is_running {
-            self.set_retry_after(&mut response, wait);
+            self.set_retry_after(&mut response, self.wait_for(operation, call.now));
         }
         Ok(response)
     }
@@ -329,8 +360,10 @@ impl World {
     /// ASSUMPTION: a failed operation is told here as it is at the status URL; only successes were recorded.
     pub(super) fn operation_result(&self, call: &Call<'_>, id: &str) -> Result<ApiResponse, ApiError> {
         let operation = self.presented(call.request, id, "operationResults")?;
+        let is_second = matches!(operation.place, Place::SecondBackEnd(_));
         let mut response = match operation.shown(call.now) {
             Outcome::Running => ApiResponse::empty(202),
+            Outcome::Succeeded if is_second => return Ok(ApiResponse::pretty(200, &Option::<()>::None)),
             // Recorded with a content type, although there is no content.
             Outcome::Succeeded => {
                 ApiResponse::empty(204).with_header("content-type", "application/json; charset=utf-8")
@@ -342,7 +375,7 @@ impl World {
         };
         self.tell_operation(&mut response, id, true);
         if response.status == 202 {
-            self.set_retry_after(&mut response, self.wait_for(operation));
+            self.set_retry_after(&mut response, self.wait_for(operation, call.now));
         }
         Ok(response)
     }

@@ -391,5 +391,5 @@ fn check_if_match<K: Written>(call: &Call<'_>, id: &ResourceId, present: Option<
     if bare == etag && present.is_some() {
         return Ok(());
     }
-    Err(error::etag_mismatch(&format!("W/\"{bare}\""), &format!("W/\"{etag}\""), id))
+    Err(error::etag_mismatch(&format!("W/\"{bare}\""), &format!("W/\"{etag}\""), &id.to_string()))
 }

@@ -160,6 +160,29 @@ impl World {
         operation
     }
 
+    /// An address from the world file or the control interface, at once.
+    pub(super) fn place_public_address(&mut self, id: &ResourceId, body: &[u8]) -> Result<(), ApiError> {
+        route_request::check_name(&id.name)?;
+        let body: Body = route_request::read(body)?;
+        let location = normalised(&body.location.ok_or_else(error::location_required)?);
+        self.check_location(&location, "Microsoft.Network/publicIPAddresses")?;
+        self.place_group(&id.subscription, &id.group, &location);
+        let placed = PublicAddress {
+            id: id.clone(),
+            location,
+            tags: body.tags,
+            sku: Value::Object(body.sku),
+            etag: self.random.uuid(),
+            state: ProvisioningState::Succeeded,
+            resource_guid: self.random.uuid(),
+            address: body.properties.get("ipAddress").and_then(Value::as_str).map(str::to_owned),
+            properties: body.properties,
+            operation: None,
+        };
+        self.public_addresses.insert(id.key(), placed);
+        Ok(())
+    }
+
     fn check_address_idle(&self, present: Option<&PublicAddress>) -> Result<(), ApiError> {
         match present.and_then(|present| Some((present, present.operation.as_ref()?))) {
             Some((present, operation)) => Err(self.locked_by(operation, &present.id)),

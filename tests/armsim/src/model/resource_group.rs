@@ -132,7 +132,8 @@ impl World {
         });
     }
 
-    /// A front end that still knows a deleted group: it is there for one request. The answer is what to remove after it.
+    /// A front end that still knows a deleted group: it is there for one request. The answer is what to remove after
+    /// it.
     pub(super) fn recall_group(&mut self, request: &ApiRequest) -> Option<String> {
         let segments: Vec<&str> = request.path().split('/').collect();
         let [_, _, subscription, _, group, _, _, ..] = segments.as_slice() else { return None };
@@ -192,12 +193,15 @@ impl World {
         self.remove_networks_of(key);
         self.locks.remove_within(key);
         self.firewalls.retain(|_, firewall| firewall.id.group_key() != key);
-        self.firewall_policies.retain(|_, policy| policy.id.group_key() != key);
         self.public_addresses.retain(|_, address| address.id.group_key() != key);
         let groups: Vec<_> =
             self.ip_groups.values().filter(|group| group.id.group_key() == key).map(|group| group.id.clone()).collect();
         for id in groups {
             self.displace_ip_group(now, client, &id);
+        }
+        let policies = self.firewall_policies.values().filter(|policy| policy.id.group_key() == key);
+        for id in policies.map(|policy| policy.id.clone()).collect::<Vec<_>>() {
+            self.displace_firewall_policy(now, client, &id);
         }
         self.displace_group::<TableKind>(now, client, key);
         self.displace_group::<GroupKind>(now, client, key);

@@ -1,5 +1,5 @@
-//! ARM's refusals of network security groups and their rules: code and text as they were reported. A part that is not known from a report is
-//! marked `ASSUMPTION`. One constructor a refusal; nothing here decides when to refuse.
+//! ARM's refusals of network security groups and their rules: code and text as they were reported. A part that is not
+//! known from a report is marked `ASSUMPTION`. One constructor a refusal; nothing here decides when to refuse.
 
 use super::{arm_id::ResourceId, error::ApiError};
 

@@ -144,7 +144,7 @@ impl<'a> RuleView<'a> {
 /// A rule in a history: singular and plural in one list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RuleEntry {
+pub struct SecurityRuleEntry {
     pub name: String,
     pub direction: String,
     pub priority: i64,
@@ -157,7 +157,7 @@ pub struct RuleEntry {
     pub provisioning_state: String,
 }
 
-impl From<&SecurityRule> for RuleEntry {
+impl From<&SecurityRule> for SecurityRuleEntry {
     fn from(rule: &SecurityRule) -> Self {
         let Asked { protocol, access, direction, priority, source, destination, .. } = &rule.asked;
         Self {

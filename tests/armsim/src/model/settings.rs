@@ -1,4 +1,5 @@
-//! What can be set in the world file and changed at run time: durations, limits, the download page's style. Values only.
+//! What can be set in the world file and changed at run time: durations, limits, the download page's style. Values
+//! only.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, time::Duration};
@@ -56,6 +57,13 @@ pub struct Behaviour {
     pub security_retry_after: u64,
     /// IP groups honour `If-Match`; nobody knows whether Azure's do.
     pub ip_group_if_match: bool,
+    /// Firewall policies and what is in them honour `If-Match`; nobody knows whether Azure's do.
+    pub firewall_policy_if_match: bool,
+    /// The status of a refusal because a policy is being updated: 409 or 400; only the codes are known.
+    pub policy_update_refusal: u16,
+    /// What a failed write of a policy or a rule collection group asked for is there all the same; else what was there
+    /// before.
+    pub failed_policy_takes_content: bool,
     /// IP groups may have no address; in 2026 some regions took such groups and others did not.
     pub empty_ip_groups: bool,
 }
@@ -70,6 +78,9 @@ impl Default for Behaviour {
             operation_retry_after: 2,
             security_retry_after: 1,
             ip_group_if_match: false,
+            firewall_policy_if_match: false,
+            policy_update_refusal: 409,
+            failed_policy_takes_content: true,
             empty_ip_groups: true,
         }
     }
@@ -99,8 +110,12 @@ pub struct Latencies {
     pub security_group: Span,
     /// PUT of an IP group that no firewall uses.
     pub ip_group: Span,
-    /// PUT of an IP group that a firewall uses: the shortest and the longest.
+    /// Writes of an IP group or a firewall policy that a firewall uses: the shortest and the longest.
     pub attached_firewall: (Span, Span),
+    /// Writes of a firewall policy that no firewall uses: the shortest and the longest.
+    pub firewall_policy: (Span, Span),
+    /// PUT and DELETE of a firewall: the shortest and the longest.
+    pub firewall: (Span, Span),
     /// Deletion of a resource group.
     pub resource_group: Span,
     /// Every answer of ARM.
@@ -116,6 +131,8 @@ impl Default for Latencies {
             security_group: Span::from_secs(2),
             ip_group: Span::from_secs(5),
             attached_firewall: (Span::from_secs(190), Span::from_secs(254)),
+            firewall_policy: (Span::from_secs(1), Span::from_secs(11)),
+            firewall: (Span::from_secs(220), Span::from_secs(470)),
             resource_group: Span::from_secs(15),
             answer: Span::default(),
         }
@@ -136,6 +153,11 @@ pub struct Limits {
     pub ip_groups_at_once: u64,
     pub ip_addresses_per_ip_group: u64,
     pub ip_groups_per_firewall: u64,
+    pub rule_collection_groups_per_policy: u64,
+    /// In bytes; as `size` tells them.
+    pub rule_collection_group_size: u64,
+    /// Sources × destinations of all network rules of a firewall policy and those that it is based on.
+    pub rule_pairs_per_policy: u64,
     /// First and last of the seconds that a refusal for another operation asks to wait.
     pub lock_retry_after: (u64, u64),
     /// Whether the buckets and the provider's count below refuse requests; headers tell what is left in any case.
@@ -182,6 +204,9 @@ impl Default for Limits {
             ip_groups_at_once: 1,
             ip_addresses_per_ip_group: 5_000,
             ip_groups_per_firewall: 200,
+            rule_collection_groups_per_policy: 90,
+            rule_collection_group_size: 2 * 1024 * 1024,
+            rule_pairs_per_policy: 20_000,
             lock_retry_after: (11, 14),
             enforce: false,
             reads: Bucket { size: 250, per_second: 25 },

@@ -13,6 +13,7 @@ use super::{
     security_group::GroupKind,
     world::{Call, World},
 };
+use ipnet::Ipv4Net;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +22,8 @@ const TABLE: &str = "routeTable";
 const SECURITY_GROUP: &str = "networkSecurityGroup";
 /// As recorded, whatever is asked to wait for other writes.
 const RETRY_AFTER: u64 = 3;
-/// ASSUMPTION: the first api-version whose networks show `privateEndpointVNetPolicies`; 2025-03-01 does, 2022-01-01 does not.
+/// ASSUMPTION: the first api-version whose networks show `privateEndpointVNetPolicies`; 2025-03-01 does, 2022-01-01
+/// does not.
 const SHOWS_ENDPOINT_POLICIES: &str = "2024-01-01";
 
 #[derive(Clone, Debug)]
@@ -253,6 +255,7 @@ impl World {
         let mut network =
             self.networks.get(&id.key()).cloned().ok_or_else(|| error::parent_not_found(id, "subnets"))?;
         self.check_network_idle(Some(&network))?;
+        self.check_subnet_free(&format!("{id}/subnets/{name}"))?;
         let subnet = Subnet::new(name, body.properties, ProvisioningState::Updating);
         let position = network.position(name);
         match position {
@@ -429,6 +432,24 @@ impl World {
                 parent.subnets.push(subnet);
             }
         }
+    }
+
+    fn find_subnet(&self, id: &str) -> Option<&Subnet> {
+        let ArmPath::Subnet(network, name) = ArmPath::parse(id) else { return None };
+        let network = self.networks.get(&network.key())?;
+        network.subnets.get(network.position(&name)?)
+    }
+
+    pub(super) fn has_subnet(&self, id: &str) -> bool {
+        self.find_subnet(id).is_some()
+    }
+
+    /// The first IPv4 prefix of a subnet.
+    pub(super) fn subnet_prefix(&self, id: &str) -> Option<Ipv4Net> {
+        let properties = &self.find_subnet(id)?.properties;
+        let all = properties.get("addressPrefixes").and_then(Value::as_array).into_iter().flatten();
+        let mut prefixes = properties.get("addressPrefix").into_iter().chain(all).filter_map(Value::as_str);
+        prefixes.find_map(|prefix| prefix.parse().ok())
     }
 
     pub(super) fn remove_networks_of(&mut self, group: &str) {

@@ -24,8 +24,9 @@ use super::{
     random::Random,
     resource_group::ResourceGroup,
     route_table::RouteTable,
+    rule_collection_group::RuleEntry,
     security_group::SecurityGroup,
-    security_rule::RuleEntry,
+    security_rule::SecurityRuleEntry,
     settings::Settings,
     throttle::{Asked, Kind, Left, Throttle},
     time::Time,
@@ -203,13 +204,18 @@ impl World {
     }
 
     /// Every state of a network security group, oldest first: its rules.
-    pub fn rule_history(&self, id: &str) -> Vec<HistoryState<RuleEntry>> {
-        self.history.of_rules(&id.to_ascii_lowercase())
+    pub fn security_history(&self, id: &str) -> Vec<HistoryState<SecurityRuleEntry>> {
+        self.history.of_security_rules(&id.to_ascii_lowercase())
     }
 
     /// Every state of an IP group, oldest first: its addresses as they were written.
     pub fn address_history(&self, id: &str) -> Vec<HistoryState<String>> {
         self.history.of_addresses(&id.to_ascii_lowercase())
+    }
+
+    /// Every state of a rule collection group, oldest first: its rules.
+    pub fn rule_history(&self, id: &str) -> Vec<HistoryState<RuleEntry>> {
+        self.history.of_rules(&id.to_ascii_lowercase())
     }
 
     /// The moment when the world begins: the first states of its tables are dated so.
@@ -375,7 +381,12 @@ impl World {
             }
             ArmPath::IpGroup(id) => self.ip_groups.get(&id.key()).map(|group| group.location.clone()),
             ArmPath::Firewall(id) => self.firewalls.get(&id.key()).map(|firewall| firewall.location.clone()),
-            ArmPath::FirewallPolicy(id) | ArmPath::RuleCollectionGroups(id) | ArmPath::RuleCollectionGroup(id, _) => {
+            ArmPath::FirewallPolicy(id)
+            | ArmPath::RuleCollectionGroups(id)
+            | ArmPath::RuleCollectionGroup(id, _)
+            | ArmPath::FirewallPolicyDraft(id)
+            | ArmPath::RuleCollectionGroupDraft(id, _)
+            | ArmPath::PolicyDeployment(id) => {
                 self.firewall_policies.get(&id.key()).map(|policy| policy.location.clone())
             }
             ArmPath::PublicAddress(id) => self.public_addresses.get(&id.key()).map(|address| address.location.clone()),

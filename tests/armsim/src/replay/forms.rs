@@ -19,7 +19,7 @@ impl Names {
         let (simulated_form, simulated_ids) = self::form(simulated);
         if form != simulated_form {
             let are_times = is_time(recorded) && is_time(simulated);
-            return (!are_times).then(|| differ(recorded, simulated));
+            return (!are_times && !are_like_sizes(recorded, simulated)).then(|| differ(recorded, simulated));
         }
         ids.iter().zip(&simulated_ids).find_map(|(recorded, simulated)| self.pair(recorded, simulated))
     }
@@ -55,6 +55,15 @@ pub(super) fn short(text: &str) -> String {
 
 fn is_time(text: &str) -> bool {
     text.parse::<Timestamp>().is_ok()
+}
+
+/// `0.001346588 MB` and about as much: what the service counts is not known, and recorders that mask names change it.
+fn are_like_sizes(recorded: &str, simulated: &str) -> bool {
+    const TOLERANCE: f64 = 0.1;
+    let size = |text: &str| text.strip_suffix(" MB")?.parse::<f64>().ok();
+    size(recorded)
+        .zip(size(simulated))
+        .is_some_and(|(recorded, simulated)| simulated > 0.0 && (recorded - simulated).abs() <= recorded * TOLERANCE)
 }
 
 /// The text with its generated parts as placeholders, and the ids that stood there.
@@ -122,6 +131,8 @@ mod tests {
         assert_eq!(names.compare(NIL, B), None);
         assert_eq!(names.compare("retried in 14 seconds.", "retried in 11 seconds."), None);
         assert_eq!(names.compare("2024-11-08T01:11:31Z", "2025-01-01T00:00:00.123Z"), None);
+        assert_eq!(names.compare("0.001346588 MB", "0.00127697 MB"), None);
+        assert!(names.compare("0.001346588 MB", "0.0011 MB").is_some() && names.compare("1 MB", "1 GB").is_some());
         assert!(names.compare("westus", "westus2").is_some());
         assert!(names.compare("in 14 minutes", "in 11 minutes").is_some());
     }

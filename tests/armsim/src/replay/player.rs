@@ -7,7 +7,7 @@ use super::{
     forms::Names,
     recording::{Interaction, last_segment, path_of, query, top_level},
     seed::{Seeder, group_of},
-    timeline::Timeline,
+    timeline::{NEVER, Timeline},
 };
 use crate::model::{
     ApiRequest, ApiResponse, Time, World,
@@ -48,6 +48,8 @@ struct Player {
     targets: BTreeMap<String, String>,
     /// Resources that operations of other clients hold, and those operations.
     foreign: Vec<(String, String)>,
+    /// Operations that the recording shows the end of, with the time until which their status says that they run.
+    told: BTreeMap<String, Time>,
 }
 
 impl Player {
@@ -71,6 +73,7 @@ impl Player {
             origin,
             targets: BTreeMap::new(),
             foreign: vec![],
+            told: BTreeMap::new(),
         }
     }
 
@@ -86,11 +89,35 @@ impl Player {
         self.meet_others(all, at, now);
         self.foresee(all, at);
         self.weather(all, interaction);
+        self.meet_holders(interaction, now);
         let answer = self.world.handle(now, &self.request(interaction));
         self.world.clear_faults();
         self.learn_operation(interaction, &answer, ends);
         self.seeder.wrote(interaction);
         compare(interaction, &answer, self.scope, &mut self.names)
+    }
+
+    /// A write that was refused because of an operation shows that it ran, and one that was taken that it was over: of
+    /// operations that nobody asked about, this is all that is known.
+    fn meet_holders(&mut self, interaction: &Interaction, now: Time) {
+        let code = interaction.error_code();
+        let is_refused =
+            code == "AnotherOperationInProgress" || code.ends_with("UpdateNotAllowedWhenUpdatingOrDeleting");
+        if !interaction.is_write() || !(is_refused || interaction.is_accepted()) {
+            return;
+        }
+        let holders = self.world.operations_holding(interaction.path());
+        if is_refused && holders.is_empty() {
+            self.world.hold_for_others(now, interaction.path());
+        }
+        for id in holders {
+            match self.told.get(&id).copied() {
+                told if interaction.is_accepted() => self.world.end_operation(&id, now, told.unwrap_or(now)),
+                None => self.world.end_operation(&id, NEVER, NEVER),
+                Some(_) => continue,
+            };
+        }
+        self.world.advance(now);
     }
 
     fn request(&self, interaction: &Interaction) -> ApiRequest {
@@ -133,15 +160,20 @@ impl Player {
         }
     }
 
-    /// Which public address the service gave: nothing that a model could know, and later requests are made of it.
+    /// Which address the service gave: nothing that a model could know, and later requests are made of it.
     fn foresee(&mut self, all: &[Interaction], at: usize) {
         let id = all[at].path();
-        if !all[at].is_accepted() || !matches!(ArmPath::parse(id), ArmPath::PublicAddress(_)) {
+        let given: fn(&Value) -> &Value = match ArmPath::parse(id) {
+            ArmPath::PublicAddress(_) => |body| &body["properties"]["ipAddress"],
+            ArmPath::Firewall(_) => |body| &body["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"],
+            _ => return,
+        };
+        if !all[at].is_accepted() {
             return;
         }
         let is_it = |body: &Value| body["id"].as_str().is_some_and(|shown| shown.eq_ignore_ascii_case(id));
         let mut bodies = all[at..].iter().map(|later| &later.response_body).filter(|body| is_it(body));
-        if let Some(address) = bodies.find_map(|body| body["properties"]["ipAddress"].as_str()) {
+        if let Some(address) = bodies.find_map(|body| given(body).as_str()) {
             self.world.foresee_address(id, address);
         }
     }
@@ -174,7 +206,9 @@ impl Player {
             };
             let target = simulated.strip_prefix(&self.origin).unwrap_or(simulated).to_owned();
             if let Some((ends, told)) = ends.filter(|_| interaction.is_accepted()) {
-                self.world.end_operation(last_segment(path_of(simulated)), ends, told);
+                let id = last_segment(path_of(simulated));
+                self.world.end_operation(id, ends, told);
+                self.told.insert(id.to_owned(), told);
             }
             self.targets.insert(recorded.to_owned(), target);
         }
@@ -215,6 +249,8 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
                 && write.status_urls().next().is_some()
         })
         .collect();
+    let policy_refusal =
+        recording.iter().find(|answer| answer.error_code().ends_with("UpdateNotAllowedWhenUpdatingOrDeleting"));
     let wait = |kind: &str| {
         let mut writes =
             recording.iter().filter(|write| write.is_accepted() && write.path().to_ascii_lowercase().contains(kind));
@@ -228,6 +264,7 @@ fn behaviour(recording: &[Interaction]) -> Behaviour {
         provider_failure_cause: recording.iter().any(|answer| answer.header("x-ms-failure-cause") == Some("service")),
         operation_retry_after: wait("/routetables/").unwrap_or(default.operation_retry_after),
         security_retry_after: wait("/networksecuritygroups/").unwrap_or(default.security_retry_after),
+        policy_update_refusal: policy_refusal.map_or(default.policy_update_refusal, |answer| answer.status),
         ..default
     }
 }

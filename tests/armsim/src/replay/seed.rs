@@ -73,8 +73,18 @@ impl Seeder {
             ArmPath::Subnet(network, _) | ArmPath::Subnets(network) if has_parent => {
                 self.parent(world, now, all, at, &network.to_string());
             }
+            ArmPath::RuleCollectionGroup(policy, _)
+            | ArmPath::RuleCollectionGroups(policy)
+            | ArmPath::FirewallPolicyDraft(policy)
+            | ArmPath::RuleCollectionGroupDraft(policy, _)
+            | ArmPath::PolicyDeployment(policy)
+                if !matches!(interaction.error_code(), "ResourceNotFound" | "ParentResourceNotFound") =>
+            {
+                self.parent(world, now, all, at, &policy.to_string());
+            }
             _ => {}
         }
+        self.references(world, now, all, at, &path);
         match (interaction.method.as_str(), interaction.status) {
             ("GET", 200) => self.shown(world, now, interaction, &path),
             // Changed, and never seen before: anything but what it became.
@@ -98,11 +108,49 @@ impl Seeder {
             ("DELETE", 200) if matches!(path, ArmPath::Lock { .. }) && !self.is_known(world, now, id) => {
                 self.place_other(world, now, &json!({"id": id, "properties": {"level": "CanNotDelete"}}));
             }
-            ("DELETE", 200) if matches!(path, ArmPath::IpGroup(_)) && !self.is_known(world, now, id) => {
+            ("DELETE", 200)
+                if matches!(path, ArmPath::IpGroup(_) | ArmPath::FirewallPolicy(_))
+                    && !self.is_known(world, now, id) =>
+            {
                 let before = minimal(id, &path, &shown_location(all, at));
                 self.place_other(world, now, &before);
             }
             _ => {}
+        }
+    }
+
+    /// What a write that was not refused for it refers to: policies, IP groups, subnets, public addresses.
+    fn references(&mut self, world: &mut World, now: Time, all: &[Interaction], at: usize, path: &ArmPath) {
+        let interaction = &all[at];
+        let is_of_firewall = matches!(
+            path,
+            ArmPath::Firewall(_)
+                | ArmPath::FirewallPolicy(_)
+                | ArmPath::RuleCollectionGroup(..)
+                | ArmPath::RuleCollectionGroupDraft(..)
+        );
+        let is_complete = interaction.is_accepted() || matches!(interaction.status, 409 | 429);
+        if !is_of_firewall || !is_complete || interaction.method != "PUT" {
+            return;
+        }
+        let mut ids = vec![];
+        referenced(&interaction.request_body["properties"], &mut ids);
+        let location = shown_location(all, at);
+        for id in ids {
+            let referenced = ArmPath::parse(&id);
+            if self.is_known(world, now, &id) {
+                continue;
+            }
+            match referenced {
+                ArmPath::Subnet(network, _) => {
+                    self.parent(world, now, all, at, &network.to_string());
+                    self.place_other(world, now, &json!({"id": id}));
+                }
+                ArmPath::FirewallPolicy(_) | ArmPath::IpGroup(_) | ArmPath::PublicAddress(_) => {
+                    self.place_other(world, now, &minimal(&id, &referenced, &location));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -121,7 +169,7 @@ impl Seeder {
         if let Some(id) = resource["id"].as_str() {
             self.placed.insert(id.to_ascii_lowercase(), resource.clone());
             if let Some(etag) = resource["etag"].as_str() {
-                self.etags.insert(top_level(id), etag.to_owned());
+                self.etags.insert(etag_scope(id), etag.to_owned());
             }
         }
     }
@@ -131,7 +179,7 @@ impl Seeder {
         let is_as_before = match resource["etag"].as_str() {
             // A child has the etag of the whole; nothing changed while that stays.
             Some(etag) => {
-                self.etags.get(&top_level(id)).is_some_and(|last| last == etag) && world.get_resource(now, id).is_ok()
+                self.etags.get(&etag_scope(id)).is_some_and(|last| last == etag) && world.get_resource(now, id).is_ok()
             }
             None => self.placed.get(&id.to_ascii_lowercase()) == Some(resource),
         };
@@ -239,6 +287,14 @@ impl Seeder {
     }
 }
 
+/// What has an etag of its own: a top-level resource with all in it, but a rule collection group by itself.
+fn etag_scope(id: &str) -> String {
+    match ArmPath::parse(id) {
+        ArmPath::RuleCollectionGroup(..) => id.to_ascii_lowercase(),
+        _ => top_level(id),
+    }
+}
+
 /// The id of the group that a path leads into, in the spelling of the path.
 pub(super) fn group_of(path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').collect();
@@ -268,6 +324,7 @@ fn location_of(interaction: &Interaction) -> Option<String> {
 fn minimal(id: &str, path: &ArmPath, location: &str) -> Value {
     match path {
         ArmPath::Route(..) => json!({"id": id, "properties": {"addressPrefix": "192.0.2.0/32", "nextHopType": "None"}}),
+        ArmPath::RuleCollectionGroup(..) => json!({"id": id, "properties": {"priority": 100}}),
         ArmPath::SecurityRule(..) => json!({"id": id, "properties": {
             "protocol": "*", "access": "Deny", "direction": "Inbound", "priority": 4096,
             "sourceAddressPrefix": "*", "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "*",
@@ -295,9 +352,24 @@ fn other_than(path: &ArmPath, mut body: Value) -> Value {
             let is_none = body["properties"]["nextHopType"] == "None";
             body["properties"]["nextHopType"] = json!(if is_none { "Internet" } else { "None" });
         }
+        ArmPath::Firewall(_) => {
+            let is_off = body["properties"]["threatIntelMode"] == "Off";
+            body["properties"]["threatIntelMode"] = json!(if is_off { "Alert" } else { "Off" });
+        }
         _ => {}
     }
     body
+}
+
+/// The texts in a body that are ids.
+fn referenced(body: &Value, found: &mut Vec<String>) {
+    let is_id = |text: &&str| text.starts_with("/subscriptions/");
+    match body {
+        Value::String(text) => found.extend(Some(text.as_str()).filter(is_id).map(str::to_owned)),
+        Value::Array(elements) => elements.iter().for_each(|element| referenced(element, found)),
+        Value::Object(fields) => fields.values().for_each(|field| referenced(field, found)),
+        _ => {}
+    }
 }
 
 fn locations(body: &Value) -> Vec<Location> {

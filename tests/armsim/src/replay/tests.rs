@@ -14,7 +14,7 @@ const ID: &str = "842ee685-6acf-4c5f-b9e9-5f4d7a3d5910";
 
 /// Kinds of resources that the simulator has; recordings of others are not looked at.
 fn is_simulated(name: &str) -> bool {
-    ["route", "nsg", "lock", "locations", "usages", "service-tags", "ipgroup", "ip-groups"]
+    ["route", "nsg", "lock", "locations", "usages", "service-tags", "ipgroup", "ip-groups", "firewall", "policy"]
         .iter()
         .any(|part| name.contains(part))
 }
@@ -68,6 +68,7 @@ fn table(etag: &str, state: &str, routes: &Value) -> Value {
 }
 
 const FIRST: &str = "11111111-2222-4333-8444-000000000001";
+const FIFTH: &str = "11111111-2222-4333-8444-000000000009";
 const SECOND: &str = "11111111-2222-4333-8444-000000000002";
 
 /// A table that was there before, read twice.
@@ -298,6 +299,75 @@ fn overlapping_writes_may_both_be_taken() {
         get("b", "20.2.0.0/16"),
     ];
     assert_eq!(found(&conversation), Vec::<String>::new());
+}
+
+fn rule_group(etag: &str, state: &str, priority: u64, size: &str) -> Value {
+    json!({
+        "properties": {"size": size, "priority": priority, "ruleCollections": [], "provisioningState": state},
+        "id": format!("{GROUP}/providers/Microsoft.Network/firewallPolicies/p/ruleCollectionGroups/g"), "name": "g",
+        "type": "Microsoft.Network/FirewallPolicies/RuleCollectionGroups", "etag": etag, "location": "eastus2",
+    })
+}
+
+/// A rule collection group that was there before is written; nobody asks about the operation, but others are refused
+/// because of it, and then not.
+#[test]
+fn an_operation_that_nobody_asks_about_lasts_while_others_are_refused() {
+    let network = format!("{GROUP}/providers/Microsoft.Network");
+    let (policy, firewall) = (format!("{network}/firewallPolicies/p"), format!("{network}/azureFirewalls/f"));
+    let group = format!("{policy}/ruleCollectionGroups/g");
+    let size = "0.001346588 MB";
+    let read = |etag: &str, priority: u64| {
+        let headers = json!({"etag": format!("\"{etag}\"")});
+        line("GET", &group, &Value::Null, 200, &headers, &rule_group(etag, "Succeeded", priority, size))
+    };
+    let base = "https://management.azure.com/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.Network/locations/eastus2";
+    let headers = json!({"azure-asyncoperation": format!("{base}/nfvOperations/{ID}?api-version=2024-03-01"), "retry-after": "10"});
+    let wanted = json!({"properties": {"priority": 300}});
+    let put = line("PUT", &group, &wanted, 200, &headers, &rule_group(SECOND, "Updating", 300, size));
+    let with_policy = json!({"firewallPolicy": {"id": policy}});
+    let shown_firewall = |etag: &str, state: &str, mode: &str| {
+        json!({
+            "name": "f", "id": firewall, "etag": format!("W/\"{etag}\""), "type": "Microsoft.Network/azureFirewalls", "location": "eastus2",
+            "properties": {
+                "provisioningState": state, "sku": {"name": "AZFW_VNet", "tier": "Standard"}, "threatIntelMode": mode,
+                "additionalProperties": {}, "ipConfigurations": [], "networkRuleCollections": [],
+                "applicationRuleCollections": [], "natRuleCollections": [], "firewallPolicy": {"id": policy},
+            },
+        })
+    };
+    let before = line(
+        "GET",
+        &firewall,
+        &Value::Null,
+        200,
+        &json!({"etag": format!("W/\"{FIRST}\"")}),
+        &shown_firewall(FIRST, "Succeeded", "Alert"),
+    );
+    let mut body = json!({"location": "eastus2", "properties": with_policy});
+    body["properties"]["threatIntelMode"] = json!("Off");
+    let message = format!(
+        "Another operation on this or dependent resource is in progress. To retrieve status of the operation use uri: {base}/operations/{GUID}?api-version=2020-05-01."
+    );
+    let refusal = json!({"error": {"code": "AnotherOperationInProgress", "message": message, "details": []}});
+    let refused = |date: &str| line("PUT", &firewall, &body, 409, &json!({"date": date}), &refusal);
+    let third = "11111111-2222-4333-8444-000000000003";
+    let headers = json!({
+        "azure-asyncoperation": format!("{base}/operations/{third}?api-version=2024-03-01"), "azure-asyncnotification": "Enabled",
+        "retry-after": "10", "date": "Tue, 21 Apr 2026 11:00:00 GMT",
+    });
+    let fourth = "11111111-2222-4333-8444-000000000004";
+    let taken = line("PUT", &firewall, &body, 200, &headers, &shown_firewall(fourth, "Updating", "Off"));
+    let [first, last] = ["Tue, 21 Apr 2026 10:00:00 GMT", "Tue, 21 Apr 2026 10:30:00 GMT"];
+    let conversation =
+        [before.clone(), read(FIFTH, 200), read(FIFTH, 200), put, refused(first), refused(last), taken.clone()];
+    assert_eq!(found(&conversation), Vec::<String>::new());
+    // Refused because of something that another client does.
+    assert_eq!(found(&[before, refused(first), refused(last), taken]), Vec::<String>::new());
+    // The sizes are compared, if not to the byte.
+    let mut other = [read(FIFTH, 200), read(FIFTH, 200)];
+    other[1]["response_body"]["properties"]["size"] = json!("0.1 MB");
+    assert_eq!(found(&other), ["1 body.properties.size"]);
 }
 
 fn rule(etag: &str, state: &str, priority: u32) -> Value {

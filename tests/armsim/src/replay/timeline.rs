@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// Where a recording without any time begins.
 const START: Time = Time::from_millis(1_735_689_600_000);
 /// After all recordings: the operation is never seen to end.
-const NEVER: Time = Time::from_millis(u64::MAX / 2);
+pub(super) const NEVER: Time = Time::from_millis(u64::MAX / 2);
 
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -33,7 +33,8 @@ impl Timeline {
     }
 }
 
-/// The file's order, but a write that was refused because of another comes after that other one, which may stand below it.
+/// The file's order, but a write that was refused because of another comes after that other one, which may stand below
+/// it.
 fn order(recording: &[Interaction]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..recording.len()).collect();
     for (refused, interaction) in recording.iter().enumerate() {
@@ -129,7 +130,8 @@ fn is_of(poll: &Interaction, urls: &[&str]) -> bool {
     urls.contains(&poll.url.as_str()) || urls.iter().any(same_id)
 }
 
-/// A GET after the end: of a resource that is gone, or that is settled with an etag that the accepted write did not have.
+/// A GET after the end: of a resource that is gone, or that is settled with an etag that the accepted write did not
+/// have.
 fn shows_end(accepted: &Interaction, get: &Interaction, resource: &str) -> bool {
     let top = top_level(get.path());
     let is_inside = top.strip_prefix(resource).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -109,7 +109,9 @@ async fn delete_resource(State(shared): World, Query(ById { id }): Query<ById>) 
     } else {
         Refusal(
             StatusCode::NOT_FOUND,
-            "there is no such route table, route, security group, rule, IP group, firewall, policy or lock".to_owned(),
+            "there is no such route table, route, security group, rule, IP group, firewall, policy, rule collection group or \
+             lock"
+                .to_owned(),
         )
         .into_response()
     }
@@ -158,8 +160,11 @@ async fn history(State(shared): World, Query(ById { id }): Query<ById>) -> Respo
     if matches!(ArmPath::parse(&id), ArmPath::IpGroup(_)) {
         return Json(world.address_history(&id)).into_response();
     }
-    if matches!(ArmPath::parse(&id), ArmPath::SecurityGroup(_)) {
+    if matches!(ArmPath::parse(&id), ArmPath::RuleCollectionGroup(..)) {
         return Json(world.rule_history(&id)).into_response();
+    }
+    if matches!(ArmPath::parse(&id), ArmPath::SecurityGroup(_)) {
+        return Json(world.security_history(&id)).into_response();
     }
     Json(world.history(&id)).into_response()
 }

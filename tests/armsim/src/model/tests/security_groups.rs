@@ -1,7 +1,7 @@
 //! Network security groups and their rules: bodies, etags, operations, locks, faults, history.
 
 use super::{Azure, GROUP, SUBSCRIPTION, code, header, message};
-use crate::model::{ApiResponse, World, security_rule::RuleEntry};
+use crate::model::{ApiResponse, World, security_rule::SecurityRuleEntry};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -162,7 +162,7 @@ fn a_put_of_the_group_replaces_its_rules_and_repeating_it_does_nothing() {
     assert_eq!((written.status, header(&written, "retry-after").as_str()), (200, "1"));
     azure.pass(2_000);
     assert_eq!(azure.rule_names(), ["plural"]);
-    let states = azure.world.rule_history(SECURITY).len();
+    let states = azure.world.security_history(SECURITY).len();
 
     let mut seen = azure.get(SECURITY).value();
     for tags in [Value::Null, json!({"owner": "network"})] {
@@ -178,7 +178,7 @@ fn a_put_of_the_group_replaces_its_rules_and_repeating_it_does_nothing() {
     assert_eq!((same.status, same.value()["properties"]["provisioningState"].as_str()), (200, Some("Succeeded")));
     let patch = azure.request("PATCH", SECURITY).with_json(&json!({"tags": {"a": "b"}}));
     assert_eq!(azure.send(&patch).value()["tags"], json!({"a": "b"}));
-    assert_eq!(azure.world.rule_history(SECURITY).len(), states, "no rule was touched");
+    assert_eq!(azure.world.security_history(SECURITY).len(), states, "no rule was touched");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn groups_are_made_listed_and_deleted() {
     azure.delete(GROUP);
     azure.pass(15_000);
     assert_eq!(code(&azure.get(SECURITY)), "ResourceGroupNotFound");
-    assert_eq!(azure.world.rule_history(SECURITY).last().unwrap().entries, []);
+    assert_eq!(azure.world.security_history(SECURITY).last().unwrap().entries, []);
 }
 
 #[test]
@@ -245,9 +245,9 @@ fn a_history_tells_what_was_allowed_at_each_moment() {
     azure.pass(1_000);
     let body = json!({"id": path("theirs"), "properties": rule(4_000, "10.1.0.0/16")["properties"]});
     azure.world.put_resource(azure.now, &body).unwrap();
-    let states = azure.world.rule_history(&SECURITY.to_uppercase());
-    let line = |rule: &RuleEntry| {
-        let RuleEntry { name, direction, priority, access, protocol, .. } = rule;
+    let states = azure.world.security_history(&SECURITY.to_uppercase());
+    let line = |rule: &SecurityRuleEntry| {
+        let SecurityRuleEntry { name, direction, priority, access, protocol, .. } = rule;
         let (from, to) = (rule.source_addresses.join(","), rule.destination_addresses.join(","));
         let ports = format!("{}>{}", rule.source_ports.join(","), rule.destination_ports.join(","));
         format!("{name} {direction} {priority} {access} {protocol} {from} {to} {ports} {}", rule.provisioning_state)
@@ -329,7 +329,7 @@ fn faults_hit_rules_as_they_hit_routes() {
     );
     let with_last = |last: &str| vec!["Succeeded".to_owned(), "Succeeded".to_owned(), last.to_owned()];
     assert_eq!(azure.group_state(), ("Failed".to_owned(), with_last("Failed")));
-    assert_eq!(azure.world.rule_history(SECURITY).last().unwrap().entries[2].provisioning_state, "Failed");
+    assert_eq!(azure.world.security_history(SECURITY).last().unwrap().entries[2].provisioning_state, "Failed");
     // Writing the same again is a write, and mends it.
     let mended = azure.put_rule("b", &rule(201, "Sql"));
     assert_eq!(mended.value()["properties"]["provisioningState"], "Updating");
@@ -393,7 +393,7 @@ fn roles_locks_and_policies_know_groups_and_rules() {
 }
 
 #[test]
-fn writes_of_rules_count_against_the_limits() {
+fn writes_of_security_rules_count_against_the_limits() {
     let mut azure = azure_with("limits: {enforce: true, writes: {size: 2, perSecond: 1}}\n");
     azure.settle_rule("a", &rule(200, "Storage"));
     azure.settle_rule("b", &rule(201, "Sql"));

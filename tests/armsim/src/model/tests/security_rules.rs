@@ -159,7 +159,7 @@ fn a_whole_group_is_refused_for_two_of_its_rules() {
     let unnamed = json!([{"properties": rule(200, "Storage")["properties"]}]);
     let refused = azure.put(SECURITY, &json!({"location": "eastus2", "properties": {"securityRules": unnamed}}));
     assert_eq!(code(&refused), "InvalidRequestFormat");
-    assert_eq!(azure.world.rule_history(SECURITY).len(), 1, "nothing was touched");
+    assert_eq!(azure.world.security_history(SECURITY).len(), 1, "nothing was touched");
 }
 
 #[test]
@@ -241,9 +241,10 @@ fn tags_are_those_of_the_published_document() {
     azure.world.publish(azure.now, &next).unwrap();
     assert_eq!(check(&mut azure, "Storage.EastUS2"), "");
     assert_eq!(check(&mut azure, "Silent"), "SecurityRuleInvalidAddressPrefix");
-    // A document that nobody can read, and none at all: the simulator has no list of its own.
+    // A document that nobody can read changes nothing; without any the simulator has no list of its own.
     azure.world.publish(azure.now, &next).unwrap();
-    assert_eq!(check(&mut azure, "Nothing"), "");
+    assert_eq!(check(&mut azure, "Storage.EastUS2"), "");
+    assert_eq!(check(&mut azure, "Nothing"), "SecurityRuleInvalidAddressPrefix");
     let yaml = format!("resources: [{{id: {SECURITY}, location: eastus2}}]\n");
     let mut without = Azure::new(World::from_yaml(&yaml, Path::new(".")).unwrap());
     assert_eq!(check(&mut without, "Nothing"), "");
