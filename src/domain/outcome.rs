@@ -10,6 +10,7 @@ use super::approval::{self, Approval, Word};
 use super::intent::ObjectKey;
 use super::memory::TargetMemory;
 use super::plan::{BlockedReason, Counts, Plan, Standing, Step};
+use super::resource_id::TargetKind;
 
 /// A refusal or failure of Azure, as a user is told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,9 +92,9 @@ impl Outcome {
         if matches!(self.end, End::Blocked { .. }) { Counts { blocked: 1, ..counts } } else { counts }
     }
 
-    /// How many writes were sent for what was applied: one a step, or one for all steps of a body.
+    /// How many writes were sent for what was applied: one a step, or one for all steps of a body or a rule.
     pub fn writes(&self) -> usize {
-        if !self.plan.id.kind.is_whole() {
+        if self.plan.id.kind == TargetKind::RouteTable {
             return self.applied.len();
         }
         self.applied.iter().map(|applied| &applied.correlation_id).collect::<BTreeSet<_>>().len()

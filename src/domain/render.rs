@@ -104,7 +104,11 @@ impl Printed<'_> {
                 (Action::Change, _) => "  (written again)".to_owned(),
                 _ => String::new(),
             };
-            return self.paint(colour, &format!("{sign} {}{was_there}", step.address));
+            let element = match step.address.part() {
+                Some(part) => part.element(),
+                None => step.address.to_string(),
+            };
+            return self.paint(colour, &format!("{sign} {element}{was_there}"));
         }
         let hop = step.next_hop.as_ref().or(step.before.as_ref().map(|(_, hop)| hop));
         let hop = hop.map(ToString::to_string).unwrap_or_default();
@@ -151,6 +155,10 @@ impl Printed<'_> {
 
 /// `AzureMachineLearning eastus2`, or all purposes of an entry that serves several.
 fn title(step: &Step) -> String {
+    if let Some(part) = step.address.part() {
+        let of = if step.action == Action::Remove { "no longer wanted in rule" } else { "rule" };
+        return format!("{of} {}", part.rule);
+    }
     if step.action == Action::Remove {
         return "no longer wanted".to_owned();
     }

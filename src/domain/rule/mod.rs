@@ -64,6 +64,17 @@ impl Part {
 }
 
 impl RulePart {
+    /// Without the rule: `at 10.1.0.0/24`, `with Storage.EastUS2`, `host ghcr.io`, `on TCP 443`.
+    pub fn element(&self) -> String {
+        let word = match &self.part {
+            Part::Near(_) => "at",
+            Part::Far(_) => "with",
+            Part::Host(_) => "host",
+            Part::Port(_) => "on",
+        };
+        format!("{word} {}", self.part)
+    }
+
     /// The part as Azure compares it: without case.
     #[must_use]
     pub fn folded(&self) -> Self {
@@ -111,13 +122,7 @@ impl FromStr for Place {
 /// `<rule> at <place>`, `<rule> with <place>`, `<rule> host <host>`, `<rule> on <protocol> <port>`.
 impl fmt::Display for RulePart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rule = &self.rule;
-        match &self.part {
-            Part::Near(place) => write!(f, "{rule} at {place}"),
-            Part::Far(place) => write!(f, "{rule} with {place}"),
-            Part::Host(host) => write!(f, "{rule} host {host}"),
-            Part::Port(port) => write!(f, "{rule} on {port}"),
-        }
+        write!(f, "{} {}", self.rule, self.element())
     }
 }
 
