@@ -108,7 +108,7 @@ pub enum Ask {
         service: String,
     },
     DefaultRoute,
-    /// The prefixes of a service in one rule.
+    /// The prefixes of a service in one rule, or its regional tag by name.
     InRule {
         /// In lower case.
         rule: String,
@@ -116,7 +116,7 @@ pub enum Ask {
         region: Option<String>,
         family: Family,
     },
-    /// An element of a rule that no document can change: a port, a host, a tag by its name, whom it is for.
+    /// An element of a rule that no document can change: a port, a host, a global tag by its name, whom it is for.
     Given(RulePart),
 }
 
@@ -135,6 +135,10 @@ impl Ask {
             (Purpose::Requirement { service, region, .. }, Address::Part(part)) => match &part.part {
                 Part::Far(Place::Prefix(prefix)) => {
                     Self::in_rule(&part.rule, service, region.as_ref(), prefix.family())
+                }
+                // So that another region is seen to be one.
+                Part::Far(Place::Tag(_)) if region.is_some() => {
+                    Self::in_rule(&part.rule, service, region.as_ref(), Family::V4)
                 }
                 _ => Self::Given(part.folded()),
             },

@@ -41,6 +41,14 @@ pub fn wishes(
         .map_err(|error| Unresolved::Outbound(error.to_string()))?;
     notes.extend(selection.notes);
     let sides = Sides { sources: sources(outbound, &intent.families), families: &intent.families };
+    if sides.sources.is_empty() && !outbound.sources.is_empty() {
+        let families: Vec<String> = intent.families.iter().map(Family::to_string).collect();
+        let why = format!(
+            "no range of sourceAddresses is in ipFamilies ({}); write one, or add the family of those that are written",
+            families.join(", ")
+        );
+        return Err(Unresolved::Outbound(why));
+    }
     let mut drafts = Drafts::new(installation, notes);
     let mut by_host = Vec::new();
     for row in selection.rows.iter().filter(|row| group.directions.contains(&row.direction)) {
