@@ -119,14 +119,14 @@ struct Finding<'a> {
 /// In the order in which the firewall looks at the rules.
 fn findings<'a>(ours: &'a OurGroup, chain: &[Policy], known: &Known<'_>) -> Vec<Finding<'a>> {
     let (owners, filters) = in_order(ours, chain, known);
+    let filters: Vec<&Filter> = filters.iter().collect();
     let mut found: BTreeMap<(usize, bool), Vec<(&str, Hit)>> = BTreeMap::new();
     for (at, owner) in owners.iter().enumerate() {
         let Owner::Ours(name) = owner else { continue };
         let traffic = Traffic::of_rule(&ours.rules[*name], known);
         for (index, owner) in owners[..at].iter().enumerate() {
             let Owner::Foreign { action: Action::Deny | Action::Dnat, .. } = owner else { continue };
-            let earlier: Vec<&Filter> = filters[..index].iter().collect();
-            if let Some(hit) = traffic.taken_by(&filters[index], &earlier) {
+            if let Some(hit) = traffic.taken_by(filters[index], &filters[..index]) {
                 found.entry((index, hit.extent == Extent::Maybe)).or_default().push((name, hit));
             }
         }

@@ -47,7 +47,7 @@ impl PortRange {
         (first <= last).then_some(Self { transport, first, last })
     }
 
-    fn holds(&self, kind: Kind) -> bool {
+    fn holds(self, kind: Kind) -> bool {
         match self.transport {
             Transport::Tcp => !matches!(kind, Kind::Udp),
             Transport::Udp => matches!(kind, Kind::Udp),
