@@ -327,11 +327,21 @@ fn case(is_known: bool) -> impl Strategy<Value = (Chain, Vec<(Written, bool)>)> 
     (chain, proptest::collection::vec(rule_of_ours(is_known), 1..=3))
 }
 
+fn prefixes(texts: &[&str]) -> Vec<Prefix> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn known_tags() -> BTreeMap<String, Vec<Prefix>> {
+    TAGS.iter().map(|(tag, texts)| ((*tag).to_owned(), prefixes(texts))).collect()
+}
+
+fn known_groups() -> BTreeMap<String, Vec<Prefix>> {
+    BTreeMap::from([(GROUP.to_owned(), prefixes(&["20.0.0.4/31"]))])
+}
+
 fn check(chain: &Chain, ours: &[(Written, bool)], is_known: bool) -> Result<(), TestCaseError> {
-    let prefixes = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Prefix>>();
-    let all = TAGS.iter().map(|(tag, texts)| ((*tag).to_owned(), prefixes(texts)));
-    let tags: BTreeMap<_, _> = all.filter(|_| is_known).collect();
-    let groups = BTreeMap::from([(GROUP.to_owned(), prefixes(&["20.0.0.4/31"]))]);
+    let tags = if is_known { known_tags() } else { BTreeMap::new() };
+    let groups = known_groups();
     let known = Known { tags: &tags, groups: &groups };
     let group = our_group(ours);
     let mut expected: BTreeSet<(String, String, Action)> = BTreeSet::new();
@@ -372,6 +382,20 @@ proptest! {
     #[test]
     fn a_finding_is_a_packet_that_is_taken_first((chain, ours) in case(true)) {
         check(&chain, &ours, true)?;
+    }
+
+    #[test]
+    fn not_knowing_what_a_group_holds_hides_nothing((chain, ours) in case(true)) {
+        let tags = known_tags();
+        let (some, none) = (known_groups(), BTreeMap::new());
+        let (group, chain) = (our_group(&ours), policies(&chain));
+        let pairs = |groups| -> BTreeSet<(String, String)> {
+            let all = findings(&group, &chain, &Known { tags: &tags, groups }).into_iter();
+            all.flat_map(|finding| finding.hits.into_iter().map(move |(name, _)| (name.to_owned(), finding.path.clone())))
+                .collect()
+        };
+        let (knowing, not_knowing) = (pairs(&some), pairs(&none));
+        prop_assert!(knowing.is_subset(&not_knowing), "{:?}", knowing.difference(&not_knowing));
     }
 
     #[test]
