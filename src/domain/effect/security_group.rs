@@ -1,8 +1,8 @@
 //! What other rules of a network security group do to the traffic that our rules allow.
 //!
-//! Rules of a direction are looked at in the order of their priorities, the lowest number first, and the first match ends it
-//! (learn.microsoft.com/azure/virtual-network/network-security-groups-overview). Azure's default rules, from 65000 on, come
-//! after every other rule. Must not change a plan.
+//! Rules of a direction are looked at in the order of their priorities, the lowest number first, and the first match
+//! ends it (learn.microsoft.com/azure/virtual-network/network-security-groups-overview). Azure's default rules, from
+//! 65000 on, come after every other rule. Must not change a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
