@@ -1,8 +1,8 @@
 //! What other rules of a network security group do to the traffic that our rules allow.
 //!
-//! Rules of a direction are looked at in the order of their priorities, the lowest number first, and the first match ends it
-//! (learn.microsoft.com/azure/virtual-network/network-security-groups-overview). Azure's default rules, from 65000 on, come
-//! after every other rule. Must not change a plan.
+//! Rules of a direction are looked at in the order of their priorities, the lowest number first, and the first match
+//! ends it (learn.microsoft.com/azure/virtual-network/network-security-groups-overview). Azure's default rules, from
+//! 65000 on, come after every other rule. Must not change a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,15 +54,15 @@ fn of_direction(ours: &[Ours], others: &[Other], direction: Direction, known: &K
     let own = ours.iter().map(|own| (own.priority, None, Filter::of_rule(&own.rule, known)));
     let mut order: Vec<(u16, Option<&Other>, Filter)> = foreign.chain(own).collect();
     order.sort_by_key(|(priority, ..)| *priority);
+    let filters: Vec<&Filter> = order.iter().map(|(_, _, filter)| filter).collect();
     let mut findings: BTreeMap<(usize, bool), Vec<(&Ours, Hit)>> = BTreeMap::new();
     for own in &ours {
         let traffic = Traffic::of_rule(&own.rule, known);
-        for (index, (priority, other, filter)) in order.iter().enumerate() {
+        for (index, (priority, other, _)) in order.iter().enumerate() {
             if *priority >= own.priority || other.is_none_or(|other| other.allow) {
                 continue;
             }
-            let earlier: Vec<&Filter> = order[..index].iter().map(|(_, _, filter)| filter).collect();
-            if let Some(hit) = traffic.taken_by(filter, &earlier) {
+            if let Some(hit) = traffic.taken_by(filters[index], &filters[..index]) {
                 findings.entry((index, hit.extent == Extent::Maybe)).or_default().push((own, hit));
             }
         }
