@@ -10,6 +10,7 @@ use super::element::{Element, Known};
 use super::set::Set;
 use super::traffic::{Extent, Filter, Hit, PortRange, Traffic};
 use super::{LISTED, Note, listed};
+use crate::domain::outbound::Priorities;
 use crate::domain::requirement::Direction;
 use crate::domain::rule::Rule;
 
@@ -117,21 +118,19 @@ fn sentence(other: &Other, is_maybe: bool, hits: &[(&Ours, Hit)]) -> String {
     )
 }
 
-/// Foreign rules that have a priority which one of ours wants: Azure allows one rule a priority and direction.
-pub fn same_priority(ours: &[Ours], others: &[Other]) -> BTreeSet<Note> {
-    let taken = ours.iter().flat_map(|own| {
-        let same = |other: &&Other| other.direction == own.direction && other.priority == own.priority;
-        others.iter().filter(same).map(move |other| (own, other))
-    });
-    taken
-        .map(|(own, other)| Note {
-            code: "PriorityTaken",
-            message: format!(
-                "{} rule {:?} has priority {}, which {:?} needs; give it another one, or leave it out of priorityRange",
-                other.direction, other.name, other.priority, own.name
-            ),
-        })
-        .collect()
+/// Foreign rules whose priorities lie in the range of ours: Azure allows one rule a priority and direction.
+pub fn in_range(range: Priorities, directions: &BTreeSet<Direction>, others: &[Other]) -> Option<Note> {
+    let within = others.iter().filter(|other| directions.contains(&other.direction) && range.contains(other.priority));
+    let names: Vec<String> =
+        within.map(|other| format!("{} rule {:?} ({})", other.direction, other.name, other.priority)).collect();
+    (!names.is_empty()).then(|| Note {
+        code: "PriorityTaken",
+        message: format!(
+            "rules of others have priorities in the range {range}, which is to be amlnet's: {}; amlnet's rules take the \
+             others, so what comes first is not told by the range. Move those rules, or write another priorityRange",
+            listed(names, ", ")
+        ),
+    })
 }
 
 #[cfg(test)]

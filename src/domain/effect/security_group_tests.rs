@@ -119,15 +119,17 @@ fn many_denials_are_a_few_sentences() {
 }
 
 #[test]
-fn a_taken_priority_is_said_with_both_names() {
-    let others = [deny(2000, "*", "*", "*"), deny(2001, "*", "*", "*")];
-    let found: Vec<String> = same_priority(&[storage(), inbound()], &others).into_iter().map(|n| n.message).collect();
-    assert_eq!(
-        found,
-        [
-            r#"Outbound rule "deny" has priority 2000, which "st" needs; give it another one, or leave it out of priorityRange"#
-        ]
+fn rules_of_others_in_the_range_are_said() {
+    let others = [deny(2000, "*", "*", "*"), deny(2100, "*", "*", "*")];
+    let range = |from, to| Priorities { from, to };
+    let outbound = BTreeSet::from([Direction::Outbound]);
+    let note = in_range(range(2000, 2099), &outbound, &others).unwrap();
+    assert!(
+        note.message.contains(r#"the range 2000 to 2099, which is to be amlnet's: Outbound rule "deny" (2000);"#),
+        "{note:?}"
     );
+    assert_eq!(in_range(range(2001, 2099), &outbound, &others), None);
+    assert_eq!(in_range(range(2000, 2099), &BTreeSet::from([Direction::Inbound]), &others), None);
 }
 
 /// Addresses that a text of the small world stands for; the tag is known to hold the first two of the far ones.

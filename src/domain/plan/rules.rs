@@ -277,6 +277,9 @@ pub(super) fn warnings(input: &TargetInput, observed: &Observed, desired: &Desir
                 })
                 .collect();
             let mut notes = security_group::shadows(&ours, &group.others, &known);
+            let directions = ours.iter().map(|rule| rule.direction).collect();
+            let range = input.priorities.values().next();
+            notes.extend(range.and_then(|range| security_group::in_range(*range, &directions, &group.others)));
             if observed.subnets == 0 {
                 let message =
                     "the group is associated with no subnet and no network interface, so its rules have no effect";
