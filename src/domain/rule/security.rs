@@ -16,8 +16,6 @@ use crate::domain::requirement::{self, Destination, Direction, Requirements, Res
 use crate::domain::resolve::{self, Note, Unresolved};
 use crate::domain::service_tags::{Document, Tag};
 
-/// More requirements than this are counted, not listed.
-const LISTED: usize = 5;
 /// The own network, in the words of the platform.
 const NETWORK: &str = "VirtualNetwork";
 
@@ -86,10 +84,7 @@ pub fn wishes(
         return Err(Unresolved::Outbound(why));
     }
     if !by_host.is_empty() {
-        let more = by_host.len().saturating_sub(LISTED);
-        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-        by_host.truncate(LISTED);
-        let message = format!("security groups know no hosts; left to the firewall: {}{tail}", by_host.join(", "));
+        let message = format!("security groups know no hosts; left to the firewall: {}", by_host.join(", "));
         drafts.notes.insert(Note { code: "HostsNotInGroup", message });
     }
     Ok(drafts.into_wishes(intent, pair, document))
