@@ -48,6 +48,8 @@ mod review_stopping;
 mod review_writes;
 mod role;
 mod role_ip_groups;
+mod rules;
+mod rules_life;
 mod scopes;
 mod secrets;
 mod sharing;
