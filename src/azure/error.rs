@@ -98,6 +98,7 @@ const TABLE: &[Row] = &[
     row(409, "ScopeLocked", Class::Blocked(BlockedReason::Locked), "remove the lock, or wait until its owner does"),
     row(412, "", Class::Stale, "somebody else changed it meanwhile; it is read again"),
     row(400, "RouteConflict", Class::Stale, "somebody else added a route for the prefix; it is read again"),
+    row(400, "SecurityRuleConflict", Class::Stale, "somebody else's rule has the priority; it is read again"),
     row(404, "", Class::NotFound, "check the id in the spec, and that the resource exists"),
     row(
         400,

@@ -50,6 +50,7 @@ mod role;
 mod role_ip_groups;
 mod scopes;
 mod secrets;
+mod security_groups;
 mod sharing;
 mod specs;
 mod stops;
