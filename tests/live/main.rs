@@ -53,6 +53,7 @@ mod rules_groups;
 mod rules_life;
 mod scopes;
 mod secrets;
+mod security_groups;
 mod sharing;
 mod specs;
 mod stops;
