@@ -49,6 +49,7 @@ mod review_writes;
 mod role;
 mod role_ip_groups;
 mod rules;
+mod rules_attached;
 mod rules_groups;
 mod rules_life;
 mod scopes;
