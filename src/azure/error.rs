@@ -98,6 +98,12 @@ const TABLE: &[Row] = &[
     row(409, "ScopeLocked", Class::Blocked(BlockedReason::Locked), "remove the lock, or wait until its owner does"),
     row(412, "", Class::Stale, "somebody else changed it meanwhile; it is read again"),
     row(400, "RouteConflict", Class::Stale, "somebody else added a route for the prefix; it is read again"),
+    row(
+        400,
+        "AzureFirewallRuleInvalidIpAddressOrRangeFormat",
+        Class::Refused,
+        "the firewall does not know what it names; write addressing: Prefixes for this policy, or exclude the requirement",
+    ),
     row(404, "", Class::NotFound, "check the id in the spec, and that the resource exists"),
     row(
         400,
