@@ -52,6 +52,7 @@ mod rules;
 mod rules_attached;
 mod rules_groups;
 mod rules_life;
+mod rules_refused;
 mod rules_shadow;
 mod scopes;
 mod secrets;
