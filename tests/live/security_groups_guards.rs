@@ -36,7 +36,8 @@ fn security_groups_guards_hold_a_prefix_until_its_time() {
         assert_eq!(held(&target), [("Hold".to_owned(), until.to_owned())], "{now}");
         assert_eq!(sim.far(), of_ml(0..6), "what is new comes, what is old stays");
     }
-    assert_eq!(sim.status("ml")["retiring"][0]["prefix"], east(0));
+    let retiring = format!("amlnet.prod.out.additional.ml-region.eastus2.tcp-ip with {}", east(0));
+    assert_eq!(sim.status("ml")["retiring"][0]["prefix"], retiring);
     at(&sim, until, 0);
     assert_eq!(sim.far(), of_ml(1..6));
     assert_rules_clean(&sim.security_states(&nsg()));

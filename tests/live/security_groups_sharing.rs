@@ -37,12 +37,16 @@ fn security_groups_sharing_unites_the_sources() {
     for name in ["ml", "second"] {
         assert_eq!(sim.status(name)["targets"][0]["state"], "InSync", "{name}");
     }
-    // One takes the group out of its spec: its source goes, in one write, and the rule keeps its place.
-    let groups = json!({"spec": {"networkSecurityGroups": null, "mode": "Sync",
-        "outbound": {"lists": [{"name": "all", "format": "Plain"}]}}});
-    ask(&sim, "second", "10.2.0.0/24", groups);
-    let (ran, cost) = sim.nsg_cost("nsg-ml", || sim.once(&[]));
-    assert_eq!((sources(&sim), cost.writes()), (vec!["10.1.0.0/24".to_owned()], 1), "{}", ran.all());
+    // One takes the group out of its spec: what is its own stays until a person decides, as everywhere.
+    let gone =
+        json!({"spec": {"networkSecurityGroups": null, "outbound": {"lists": [{"name": "all", "format": "Plain"}]}}});
+    ask(&sim, "second", "10.2.0.0/24", gone);
+    let (ran, cost) = sim.nsg_cost("nsg-ml", || sim.once(&[]).exits(0));
+    assert_eq!((sources(&sim).len(), cost.writes()), (2, 0), "{}", ran.all());
+    assert_eq!(sim.status("second")["orphanedTargets"][0]["id"], nsg());
+    sim.publish_rules(&rules_week(3, 1..6));
+    sim.once(&[]).exits(0);
+    assert_eq!(sources(&sim).len(), 2);
     assert_rules_clean(&sim.security_states(&nsg()));
 }
 

@@ -9,6 +9,7 @@ use armsim::model::download_page::Publish;
 use armsim::model::history::HistoryState;
 use armsim::model::http::ApiRequest;
 use armsim::model::log::{LogEntry, Server};
+use armsim::model::rule_collection_group::RuleEntry;
 use armsim::model::security_rule::SecurityRuleEntry;
 use armsim::model::token::Credentials;
 use armsim::model::{Time, World};
@@ -231,6 +232,11 @@ impl Sim {
             self.resource(&id)["properties"]["provisioningState"] != "Updating"
         });
         self.running.world().address_history(&id)
+    }
+
+    /// Every state of a rule collection group so far.
+    pub(crate) fn rule_history(&self, id: &str) -> Vec<HistoryState<RuleEntry>> {
+        self.running.world().rule_history(id)
     }
 
     /// Every state of a network security group, once no operation on it is under way.
