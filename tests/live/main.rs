@@ -56,6 +56,7 @@ mod secrets;
 mod security_groups;
 mod security_groups_guards;
 mod security_groups_others;
+mod security_groups_refusals;
 mod security_groups_sharing;
 mod sharing;
 mod specs;

@@ -11,9 +11,10 @@ const ML_RULE: &str = "amlnet.prod.out.additional.ml-region.eastus2.tcp-ip";
 /// Writes a network with one rule of prefixes for this source.
 fn ask(sim: &Sim, name: &str, source: &str, change: Value) {
     let groups = [asked("nsg-ml", json!({}))];
-    let mut all = one_rule(json!({"metadata": {"name": name}, "spec": {"outbound": {"sourceAddresses": [source]}}}));
-    crate::harness::merge(&mut all, &change);
-    sim.objects(&format!("{name}.yaml"), &[of_nsgs(&groups, all)]);
+    let of_source = json!({"metadata": {"name": name}, "spec": {"outbound": {"sourceAddresses": [source]}}});
+    let mut network = of_nsgs(&groups, one_rule(of_source));
+    crate::harness::merge(&mut network, &change);
+    sim.objects(&format!("{name}.yaml"), &[network]);
 }
 
 fn two() -> Sim {
@@ -38,15 +39,19 @@ fn security_groups_sharing_unites_the_sources() {
         assert_eq!(sim.status(name)["targets"][0]["state"], "InSync", "{name}");
     }
     // One takes the group out of its spec: what is its own stays until a person decides, as everywhere.
-    let gone =
-        json!({"spec": {"networkSecurityGroups": null, "outbound": {"lists": [{"name": "all", "format": "Plain"}]}}});
+    let lists = json!([{"name": "all", "format": "Plain"}]);
+    let gone = json!({"spec": {"networkSecurityGroups": null, "outbound": {"lists": lists}}});
     ask(&sim, "second", "10.2.0.0/24", gone);
     let (ran, cost) = sim.nsg_cost("nsg-ml", || sim.once(&[]).exits(0));
     assert_eq!((sources(&sim).len(), cost.writes()), (2, 0), "{}", ran.all());
-    assert_eq!(sim.status("second")["orphanedTargets"][0]["id"], nsg());
+    assert_eq!(sim.status("second")["orphanedTargets"][0]["entries"], 1, "{}", sim.status("second"));
     sim.publish_rules(&rules_week(3, 1..6));
     sim.once(&[]).exits(0);
-    assert_eq!(sources(&sim).len(), 2);
+    assert_eq!((sources(&sim).len(), sim.far().len()), (2, 5));
+    sim.approve("second", &sim.waiting()[0]);
+    sim.once(&[]).exits(0);
+    assert_eq!(sources(&sim), ["10.1.0.0/24"]);
+    sim.assert_nothing_to_do("at the end");
     assert_rules_clean(&sim.security_states(&nsg()));
 }
 
