@@ -33,6 +33,7 @@ pub(super) fn check_capacity(mut plan: Plan, input: &TargetInput, observed: &Obs
         Around::Group(group) => match layout::layout(input, observed, &steps) {
             Ok(layout) => of_group(observed, group, &layout, &plan),
             Err(full) => {
+                (plan.entries_now, plan.then) = (group.others.len() + rules.ours.len(), None);
                 let blocked = Blocked { reason: BlockedReason::Capacity, message: full.to_string() };
                 plan.blocked.get_or_insert(blocked);
                 return plan;
