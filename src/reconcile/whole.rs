@@ -14,11 +14,13 @@ use super::target::{Bench, Course, requests};
 use super::write::write;
 use crate::azure::arm::ArmError;
 use crate::azure::error::Class;
+use crate::azure::kind;
 use crate::azure::locks::Exclusive;
 use crate::domain::attached::{Attached, AttachedKind};
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::Applied;
 use crate::domain::plan::{Action, Observed, Plan, TargetInput};
+use crate::domain::resource_id::TargetKind;
 use crate::domain::rule::{Part, Place};
 
 /// A firewall takes 190 to 254 s with a change of a policy (docs/facts.md, "Durations"), and several changes may queue.
@@ -71,7 +73,7 @@ pub(super) async fn take_all(
     if let Some(attached) = surroundings.moving() {
         return Err(Stop::Busy(format!("the {} {} is being updated", attached.kind, attached.name)));
     }
-    groups_stand(plan, bench).await?;
+    groups_stand(plan, input, bench).await?;
     // Under the lock, and right before the write: what somebody did meanwhile would be undone by a whole body.
     if observe(input, bench, Freshness::Anew).await? != *observed {
         return Err(Stop::Changed(input.id.name.clone()));
@@ -113,14 +115,22 @@ pub(super) async fn take_all(
     settle(observed, bench, memory).await
 }
 
-/// IP groups that rules are about to name must be there and hold something: a rule with an empty one is skipped.
-async fn groups_stand(plan: &Plan, bench: Bench<'_>) -> Result<(), Stop> {
+/// IP groups that rules are about to name must be ours and hold something: a rule with an empty one is skipped, and one
+/// with somebody else's addresses would let more through than was asked for.
+async fn groups_stand(plan: &Plan, input: &TargetInput, bench: Bench<'_>) -> Result<(), Stop> {
     let added = plan.steps.iter().filter(|step| step.action == Action::Add).filter_map(|step| step.address.part());
     for part in added {
         let Part::Far(Place::IpGroup(id)) = &part.part else { continue };
         let why = match bench.arm.read(id, bench.fence).await {
-            Ok(body) if body["properties"]["ipAddresses"].as_array().is_some_and(|list| !list.is_empty()) => continue,
-            Ok(_) => "holds nothing yet",
+            Ok(body) => {
+                let group = kind::of(TargetKind::IpGroup).observe(id, &body);
+                let group = group.map_err(|error| Stop::Unreadable(error.to_string()))?;
+                match &group.whole {
+                    _ if group.entries.is_empty() => "holds nothing yet",
+                    Some(whole) if whole.is_marked(&input.installation) => continue,
+                    _ => "is not amlnet's",
+                }
+            }
             Err(ArmError::Refused(refusal)) if refusal.class() == Class::NotFound => "does not exist yet",
             Err(error) => return Err(error.into()),
         };

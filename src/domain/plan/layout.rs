@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::rules::{Around, GroupAround, StandingRule, after, heads, lies_in};
+use super::rules::{Around, GroupAround, Rules, StandingRule, after, heads, lies_in};
 use super::{Action, Observed, Step, TargetInput};
 use crate::domain::outbound::Priorities;
 use crate::domain::requirement::Direction;
@@ -39,21 +39,27 @@ pub struct Full {
     range: Priorities,
     direction: Direction,
     rules: usize,
+    /// Rules that are deleted when the others stand.
+    leaving: usize,
     others: Vec<String>,
 }
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { range, direction, rules, others } = self;
+        let Self { range, direction, rules, leaving, others } = self;
         let taken = match others.len() {
             0 => String::new(),
             _ => format!(", {} of which rules of others have ({})", others.len(), others.join(", ")),
         };
+        let leaving = match leaving {
+            0 => String::new(),
+            _ => format!(", with {leaving} that are deleted only when the others stand"),
+        };
         let direction = format!("{direction:?}").to_ascii_lowercase();
         write!(
             f,
-            "{rules} {direction} rules do not fit into the priorities {range}{taken}; nothing is written. Write a wider \
-             priorityRange"
+            "{rules} {direction} rules do not fit into the priorities {range}{taken}{leaving}; nothing is written. Write a \
+             wider priorityRange"
         )
     }
 }
@@ -82,10 +88,15 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
         let chunks = chunks(name, &before, whole);
         laid.push((before.clone(), chunks, (name.to_owned(), direction, description.to_owned())));
     }
-    let mut free = Free::new(input, around, standing.values());
+    let mut free = Free::new(input, around, rules);
     let mut writes = Vec::new();
     // Who has a place keeps it; new ones take what is left, in order of their names.
-    for (before, chunks, _) in &laid {
+    free.wanted = standing.values().map(|rule| rule.direction).collect();
+    for (before, chunks, (_, direction, _)) in &laid {
+        free.wanted.extend(chunks.keys().map(|_| *direction));
+        let is_left = |old: &&StandingRule| !chunks.keys().any(|name| name.eq_ignore_ascii_case(&old.name));
+        let leaving = before.iter().filter(is_left).filter(|old| free.range.contains(old.priority));
+        free.leaving.extend(leaving.map(|old| old.direction));
         for old in chunks.keys().filter_map(|name| before.iter().find(|rule| rule.name.eq_ignore_ascii_case(name))) {
             free.keep(old.direction, old.priority);
         }
@@ -187,27 +198,34 @@ pub fn rule_of(name: &str) -> &str {
 /// The priorities that are still free.
 struct Free {
     range: Priorities,
+    /// Rules of others, and ours as they stand: what is deleted in the end has its priority until then.
     taken: BTreeSet<(Direction, u16)>,
+    of_others: BTreeSet<(Direction, u16)>,
     kept: BTreeSet<(Direction, u16)>,
     others: Vec<(Direction, String)>,
-    given: usize,
+    /// The directions of all of our rules afterwards, and of those in the range that are deleted.
+    wanted: Vec<Direction>,
+    leaving: Vec<Direction>,
 }
 
 impl Free {
-    fn new<'a>(input: &TargetInput, around: &GroupAround, stay: impl Iterator<Item = &'a StandingRule>) -> Self {
+    fn new(input: &TargetInput, around: &GroupAround, rules: &Rules) -> Self {
         let range = input.priorities.values().next().copied().unwrap_or(Priorities { from: 1, to: 0 });
         let of_others = around.taken.iter().filter(|((_, priority), _)| range.contains(*priority));
+        let ours = rules.ours.values().map(|rule| (rule.direction, rule.priority));
         Self {
             range,
             others: of_others.map(|((direction, _), name)| (*direction, name.clone())).collect(),
-            taken: around.taken.keys().copied().chain(stay.map(|rule| (rule.direction, rule.priority))).collect(),
+            taken: around.taken.keys().copied().chain(ours).collect(),
+            of_others: around.taken.keys().copied().collect(),
             kept: BTreeSet::new(),
-            given: 0,
+            wanted: Vec::new(),
+            leaving: Vec::new(),
         }
     }
 
     fn keep(&mut self, direction: Direction, priority: u16) {
-        if self.range.contains(priority) && self.taken.insert((direction, priority)) {
+        if self.range.contains(priority) && !self.of_others.contains(&(direction, priority)) {
             self.kept.insert((direction, priority));
         }
     }
@@ -217,12 +235,12 @@ impl Free {
     }
 
     fn next(&mut self, direction: Direction) -> Result<u16, Full> {
-        self.given += 1;
         let free = (self.range.from..=self.range.to).find(|priority| !self.taken.contains(&(direction, *priority)));
         let Some(priority) = free else {
             let others = self.others.iter().filter(|(of, _)| *of == direction).map(|(_, name)| name.clone()).collect();
-            let ours = self.kept.iter().filter(|(of, _)| *of == direction).count();
-            return Err(Full { range: self.range, direction, rules: ours + self.given, others });
+            let rules = self.wanted.iter().filter(|of| **of == direction).count();
+            let leaving = self.leaving.iter().filter(|of| **of == direction).count();
+            return Err(Full { range: self.range, direction, rules, leaving, others });
         };
         self.taken.insert((direction, priority));
         Ok(priority)

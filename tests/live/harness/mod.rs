@@ -7,6 +7,8 @@ mod http;
 mod objects;
 mod process;
 mod proxy;
+pub(crate) mod rules;
+pub(crate) mod security;
 mod sim;
 pub(crate) mod told;
 
