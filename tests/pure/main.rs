@@ -20,6 +20,7 @@ mod requirements_rules;
 mod requirements_seeds;
 mod requirements_traced;
 mod rules;
+mod rules_edited;
 mod rules_guards;
 mod rules_properties;
 mod rules_shared;

@@ -203,7 +203,7 @@ fn another_region_waits_and_the_old_one_stays_meanwhile() {
 fn a_prefix_that_a_wider_one_covers_waits_in_a_security_group_until_that_goes() {
     let net = Net { removal: HOLD, ..Net::default() };
     let mut world = world(Azure::group(), &[net.clone()]);
-    let mut week = |world: &mut World, days: i64, number: u64, prefixes: &[&str]| {
+    let week = |world: &mut World, days: i64, number: u64, prefixes: &[&str]| {
         let contribution = net.on(&world.azure, &document(number, prefixes));
         world.wait(days).ask(vec![contribution]);
         world.settle();
