@@ -3,6 +3,8 @@
 //! The route table stands here; the others have evidence of their own.
 
 mod around;
+#[cfg(test)]
+mod examples;
 pub(crate) mod group;
 pub(crate) mod list;
 pub(crate) mod policy;

@@ -1,5 +1,6 @@
 //! The proof must be able to fail: each check on a history that is right, and on one that is wrong in one way.
 
+use super::examples::only;
 use super::*;
 
 const CONFLICT: &str = "20.0.0.0/28";
@@ -81,11 +82,6 @@ fn failures(change: impl FnOnce(&mut Evidence)) -> Vec<String> {
     let mut evidence = right();
     change(&mut evidence);
     checks(&evidence).into_iter().filter_map(|check| check.result.err()).collect()
-}
-
-#[track_caller]
-fn only(failures: &[String], part: &str) {
-    assert!(matches!(failures, [one] if one.contains(part)), "{failures:#?}");
 }
 
 #[test]

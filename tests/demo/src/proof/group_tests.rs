@@ -1,5 +1,6 @@
 //! The proof of the group must be able to fail: each check on a history that is right, and on one that is wrong in one way.
 
+use super::super::examples::only;
 use super::*;
 use serde_json::json;
 
@@ -56,11 +57,6 @@ fn failures(change: impl FnOnce(&mut Evidence)) -> Vec<String> {
     let mut evidence = right();
     change(&mut evidence);
     checks(&evidence).into_iter().filter_map(Result::err).collect()
-}
-
-#[track_caller]
-fn only(failures: &[String], part: &str) {
-    assert!(matches!(failures, [one] if one.contains(part)), "{failures:#?}");
 }
 
 #[test]

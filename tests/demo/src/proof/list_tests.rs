@@ -1,5 +1,6 @@
 //! The proof of the list must be able to fail: each check on answers that are right, and on some that are wrong in one way.
 
+use super::super::examples::only;
 use super::*;
 
 const FIRST: &str = "20.0.1.0/28\n20.0.2.0/28\n";
@@ -36,11 +37,6 @@ fn failures(change: impl FnOnce(&mut Evidence)) -> Vec<String> {
     let mut evidence = right();
     change(&mut evidence);
     checks(&evidence).into_iter().filter_map(Result::err).collect()
-}
-
-#[track_caller]
-fn only(failures: &[String], part: &str) {
-    assert!(matches!(failures, [one] if one.contains(part)), "{failures:#?}");
 }
 
 /// Both answers with the second list.

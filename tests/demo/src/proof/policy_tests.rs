@@ -1,9 +1,8 @@
 //! The proof of the policy must be able to fail: each check on a history that is right, and on one that is wrong in one way.
 
+use super::super::examples::{self, asked, only};
 use super::*;
-use crate::rows::{Opening, Openings};
 use crate::rules::{NETWORK, Rule, RuleState};
-use crate::scene::SOURCES;
 use serde_json::json;
 
 const POLICY: &str = "/x/firewallPolicies/fwp";
@@ -15,32 +14,12 @@ const SECOND: [&str; 2] = ["20.0.1.0/28", "20.0.3.0/28"];
 const BOTH: [&str; 3] = ["20.0.1.0/28", "20.0.2.0/28", "20.0.3.0/28"];
 
 fn rule(name: &str, to: &[&str]) -> Rule {
-    let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
-    Rule {
-        name: format!("amlnet-network/{name}"),
-        priorities: vec![PRIORITY, 100],
-        kind: NETWORK.to_owned(),
-        protocols: texts(&["TCP"]),
-        ports: texts(&["443"]),
-        from: texts(&[SOURCES]),
-        to: texts(to),
-        in_effect: true,
-    }
+    examples::rule(NETWORK, &format!("amlnet-network/{name}"), &[PRIORITY, 100], to)
 }
 
 fn state(to: &[&str]) -> RuleState {
     let rules = vec![rule("amlnet.demo.Batch.tcp-ip", to), rule("amlnet.demo.Storage.tcp", &["Storage"])];
     RuleState { at: "2026-01-01T00:00:00Z".to_owned(), rules }
-}
-
-fn asked(to: &[&str]) -> Openings {
-    let opening = |to: &&str| Opening {
-        protocol: "TCP".to_owned(),
-        ports: [443].into(),
-        from: SOURCES.to_owned(),
-        to: (*to).to_owned(),
-    };
-    to.iter().chain(&["Storage"]).map(opening).collect()
 }
 
 fn request(method: &str, path: &str) -> Request {
@@ -83,11 +62,6 @@ fn failures(change: impl FnOnce(&mut Evidence, &mut Surroundings)) -> Vec<String
     let (mut evidence, mut surroundings) = right();
     change(&mut evidence, &mut surroundings);
     checks(&evidence, &surroundings).into_iter().filter_map(Result::err).collect()
-}
-
-#[track_caller]
-fn only(failures: &[String], part: &str) {
-    assert!(matches!(failures, [one] if one.contains(part)), "{failures:#?}");
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! The proof of the security group must be able to fail: each check on a history that is right, and on one that is wrong in
 //! one way. What it shares with the policy is tested there, but for prefixes that lie in others.
 
+use super::super::examples::{self, asked, only};
 use super::*;
 use crate::record::Request;
-use crate::rows::{Opening, Openings};
 use crate::rules::{RuleState, SECURITY};
-use crate::scene::SOURCES;
 
 const ID: &str = "/x/networkSecurityGroups/nsg";
 const IP: &str = "amlnet.demo.out.Batch.tcp-ip";
@@ -16,17 +15,7 @@ const SECOND: [&str; 2] = ["20.0.1.0/27", "20.0.3.0/28"];
 const BOTH: [&str; 3] = ["20.0.1.0/27", "20.0.2.0/28", "20.0.3.0/28"];
 
 fn rule(name: &str, priority: u64, to: &[&str]) -> Rule {
-    let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
-    Rule {
-        name: name.to_owned(),
-        priorities: vec![priority],
-        kind: SECURITY.to_owned(),
-        protocols: texts(&["Tcp"]),
-        ports: texts(&["443"]),
-        from: texts(&[SOURCES]),
-        to: texts(to),
-        in_effect: true,
-    }
+    examples::rule(SECURITY, name, &[priority], to)
 }
 
 fn theirs() -> Rule {
@@ -36,16 +25,6 @@ fn theirs() -> Rule {
 fn state(to: &[&str]) -> RuleState {
     let rules = vec![theirs(), rule(IP, 2000, to), rule(TAG, 2001, &["Storage"])];
     RuleState { at: "2026-01-01T00:00:00Z".to_owned(), rules }
-}
-
-fn asked(to: &[&str]) -> Openings {
-    let opening = |to: &&str| Opening {
-        protocol: "TCP".to_owned(),
-        ports: [443].into(),
-        from: SOURCES.to_owned(),
-        to: (*to).to_owned(),
-    };
-    to.iter().chain(&["Storage"]).map(opening).collect()
 }
 
 fn put(name: &str) -> Request {
@@ -77,11 +56,6 @@ fn failures(change: impl FnOnce(&mut Evidence)) -> Vec<String> {
     let mut evidence = right();
     change(&mut evidence);
     checks(&evidence).into_iter().filter_map(Result::err).collect()
-}
-
-#[track_caller]
-fn only(failures: &[String], part: &str) {
-    assert!(matches!(failures, [one] if one.contains(part)), "{failures:#?}");
 }
 
 #[test]
