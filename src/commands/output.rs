@@ -164,6 +164,9 @@ pub struct HeldOutput {
 #[serde(rename_all = "camelCase")]
 pub struct ConflictOutput {
     pub prefix: String,
+    /// The rule that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     pub foreign_entry: Option<String>,
     pub why: String,
 }
@@ -296,7 +299,8 @@ impl Target {
                 .conflicts
                 .iter()
                 .map(|conflict| ConflictOutput {
-                    prefix: conflict.address.to_string(),
+                    prefix: element(&conflict.address),
+                    rule: conflict.address.part().map(|part| part.rule.clone()),
                     foreign_entry: conflict.foreign_entry.clone(),
                     why: conflict.why.clone(),
                 })
@@ -321,7 +325,7 @@ impl From<&Step> for StepOutput {
     fn from(step: &Step) -> Self {
         let (service, region) = service_and_region(&step.purposes);
         let part = step.address.part();
-        let element = part.map_or_else(|| step.address.to_string(), |part| part.part.to_string());
+        let element = element(&step.address);
         let only = |is_it: fn(&Part) -> bool| part.filter(|part| is_it(&part.part)).map(|_| vec![element.clone()]);
         let is_of_group = part.is_none() && step.is_member() && !matches!(step.address, Address::Priority(_));
         Self {
@@ -347,6 +351,11 @@ impl From<&Step> for StepOutput {
             wanted_by: step.wanted_by.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// An address; of a rule, its element alone.
+fn element(address: &Address) -> String {
+    address.part().map_or_else(|| address.to_string(), |part| part.part.to_string())
 }
 
 fn hop(next_hop: &NextHop) -> Option<String> {

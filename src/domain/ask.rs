@@ -27,7 +27,7 @@ pub enum Ask {
         service: String,
     },
     DefaultRoute,
-    /// The prefixes of a service in one rule, or its regional tag by name.
+    /// The prefixes of a service in one rule, its tag by name, or hosts of a requirement.
     InRule {
         /// In lower case.
         rule: String,
@@ -35,7 +35,7 @@ pub enum Ask {
         region: Option<String>,
         family: Family,
     },
-    /// An element of a rule that no document can change: a port, a host, a global tag by its name, whom it is for.
+    /// An element of a rule that no document can change: a port, whom it is for.
     Given(RulePart),
 }
 
@@ -51,17 +51,17 @@ impl Ask {
     pub(super) fn of(purpose: &Purpose, address: &Address) -> Self {
         match (purpose, address) {
             (Purpose::DefaultRoute, _) => Self::DefaultRoute,
-            (Purpose::Requirement { service, region, .. }, Address::Part(part)) => match &part.part {
-                Part::Far(Place::Prefix(prefix)) => {
-                    Self::in_rule(&part.rule, service, region.as_ref(), prefix.family())
-                }
-                // So that another region is seen to be one.
-                Part::Far(Place::Tag(_)) if region.is_some() => {
-                    Self::in_rule(&part.rule, service, region.as_ref(), Family::V4)
-                }
-                _ => Self::Given(part.folded()),
-            },
-            (Purpose::Rule { .. } | Purpose::Service { .. }, Address::Part(part)) => Self::Given(part.folded()),
+            (Purpose::Requirement { service, region, .. }, Address::Part(part)) => {
+                let family = match &part.part {
+                    Part::Far(Place::Prefix(prefix)) => prefix.family(),
+                    _ => Family::V4,
+                };
+                Self::in_rule(&part.rule, service, region.as_ref(), family)
+            }
+            (Purpose::Rule { .. } | Purpose::Service { .. }, Address::Part(part)) => {
+                let RulePart { rule, part } = part.folded();
+                Self::Given(RulePart { rule: whatever_stands_for_it(&rule).to_owned(), part })
+            }
             (Purpose::Service { service, region: Some(region), .. }, Address::Prefix(prefix)) => {
                 Self::prefixes(service, Some(region), prefix.family())
             }
@@ -80,7 +80,8 @@ impl Ask {
     }
 
     pub(super) fn in_rule(rule: &str, service: &str, region: Option<&RegionName>, family: Family) -> Self {
-        let (rule, service) = (rule.to_ascii_lowercase(), service.to_ascii_lowercase());
+        let rule = rule.to_ascii_lowercase();
+        let (rule, service) = (whatever_stands_for_it(&rule).to_owned(), service.to_ascii_lowercase());
         Self::InRule { rule, service, region: region.map(ToString::to_string), family }
     }
 }
@@ -99,6 +100,12 @@ impl std::fmt::Display for Ask {
             Self::Given(part) => write!(f, "{GIVEN}{part}"),
         }
     }
+}
+
+/// A rule's name without what tells whether its tag is written by name or by prefixes: the document decides that, and what
+/// it decides otherwise is not given up by anybody.
+fn whatever_stands_for_it(rule: &str) -> &str {
+    rule.strip_suffix("-ip6").or_else(|| rule.strip_suffix("-ip")).unwrap_or(rule)
 }
 
 /// What the text of a given part begins with.

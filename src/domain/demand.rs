@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::intent::{Intent, NextHop};
 use super::outbound::{ListContent, Outbound, SecurityGroupIntent};
+use super::prefix::Prefix;
 use super::region::Regions;
 use super::requirement::{Destination, Direction, OpenHost, Requirements, Selected, Selection, meant};
 use super::scope::Wanted;
@@ -65,6 +66,11 @@ pub fn demands<'a>(
         let is_written = |row: &&Row| directions.contains(&row.direction);
         // Hosts cannot stand there.
         demand.add_outbound(outbound, &selections, |rows| rows.iter().filter(is_written).collect(), false);
+        if outbound.sources.is_empty() && directions.contains(&Direction::Outbound) {
+            // Its rules are for everybody in the network.
+            let everybody = intent.families.iter().map(|family| Wanted::Source(Prefix::everything(*family)));
+            demand.0.extend(everybody.map(|source| ("spec.outbound.sourceAddresses".to_owned(), source)));
+        }
         demands.push(demand);
     }
     demands

@@ -14,7 +14,7 @@ use super::prefix::{Family, Prefix};
 use super::region::{RegionName, Regions};
 use super::requirement::Direction;
 use super::resolve::{self, Note, PairSource, RegionPair, Unresolved};
-use super::rule::Part;
+use super::rule::{Part, Place};
 use super::service_tags::{Cloud, Digest, Document};
 
 /// Why an entry is wanted.
@@ -257,7 +257,7 @@ impl Desired {
 /// Rules that are asked for with different far sides or ports. Whom a rule is for may differ: that is united. So may the
 /// prefixes of one service, where documents differ.
 fn disputes(contributions: &[Contribution]) -> Vec<Dispute> {
-    type Asked<'a> = BTreeMap<String, BTreeMap<&'a ObjectKey, BTreeSet<Ask>>>;
+    type Asked<'a> = BTreeMap<String, BTreeMap<&'a ObjectKey, BTreeSet<String>>>;
     let (mut asked, mut parts): (Asked<'_>, BTreeMap<String, BTreeSet<Address>>) = Default::default();
     for contribution in contributions {
         let entries = contribution.outcome.iter().flat_map(|wishes| &wishes.entries);
@@ -265,8 +265,12 @@ fn disputes(contributions: &[Contribution]) -> Vec<Dispute> {
             let rule = part.rule.to_ascii_lowercase();
             parts.entry(rule.clone()).or_default().insert(address.clone());
             if !matches!(part.part, Part::Near(_)) {
-                let asks = wish.purposes.iter().map(|purpose| Ask::of(purpose, address));
-                asked.entry(rule).or_default().entry(&contribution.network).or_default().extend(asks);
+                let told = asked.entry(rule).or_default().entry(&contribution.network).or_default();
+                if matches!(part.part, Part::Far(Place::Prefix(_))) {
+                    told.extend(wish.purposes.iter().map(|purpose| Ask::of(purpose, address).to_string()));
+                } else {
+                    told.insert(address.folded().to_string());
+                }
             }
         }
     }

@@ -40,6 +40,14 @@ pub enum PrefixError {
 impl Prefix {
     pub const DEFAULT_V4: Self = Self(IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)));
 
+    /// All addresses of a family.
+    pub fn everything(family: Family) -> Self {
+        match family {
+            Family::V4 => Self::DEFAULT_V4,
+            Family::V6 => Self(IpNet::V6(ipnet::Ipv6Net::default())),
+        }
+    }
+
     pub fn family(&self) -> Family {
         match self.0 {
             IpNet::V4(_) => Family::V4,

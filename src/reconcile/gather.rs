@@ -2,9 +2,11 @@
 //!
 //! Reads only. Must not decide anything.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
-use super::stop::{Stop, missing};
+use super::stop::{Stop, is_hidden, missing};
 use super::target::Bench;
 use crate::azure::arm::{Arm, ArmError};
 use crate::azure::error::{Class, Refusal};
@@ -14,7 +16,8 @@ use crate::domain::effect;
 use crate::domain::outcome::Failure;
 use crate::domain::plan::{Limits, Observed, TargetInput};
 use crate::domain::resolve::Note;
-use crate::domain::resource_id::TargetKind;
+use crate::domain::resource_id::{ResourceId, TargetKind};
+use crate::domain::rule::{Part, Place};
 
 /// What is known about a target before anything is decided.
 pub(super) struct Gathered {
@@ -30,8 +33,8 @@ pub(super) enum Surroundings {
     Anew,
 }
 
-pub(super) async fn gather(input: &TargetInput, bench: Bench<'_>) -> Result<Gathered, Stop> {
-    let observed = observe(input, bench, Surroundings::Known).await?;
+pub(super) async fn gather(input: &TargetInput, bench: Bench<'_>, freshness: Surroundings) -> Result<Gathered, Stop> {
+    let observed = observe(input, bench, freshness).await?;
     tokio::select! {
         (limits, notes) = surroundings(input, bench.arm, &observed) => Ok(Gathered { observed, limits, notes }),
         () = bench.fence.fallen() => Err(ArmError::Stopped.into()),
@@ -111,6 +114,7 @@ async fn with_rules(
         around = read_around => around,
         () = fence.fallen() => return Err(ArmError::Stopped.into()),
     };
+    let not_ready = ip_groups_not_ready(input, &group, bench).await?;
     let unknown = groups.as_ref().err().map(why);
     Ok(json!({
         "installation": input.installation.as_str(),
@@ -119,7 +123,49 @@ async fn with_rules(
         "groups": groups.unwrap_or(Value::Null),
         "groupsUnknown": unknown,
         "bases": bases,
+        "groupsNotReady": not_ready,
     }))
+}
+
+/// IP groups that rules are to name, and that no rule may name yet: they must be ours and hold something. A rule with an
+/// empty one is skipped, and one with somebody else's addresses would let more through than was asked for. What a rule
+/// names already is not looked at.
+async fn ip_groups_not_ready(
+    input: &TargetInput,
+    group: &Option<Value>,
+    bench: Bench<'_>,
+) -> Result<BTreeMap<String, String>, Stop> {
+    let standing = group.as_ref().map(|group| group.to_string().to_ascii_lowercase()).unwrap_or_default();
+    let wishes = input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
+    let parts = wishes.flat_map(|wishes| wishes.entries.keys()).filter_map(|address| address.part());
+    let named: BTreeSet<&ResourceId> = parts
+        .filter_map(|part| match &part.part {
+            Part::Far(Place::IpGroup(id)) => Some(id),
+            _ => None,
+        })
+        .filter(|id| !standing.contains(&format!("{:?}", id.to_string().to_ascii_lowercase())))
+        .collect();
+    let mut not_ready = BTreeMap::new();
+    for id in named {
+        let why = match bench.arm.read(id, bench.fence).await {
+            Ok(body) => {
+                let group = kind::of(TargetKind::IpGroup).observe(id, &body);
+                let group = group.map_err(|error| Stop::Unreadable(error.to_string()))?;
+                match &group.whole {
+                    _ if group.entries.is_empty() => "holds nothing yet",
+                    Some(whole) if !whole.is_marked(&input.installation) => "is not amlnet's",
+                    Some(whole) if whole.failed => "is in state Failed",
+                    _ if group.updating => "is being updated",
+                    _ => continue,
+                }
+            }
+            Err(ArmError::Refused(refusal)) if refusal.class() == Class::NotFound => "does not exist yet",
+            Err(error) if is_hidden(&error) => "may not be read",
+            Err(error) => return Err(error.into()),
+        };
+        not_ready.insert(id.to_string().to_ascii_lowercase(), format!("the IP group {} {why}", id.name));
+    }
+    Ok(not_ready)
 }
 
 /// Without the id of the conversation: the same refusal is the same each time, or the target would seem to change.

@@ -2,7 +2,7 @@
 //!
 //! All I/O is in the calls on `arm`. A crash between any two of them leaves a state that the next run finishes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,7 +20,7 @@ use crate::domain::guard::GROWTH_HIGH;
 use crate::domain::intent::{ObjectKey, span};
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::{Applied, End, Outcome};
-use crate::domain::plan::{Action, Limits, Observed, Plan, Step, TargetInput};
+use crate::domain::plan::{Action, HeldReason, Limits, Observed, Plan, Step, TargetInput, rules};
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::{ResourceId, TargetKind};
 use crate::store::Store;
@@ -113,7 +113,7 @@ impl std::fmt::Debug for Bench<'_> {
 pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intention<'_>) -> Outcome {
     let Bench { store, clock, arm, .. } = bench;
     let remembered = store.memory(&input.id);
-    let mut gathered = match gather(input, bench).await {
+    let mut gathered = match gather(input, bench, Surroundings::Known).await {
         Ok(gathered) => gathered,
         Err(error) => {
             if matches!(intention, Intention::Apply { .. }) && remembered.lost_at.is_some() {
@@ -127,7 +127,14 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     gathered.notes.extend(differs);
     let (approvals, _) = store.approvals();
     let basis = Basis { remembered: &remembered, approvals: &approvals, now };
-    let (plan, mut memory) = decided(input, &gathered, basis);
+    let (mut plan, mut memory) = decided(input, &gathered, basis);
+    if plan.blocked.is_some() && input.id.kind == TargetKind::RuleCollectionGroup {
+        // What others have in the policy may be known from an hour ago.
+        if let Ok(anew) = gather(input, bench, Surroundings::Anew).await {
+            gathered = Gathered { notes: gathered.notes, ..anew };
+            (plan, memory) = decided(input, &gathered, basis);
+        }
+    }
     let outcome = |plan, applied, end, memory| Outcome { plan, applied, end, seen: seen(input), memory };
     let Intention::Apply { progress, shown } = intention else {
         return outcome(plan, Vec::new(), End::Planned, memory);
@@ -146,7 +153,8 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
         }
     }
     if plan.blocked.is_some() || plan.steps.is_empty() {
-        return outcome(plan, Vec::new(), End::Planned, memory);
+        let end = awaited(&plan, &gathered.observed).map_or(End::Planned, End::from);
+        return outcome(plan, Vec::new(), end, memory);
     }
     if shown.is_some_and(|shown| plan.steps.iter().any(|step| !shown.contains(step))) {
         let why = "the target or the document changed since the plan was shown; look at it again".to_owned();
@@ -204,6 +212,7 @@ async fn take_steps(
     let mut refused = None;
     let requests = requests(plan, input, observed)?;
     let several = requests.len() > 1;
+    let mut counted: BTreeSet<String> = BTreeSet::new();
     for (number, request) in requests.iter().enumerate() {
         let is_default_route = request.steps.iter().any(Step::is_default_route);
         let removals: Vec<&Step> = request.steps.iter().filter(|step| step.action == Action::Remove).collect();
@@ -223,10 +232,11 @@ async fn take_steps(
             }
         }
         // What is taken from several rules is counted with the first of them.
-        let is_new = |step: &&&Step| !applied.iter().any(|applied: &Applied| applied.step == ***step);
+        let is_new = |step: &&&Step| !counted.contains(&step.address.subject());
         let spent: Vec<&Step> = removals.iter().filter(is_new).copied().collect();
         if !spent.is_empty() {
             spend(&spent, input, bench, memory).await?;
+            counted.extend(spent.iter().map(|step| step.address.subject()));
         }
         if bench.halt.is_pulled() && is_default_route {
             return Err(Stop::Halted);
@@ -349,6 +359,16 @@ async fn still_as_planned(
     Ok(())
 }
 
+/// What has to be there before the rest of a plan can be done.
+fn awaited(plan: &Plan, observed: &Observed) -> Option<Stop> {
+    let why = plan
+        .held
+        .iter()
+        .filter(|held| held.reason == HeldReason::Hold)
+        .find_map(|held| Some((rules::not_ready(&held.step.address, observed)?, held.step.address.part()?)));
+    why.map(|(why, part)| Stop::NotYet(format!("{why}, and rule {} is to name it", part.rule)))
+}
+
 /// Reads the target once more: what is left to do is what counts, not what was sent.
 async fn read_back(
     input: &TargetInput,
@@ -359,7 +379,7 @@ async fn read_back(
 ) -> Outcome {
     let (approvals, _) = bench.store.approvals();
     let basis = Basis { remembered: &memory, approvals: &approvals, now: bench.now() };
-    match gather(input, bench).await {
+    match gather(input, bench, Surroundings::Known).await {
         Ok(gathered) => {
             let (mut plan, after) = decided(input, &gathered, basis);
             remember(bench.store, input, &after, false).await;
@@ -369,7 +389,7 @@ async fn read_back(
             let end = match (plan.steps.iter().find(was_sent), plan.steps.first()) {
                 (Some(step), _) => Stop::NotInEffect(step.entry.clone()).into(),
                 (None, Some(_)) => Stop::MoreToDo.into(),
-                (None, None) => End::Applied,
+                (None, None) => awaited(&plan, &gathered.observed).map_or(End::Applied, End::from),
             };
             Outcome { plan, applied, end, seen: seen(input), memory: after }
         }

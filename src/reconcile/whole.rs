@@ -12,15 +12,11 @@ use super::gather::{Surroundings as Freshness, observe};
 use super::stop::Stop;
 use super::target::{Bench, Course, requests};
 use super::write::write;
-use crate::azure::arm::ArmError;
-use crate::azure::error::Class;
-use crate::azure::kind;
 use crate::azure::locks::Exclusive;
 use crate::domain::attached::{Attached, AttachedKind};
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::Applied;
 use crate::domain::plan::{Action, Observed, Plan, TargetInput};
-use crate::domain::resource_id::TargetKind;
 use crate::domain::rule::{Part, Place};
 
 /// A firewall takes 190 to 254 s with a change of a policy (docs/facts.md, "Durations"), and several changes may queue.
@@ -65,7 +61,7 @@ pub(super) async fn take_all(
 ) -> Result<(), Stop> {
     let Course { observed, progress, applied, memory } = course;
     let mut surroundings = look_around(observed, bench).await?;
-    let _exclusive = exclusively(input, &surroundings, bench).await?;
+    let _exclusive = exclusively(plan, input, &surroundings, bench).await?;
     if surroundings.moving().is_some() {
         // It may have been a write of our own, which has ended by now.
         surroundings = look_around(observed, bench).await?;
@@ -73,7 +69,6 @@ pub(super) async fn take_all(
     if let Some(attached) = surroundings.moving() {
         return Err(Stop::Busy(format!("the {} {} is being updated", attached.kind, attached.name)));
     }
-    groups_stand(plan, input, bench).await?;
     // Under the lock, and right before the write: what somebody did meanwhile would be undone by a whole body.
     if observe(input, bench, Freshness::Anew).await? != *observed {
         return Err(Stop::Changed(input.id.name.clone()));
@@ -115,30 +110,6 @@ pub(super) async fn take_all(
     settle(observed, bench, memory).await
 }
 
-/// IP groups that rules are about to name must be ours and hold something: a rule with an empty one is skipped, and one
-/// with somebody else's addresses would let more through than was asked for.
-async fn groups_stand(plan: &Plan, input: &TargetInput, bench: Bench<'_>) -> Result<(), Stop> {
-    let added = plan.steps.iter().filter(|step| step.action == Action::Add).filter_map(|step| step.address.part());
-    for part in added {
-        let Part::Far(Place::IpGroup(id)) = &part.part else { continue };
-        let why = match bench.arm.read(id, bench.fence).await {
-            Ok(body) => {
-                let group = kind::of(TargetKind::IpGroup).observe(id, &body);
-                let group = group.map_err(|error| Stop::Unreadable(error.to_string()))?;
-                match &group.whole {
-                    _ if group.entries.is_empty() => "holds nothing yet",
-                    Some(whole) if whole.is_marked(&input.installation) => continue,
-                    _ => "is not amlnet's",
-                }
-            }
-            Err(ArmError::Refused(refusal)) if refusal.class() == Class::NotFound => "does not exist yet",
-            Err(error) => return Err(error.into()),
-        };
-        return Err(Stop::NotYet(format!("the IP group {} that rule {} is to name {why}", id.name, part.rule)));
-    }
-    Ok(())
-}
-
 /// Waits until whatever uses the target is in order after a write, also one of a process that ended meanwhile.
 pub(super) async fn settle(observed: &Observed, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
     if memory.unsettled {
@@ -168,8 +139,19 @@ async fn settled(observed: &Observed, bench: Bench<'_>) -> Result<(), Stop> {
 }
 
 /// A one-time command waits for its turn; the controller has other things to do meanwhile.
-async fn exclusively(input: &TargetInput, surroundings: &Surroundings, bench: Bench<'_>) -> Result<Exclusive, Stop> {
-    let keys: BTreeSet<String> = surroundings.0.keys().map(ToString::to_string).chain([input.id.to_string()]).collect();
+async fn exclusively(
+    plan: &Plan,
+    input: &TargetInput,
+    surroundings: &Surroundings,
+    bench: Bench<'_>,
+) -> Result<Exclusive, Stop> {
+    // An IP group that a rule is about to name must not change in the middle of that.
+    let groups = plan.steps.iter().filter_map(|step| match &step.address.part()?.part {
+        Part::Far(Place::IpGroup(id)) => Some(id.to_string()),
+        _ => None,
+    });
+    let around = surroundings.0.keys().map(ToString::to_string);
+    let keys: BTreeSet<String> = around.chain([input.id.to_string()]).chain(groups).collect();
     if bench.queues {
         return tokio::select! {
             exclusive = bench.arm.locks().wait(&keys) => Ok(exclusive),

@@ -81,7 +81,11 @@ impl Kind for RuleCollectionGroup {
     fn requests(&self, input: &TargetInput, steps: &[Step], observed: &Observed) -> Option<Vec<Request>> {
         let rules = after(observed, steps);
         let (policy, name) = (input.id.clone(), name(&input.installation));
+        let takes_away = steps.iter().any(|step| step.action == crate::domain::plan::Action::Remove);
         let write = if rules.is_empty() {
+            if !takes_away {
+                return None;
+            }
             // Nothing of ours is left: it goes as a whole, as an empty one would only be in the way.
             Write::DeleteRuleCollectionGroup { policy, name }
         } else {
@@ -111,6 +115,7 @@ fn around(body: &Value, own: &str) -> PolicyAround {
             others.map(other_group).collect()
         }),
         chain: chain(body, own),
+        not_ready: serde_json::from_value(body["groupsNotReady"].clone()).unwrap_or_default(),
     }
 }
 
@@ -157,11 +162,13 @@ fn read_collection(collection: &Value, installation: &Installation, rules: &mut 
         let prefix = installation.entry_prefix();
         let begins =
             |text: &str, with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
-        if !begins(&rule_name, &prefix) && !begins(&description, &rule::mark(installation)) {
+        let is_marked = begins(&rule_name, &prefix) || begins(&description, &rule::mark(installation));
+        // Names of ours have no blanks.
+        if !is_marked || rule_name.contains(char::is_whitespace) {
             rules.strangers.push(format!("rule {rule_name} in collection {name}"));
             continue;
         }
-        let (parts, is_whole) = read_rule(rule);
+        let (parts, is_whole) = read_rule(rule, rule::protocol_of(&rule_name));
         let is_in_place = parts.is_application() == (number == 1);
         let standing = StandingRule {
             name: rule_name.clone(),
@@ -180,7 +187,8 @@ fn read_collection(collection: &Value, installation: &Installation, rules: &mut 
 }
 
 /// The parts of a rule, and whether it says nothing else.
-fn read_rule(value: &Value) -> (Rule, bool) {
+/// `written`: the protocol that amlnet writes, as the rule's name says it.
+fn read_rule(value: &Value, written: Option<Protocol>) -> (Rule, bool) {
     let (mut rule, mut is_whole) = (Rule::default(), true);
     let list = |field: &str| value[field].as_array().into_iter().flatten().filter_map(Value::as_str);
     let mut take = |part: Option<Part>, rule: &mut Rule| match part {
@@ -201,6 +209,7 @@ fn read_rule(value: &Value) -> (Rule, bool) {
     for protocol in list("ipProtocols") {
         let known = [Protocol::Tcp, Protocol::Udp, Protocol::Any];
         let known = known.into_iter().find(|known| known.to_string().eq_ignore_ascii_case(protocol));
+        let known = known.filter(|known| written.is_none_or(|written| written == *known));
         for port in list("destinationPorts") {
             let port = known.zip(port.parse().ok()).map(|(protocol, port)| Part::Port(Port { protocol, port }));
             take(port, &mut rule);

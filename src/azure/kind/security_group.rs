@@ -21,7 +21,7 @@ use crate::domain::plan::rules::{Around, GroupAround, Rules, StandingRule};
 use crate::domain::plan::{Observed, ObservedEntry, Step, TargetInput};
 use crate::domain::requirement::Direction;
 use crate::domain::resource_id::ResourceId;
-use crate::domain::rule::{Part, Place, Rule, RulePart};
+use crate::domain::rule::{self, Part, Place, Rule, RulePart};
 
 #[derive(Debug)]
 pub struct SecurityGroup;
@@ -43,8 +43,6 @@ impl Kind for SecurityGroup {
         let state = |value: &Value| value["properties"]["provisioningState"].as_str().unwrap_or_default().to_owned();
         let moves = |value: &Value| ["Updating", "Deleting"].iter().any(|word| state(value).eq_ignore_ascii_case(word));
         let (mut rules, mut around) = (Rules::default(), GroupAround::default());
-        // A part that stands in several rules of one has failed where it failed in one of them.
-        let mut entries: BTreeMap<Address, (Address, bool)> = BTreeMap::new();
         for value in list {
             let rule = standing(value).ok_or_else(|| refuse("a rule has no name, priority or direction"))?;
             let prefix = installation.entry_prefix();
@@ -56,12 +54,9 @@ impl Kind for SecurityGroup {
                 continue;
             }
             let failed = !rule.is_as_written || state(value).eq_ignore_ascii_case("Failed");
-            for part in rule.rule.parts() {
-                let address = Address::Part(RulePart { rule: rule.of.clone(), part });
-                entries.entry(address.folded()).or_insert_with(|| (address, false)).1 |= failed;
-            }
             rules.ours.insert(rule.name.to_ascii_lowercase(), StandingRule { is_as_written: !failed, ..rule });
         }
+        let entries = entries(&mut rules.ours);
         rules.around = Around::Group(around);
         let entry = |(address, failed): (Address, bool)| ObservedEntry {
             name: address.to_string(),
@@ -92,6 +87,28 @@ impl Kind for SecurityGroup {
         };
         Some(layout.writes.into_iter().map(request).collect())
     }
+}
+
+/// The parts of our rules. What not all rules that hold one of ours agree about does not stand: those that have it are
+/// written again.
+fn entries(rules: &mut BTreeMap<String, StandingRule>) -> BTreeMap<Address, (Address, bool)> {
+    let mut common: BTreeMap<String, BTreeSet<Part>> = BTreeMap::new();
+    let sides = |rule: &Rule| rule.parts().filter(|part| !part.is_far()).collect::<BTreeSet<_>>();
+    for rule in rules.values() {
+        let known = common.entry(rule.of.to_ascii_lowercase()).or_insert_with(|| sides(&rule.rule));
+        *known = known.intersection(&sides(&rule.rule)).cloned().collect();
+    }
+    // A part that stands in several rules of one has failed where it failed in one of them.
+    let mut entries: BTreeMap<Address, (Address, bool)> = BTreeMap::new();
+    for rule in rules.values_mut() {
+        let shared = &common[&rule.of.to_ascii_lowercase()];
+        rule.is_as_written &= sides(&rule.rule) == *shared;
+        for part in rule.rule.parts().filter(|part| part.is_far() || shared.contains(part)) {
+            let address = Address::Part(RulePart { rule: rule.of.clone(), part });
+            entries.entry(address.folded()).or_insert_with(|| (address, false)).1 |= !rule.is_as_written;
+        }
+    }
+    entries
 }
 
 /// A rule of somebody else, as far as its effect on ours goes.
@@ -139,7 +156,7 @@ fn standing(value: &Value) -> Option<StandingRule> {
         _ => return None,
     };
     let priority = u16::try_from(properties["priority"].as_u64()?).ok()?;
-    let (rule, is_whole) = parts(properties, direction);
+    let (rule, is_whole) = parts(properties, direction, rule::protocol_of(rule_of(&name)));
     let allows = properties["access"].as_str().is_some_and(|text| text.eq_ignore_ascii_case("Allow"));
     Some(StandingRule {
         of: rule_of(&name).to_owned(),
@@ -158,7 +175,8 @@ fn both<'a>(properties: &'a Value, one: &str, many: &str) -> impl Iterator<Item 
     one.into_iter().chain(properties[many].as_array().into_iter().flatten().filter_map(Value::as_str))
 }
 
-fn parts(properties: &Value, direction: Direction) -> (Rule, bool) {
+/// `written`: the protocol that amlnet writes, as the rule's name says it.
+fn parts(properties: &Value, direction: Direction, written: Option<Protocol>) -> (Rule, bool) {
     let (mut rule, mut is_whole) = (Rule::default(), true);
     let mut take = |part: Option<Part>| match part {
         Some(part) => rule.insert(&part),
@@ -182,6 +200,7 @@ fn parts(properties: &Value, direction: Direction) -> (Rule, bool) {
         "*" => Some(Protocol::Any),
         _ => None,
     };
+    let protocol = protocol.filter(|protocol| written.is_none_or(|written| written == *protocol));
     for port in both(properties, "destinationPortRange", "destinationPortRanges") {
         take(protocol.zip(port.parse().ok()).map(|(protocol, port)| Part::Port(Port { protocol, port })));
     }

@@ -15,6 +15,9 @@ use crate::domain::rule::{Part, Place, Rule};
 /// So many addresses one security rule holds: few enough that a change is looked over at a glance.
 const CHUNK: usize = 100;
 
+/// Where nobody asks any more, what stands keeps its priority.
+const ALL: Priorities = Priorities { from: 100, to: 4096 };
+
 /// What is to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
@@ -167,6 +170,7 @@ fn holds(rule: &Rule, place: &Place) -> bool {
 /// The rules of the group that hold one rule of ours, by name: the first has the rule's name, the others a number more.
 fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap<String, Rule> {
     let Some(whole) = whole else { return BTreeMap::new() };
+    let whole = &Rule { near: one_kind(&whole.near), ..whole.clone() };
     // Azure takes no list that overlaps: what lies in a wider prefix is allowed by it.
     let is_covered = |place: &Place| matches!(place, Place::Prefix(prefix) if lies_in(prefix, &whole.far));
     let mut open: BTreeSet<Place> = whole.far.iter().filter(|place| !is_covered(place)).cloned().collect();
@@ -185,7 +189,11 @@ fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap
     }
     chunks.retain(|_, far| !far.is_empty());
     for place in open {
-        let has_room = |number: usize| chunks.get(&number).is_none_or(|far| far.len() < CHUNK);
+        let has_room = |number: usize| {
+            chunks
+                .get(&number)
+                .is_none_or(|far| far.len() < CHUNK && far.iter().all(|other| go_together(other, &place)))
+        };
         // What takes the place of something that goes is written with it, or before it: so nothing is missing meanwhile.
         let losers: Vec<usize> =
             lost.iter().filter(|(_, gone)| gone.iter().any(|gone| overlap(gone, &place))).map(|(at, _)| *at).collect();
@@ -198,6 +206,25 @@ fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap
     }
     let named = |number: usize| if number == 1 { name.to_owned() } else { format!("{name}.{number}") };
     chunks.into_iter().map(|(number, far)| (named(number), Rule { far, ..whole.clone() })).collect()
+}
+
+/// What Azure takes as one side: prefixes that do not overlap, or one tag. A tag beside prefixes is somebody else's work.
+fn one_kind(places: &BTreeSet<Place>) -> BTreeSet<Place> {
+    let is_prefix = |place: &&Place| matches!(place, Place::Prefix(_));
+    if !places.iter().any(|place| is_prefix(&place)) {
+        return places.iter().filter(|place| !is_everything(place)).chain(places).take(1).cloned().collect();
+    }
+    let is_covered = |place: &Place| matches!(place, Place::Prefix(prefix) if lies_in(prefix, places));
+    places.iter().filter(is_prefix).filter(|place| !is_covered(place)).cloned().collect()
+}
+
+fn is_everything(place: &Place) -> bool {
+    matches!(place, Place::Tag(tag) if tag == "*")
+}
+
+/// Whether one security rule may hold both: one tag a rule, one family a rule.
+fn go_together(a: &Place, b: &Place) -> bool {
+    matches!((a, b), (Place::Prefix(a), Place::Prefix(b)) if a.family() == b.family())
 }
 
 fn overlap(a: &Place, b: &Place) -> bool {
@@ -232,7 +259,7 @@ struct Free {
 
 impl Free {
     fn new<'a>(input: &TargetInput, around: &GroupAround, stay: impl Iterator<Item = &'a StandingRule>) -> Self {
-        let range = input.priorities.values().next().copied().unwrap_or(Priorities { from: 1, to: 0 });
+        let range = input.priorities.values().next().copied().unwrap_or(ALL);
         let of_others = around.taken.iter().filter(|((_, priority), _)| range.contains(*priority));
         let mut free = Self {
             range,

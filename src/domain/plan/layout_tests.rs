@@ -223,9 +223,13 @@ fn what_is_split_or_merged_stays_allowed_between_the_writes() {
 
 #[test]
 fn rules_that_give_are_written_before_rules_that_take_away() {
-    let observed = observed(&[("amlnet.prod.a", 2000, &["A", "B"]), ("amlnet.prod.b", 2001, &["C"])], &[]);
-    let all = steps(&["- amlnet.prod.a with A", "+ amlnet.prod.b with A"]);
-    assert_eq!(writes(&input(2000, 2099), &observed, &all), ["amlnet.prod.b 2001 A C", "amlnet.prod.a 2000 B"]);
+    let (first, second, third) = ("30.0.0.0/24", "30.0.2.0/24", "30.0.4.0/24");
+    let observed = observed(&[("amlnet.prod.a", 2000, &[first, second]), ("amlnet.prod.b", 2001, &[third])], &[]);
+    let all = steps(&["- amlnet.prod.a with 30.0.0.0/24", "+ amlnet.prod.b with 30.0.0.0/24"]);
+    assert_eq!(
+        writes(&input(2000, 2099), &observed, &all),
+        ["amlnet.prod.b 2001 30.0.0.0/24 30.0.4.0/24", "amlnet.prod.a 2000 30.0.2.0/24"]
+    );
 }
 
 #[test]

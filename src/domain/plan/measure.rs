@@ -44,8 +44,8 @@ pub(super) fn check_capacity(mut plan: Plan, input: &TargetInput, observed: &Obs
     if let Some(first) = measures.first() {
         (plan.entries_now, plan.then) = (first.now, Some(if plan.steps.is_empty() { first.now } else { first.then }));
     }
-    for Measure { what, then, limit, advice, .. } in measures {
-        if then > limit && adds {
+    for Measure { what, now, then, limit, advice } in measures {
+        if then > limit && then > now && adds {
             let message = format!("{what} would be {then}, the limit is {limit}; nothing is written. {advice}");
             plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
         } else if then * 100 >= limit * WARN_PERCENT {

@@ -70,7 +70,10 @@ impl Observed {
                 next_hop: NextHop::Member,
                 failed: true,
             };
-            self.entries = memory.not_needed().into_iter().map(entry).collect();
+            // Also what is needed by those who cannot say so now.
+            let needed = memory.contributors.values().flat_map(|known| known.needs.values()).flatten();
+            let stood: BTreeSet<&Address> = memory.not_needed().into_iter().chain(needed).collect();
+            self.entries = stood.into_iter().map(entry).collect();
         }
         self
     }

@@ -66,12 +66,15 @@ pub struct PolicyAround {
     pub groups: Option<Vec<OtherGroup>>,
     /// The policies whose rules meet ours, topmost first, the one that holds ours last; or why they are not known.
     pub chain: Result<Vec<firewall::Policy>, String>,
+    /// IP groups that rules are to name and cannot yet, by id in lower case, and why.
+    pub not_ready: BTreeMap<String, String>,
 }
 
 impl Default for PolicyAround {
     fn default() -> Self {
         let chain = Ok(Vec::new());
-        Self { priority: None, dns_proxy: false, failed: false, is_used: false, groups: None, chain }
+        let not_ready = BTreeMap::new();
+        Self { priority: None, dns_proxy: false, failed: false, is_used: false, groups: None, chain, not_ready }
     }
 }
 
@@ -207,6 +210,13 @@ pub(super) fn without_proxy(desired: &mut Desired, observed: &Observed) -> Vec<C
     conflicts
 }
 
+/// Why a part of a rule cannot be written yet: it names an IP group that is not ready.
+pub fn not_ready<'a>(address: &Address, observed: &'a Observed) -> Option<&'a str> {
+    let Around::Policy(policy) = &observed.rules.as_ref()?.around else { return None };
+    let Part::Far(Place::IpGroup(id)) = &address.part()?.part else { return None };
+    policy.not_ready.get(&id.to_string().to_ascii_lowercase()).map(String::as_str)
+}
+
 /// Leaves prefixes out that lie in another one of the same rule: Azure refuses lists that overlap in a security rule
 /// (docs/facts.md, "Where service tags are allowed").
 pub(super) fn leave_out_covered(desired: &mut Desired) {
@@ -218,11 +228,14 @@ pub(super) fn leave_out_covered(desired: &mut Desired) {
     desired.frozen.extend(covered);
 }
 
-/// Whether a far prefix lies in another one of its rule.
+/// Whether a prefix lies in another one on the same side of its rule.
 pub fn is_covered(address: &Address, rules: &BTreeMap<String, Rule>) -> bool {
-    let Some(part) = address.part() else { return false };
-    let Part::Far(Place::Prefix(prefix)) = &part.part else { return false };
-    rules.get(&part.rule.to_ascii_lowercase()).is_some_and(|rule| lies_in(prefix, &rule.far))
+    let Some(rule) = address.part().and_then(|part| rules.get(&part.rule.to_ascii_lowercase())) else { return false };
+    match address.part().map(|part| &part.part) {
+        Some(Part::Far(Place::Prefix(prefix))) => lies_in(prefix, &rule.far),
+        Some(Part::Near(Place::Prefix(prefix))) => lies_in(prefix, &rule.near),
+        _ => false,
+    }
 }
 
 /// Whether a prefix lies in another one of these.

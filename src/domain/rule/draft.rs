@@ -12,6 +12,7 @@ use crate::domain::prefix::{Family, Prefix};
 use crate::domain::region::RegionName;
 use crate::domain::requirement::{Destination, ResolvedTag, Selected};
 use crate::domain::resolve::{Note, PairedRegion, RegionPair};
+use crate::domain::resource_id::ResourceId;
 use crate::domain::service_tags::{Digest, Document};
 
 /// The network provider's longest name is 80; a rule that is spread over several gets a number behind its name.
@@ -66,6 +67,13 @@ impl Class {
     pub(super) fn ending(self, how: &str) -> String {
         format!("{}{how}", self.name())
     }
+}
+
+/// The protocol that a rule of this name has, where its name says one.
+pub fn protocol_of(rule: &str) -> Option<Protocol> {
+    let ending = rule.rsplit('.').next()?.to_ascii_lowercase();
+    let word = ending.split('-').next()?.trim_end_matches('6');
+    [Class::Tcp, Class::Udp, Class::Any].into_iter().find(|class| class.name() == word).map(Class::protocol)
 }
 
 /// What is collected.
@@ -140,6 +148,18 @@ impl<'a> Drafts<'a> {
         self.add(rule, part, purpose);
     }
 
+    /// A far side that the row itself names: hosts, a tag of the platform.
+    pub(super) fn named_far(&mut self, rule: &Draft<'_>, part: Part, region: Option<&RegionName>) {
+        let service = rule.row.tag().unwrap_or(&rule.row.id).to_owned();
+        let purpose = Purpose::Requirement { name: rule.row.id.clone(), service, region: region.cloned() };
+        self.add(rule, part, purpose);
+    }
+
+    /// A far side that stands for a tag's addresses.
+    pub(super) fn group(&mut self, rule: &Draft<'_>, tag: &ResolvedTag, group: ResourceId) {
+        self.add(rule, Part::Far(Place::IpGroup(group)), of_tag(rule.row, tag));
+    }
+
     pub(super) fn ports(&mut self, rule: &Draft<'_>, ports: impl IntoIterator<Item = Port>) {
         for port in ports {
             self.given(rule, Part::Port(port));
@@ -148,17 +168,28 @@ impl<'a> Drafts<'a> {
 
     /// The tag by its name, which stands for these prefixes.
     pub(super) fn tag(&mut self, rule: &Draft<'_>, tag: &ResolvedTag, name: &str) {
-        let prefixes = tag.prefixes.iter().copied().filter(|prefix| prefix.family() == Family::V4).collect();
-        self.reach.insert(name.to_ascii_lowercase(), prefixes);
+        self.reaches(name, tag);
         self.add(rule, Part::Far(Place::Tag(name.to_owned())), of_tag(rule.row, tag));
     }
 
-    /// The tag's prefixes of one family; false where it has none.
+    /// The tag's prefixes of one family.
     pub(super) fn prefixes(&mut self, rule: &Draft<'_>, tag: &ResolvedTag, family: Family) {
         self.asks.insert(Ask::in_rule(&rule.name, &tag.service, tag.region.as_ref(), family));
+        // Others may name the tag, or the whole service.
+        for name in tag.name.iter().chain([&tag.service]) {
+            self.reaches(name, tag);
+        }
         for prefix in tag.prefixes.iter().filter(|prefix| prefix.family() == family) {
             self.add(rule, Part::Far(Place::Prefix(*prefix)), of_tag(rule.row, tag));
         }
+    }
+
+    /// What a tag holds at least.
+    fn reaches(&mut self, name: &str, tag: &ResolvedTag) {
+        let known = self.reach.entry(name.to_ascii_lowercase()).or_default();
+        let more = tag.prefixes.iter().copied().filter(|prefix| prefix.family() == Family::V4);
+        let all: BTreeSet<Prefix> = known.iter().copied().chain(more).collect();
+        *known = all.into_iter().collect();
     }
 
     fn add(&mut self, rule: &Draft<'_>, part: Part, purpose: Purpose) {

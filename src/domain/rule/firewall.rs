@@ -12,7 +12,7 @@ use crate::domain::host::Host;
 use crate::domain::intent::{Installation, Intent};
 use crate::domain::outbound::{FirewallPolicyIntent, Outbound, Port, Protocol, RuleAddressing};
 use crate::domain::prefix::Family;
-use crate::domain::region::Regions;
+use crate::domain::region::{RegionName, Regions};
 use crate::domain::requirement::{self, Destination, Direction, Requirements, ResolvedTag, Selected};
 use crate::domain::resolve::{self, Note, Unresolved};
 use crate::domain::resource_id::ResourceId;
@@ -62,7 +62,7 @@ pub fn wishes(
                 let message = format!("requirement {}: firewalls do not know {tag}, security groups do", row.id);
                 drafts.notes.insert(Note { code: "NotOnFirewalls", message });
             }
-            Destination::Hosts(hosts) => host_rules(&mut drafts, row, hosts, &sources),
+            Destination::Hosts(hosts) => host_rules(&mut drafts, row, hosts, &sources, &pair.primary.name),
         }
     }
     if drafts.is_empty() {
@@ -109,7 +109,7 @@ fn tag_rules(
             _ if !groups.is_empty() => {
                 let rule = drafts.rule(row, &place, &class.ending("-group"));
                 for group in groups {
-                    drafts.given(&rule, Part::Far(Place::IpGroup(group.clone())));
+                    drafts.group(&rule, tag, group.clone());
                 }
                 rule
             }
@@ -156,7 +156,8 @@ fn way(host: &Host, port: Port) -> Way {
     }
 }
 
-fn host_rules(drafts: &mut Drafts<'_>, row: &Selected, hosts: &[Host], sources: &[Place]) {
+fn host_rules(drafts: &mut Drafts<'_>, row: &Selected, hosts: &[Host], sources: &[Place], primary: &RegionName) {
+    let region = row.filled.contains_key(requirement::REGION).then_some(primary);
     let place = place(row, None);
     for host in hosts {
         for port in &row.ports {
@@ -182,7 +183,7 @@ fn host_rules(drafts: &mut Drafts<'_>, row: &Selected, hosts: &[Host], sources: 
                     continue;
                 }
             };
-            drafts.given(&rule, Part::Host(host.clone()));
+            drafts.named_far(&rule, Part::Host(host.clone()), region);
             drafts.near(&rule, sources.iter().cloned());
             drafts.ports(&rule, [port]);
         }

@@ -16,7 +16,7 @@ use super::host::Host;
 use super::outbound::{Port, Protocol};
 use super::prefix::Prefix;
 use super::resource_id::{ResourceId, TargetKind};
-pub use draft::mark;
+pub use draft::{mark, protocol_of};
 
 /// One element of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

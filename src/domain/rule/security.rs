@@ -146,7 +146,7 @@ impl Sides<'_> {
                 let rule = drafts.rule(row, &place(row, tag), &class.ending(ending));
                 match tag {
                     Some(tag) => drafts.tag(&rule, tag, name),
-                    None => drafts.given(&rule, Part::Far(Place::Tag(name.to_owned()))),
+                    None => drafts.named_far(&rule, Part::Far(Place::Tag(name.to_owned())), None),
                 }
                 drafts.near(&rule, self.near(row, family).unwrap_or_default());
                 drafts.ports(&rule, ports);
