@@ -22,6 +22,7 @@ mod requirements_traced;
 mod rules;
 mod rules_edited;
 mod rules_guards;
+mod rules_limits;
 mod rules_properties;
 mod rules_shared;
 mod scopes;
