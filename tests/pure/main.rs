@@ -7,6 +7,7 @@ mod crds;
 mod damage;
 mod discovery;
 mod golden;
+mod golden_rules;
 mod groups;
 mod imports;
 mod layering;
