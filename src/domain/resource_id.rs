@@ -34,7 +34,8 @@ impl TargetKind {
         match self {
             Self::RouteTable => "routes",
             Self::IpGroup => "addresses",
-            Self::RuleCollectionGroup | Self::SecurityGroup => "parts of rules",
+            Self::RuleCollectionGroup => "pairs of a source and a destination",
+            Self::SecurityGroup => "rules",
         }
     }
 

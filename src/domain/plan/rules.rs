@@ -330,7 +330,7 @@ pub fn after<'a>(observed: &Observed, steps: impl IntoIterator<Item = &'a Step>)
     rules
 }
 
-/// Blocks the plan where Azure could not hold the rules; says how many there are.
+/// Blocks the plan where Azure could not hold the rules; says how many there are. Of other kinds there is nothing to say.
 pub fn check_capacity(mut plan: Plan, input: &TargetInput, observed: &Observed) -> Plan {
     let Some(rules) = &observed.rules else { return plan };
     let steps: Vec<Step> = if plan.steps.is_empty() { held_by_mode(&plan) } else { plan.steps.clone() };
