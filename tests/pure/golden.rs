@@ -23,6 +23,7 @@ use amlnet::domain::service_tags::Document;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::golden_rules::{Asks, Scene};
 use crate::support::{self, Tags, document_json, guarded, hop, manifest_dir};
 
 /// One case. Whatever is left out is as in most cases.
@@ -55,6 +56,9 @@ struct Case {
     /// An IP group in place of a route table.
     #[serde(default)]
     group: Option<Group>,
+    /// A firewall policy or a security group in place of a route table.
+    #[serde(default)]
+    rules: Option<Scene>,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +127,8 @@ struct Network {
     no_document: bool,
     /// For IP groups.
     requirement: String,
+    /// For firewall policies and security groups.
+    asks: Asks,
 }
 
 impl Default for Network {
@@ -141,6 +147,7 @@ impl Default for Network {
             approval: false,
             no_document: false,
             requirement: "BatchNodeManagement".to_owned(),
+            asks: Asks::default(),
         }
     }
 }
@@ -155,7 +162,7 @@ impl Network {
         }
     }
 
-    fn contribution(&self, document: &Document, is_group: bool) -> Contribution {
+    fn contribution(&self, document: &Document, case: &Case) -> Contribution {
         let families = if self.ipv6 { BTreeSet::from([Family::V4, Family::V6]) } else { BTreeSet::from([Family::V4]) };
         let approval = if self.approval { Approval::Always } else { Approval::Never };
         let intent = Intent {
@@ -185,7 +192,9 @@ impl Network {
         };
         let outcome = if self.no_document {
             Err(Unresolved::NoDocument { feed: "public".to_owned(), why: "none was accepted yet".to_owned() })
-        } else if is_group {
+        } else if let Some(scene) = &case.rules {
+            scene.wishes(&intent, &self.asks, document)
+        } else if case.group.is_some() {
             self.members(&intent, document)
         } else {
             desired::wishes(&intent, &table, document, &Regions::built_in())
@@ -237,6 +246,9 @@ impl Case {
         if let Some(group) = &self.group {
             return group.observed();
         }
+        if let Some(scene) = &self.rules {
+            return scene.observed();
+        }
         let written = self.routes.iter().map(|(name, text)| {
             let (address, rest) = text.split_once(' ').unwrap();
             entry(name, address, rest.trim_end_matches(" failed"), rest.ends_with(" failed"))
@@ -258,13 +270,18 @@ impl Case {
     fn text(&self) -> String {
         let document = self.document();
         let mut contributions: Vec<_> =
-            self.networks.iter().map(|network| network.contribution(&document, self.group.is_some())).collect();
+            self.networks.iter().map(|network| network.contribution(&document, self)).collect();
         contributions.sort_by(|a, b| a.network.cmp(&b.network));
         let table = if self.group.is_some() { group_id() } else { support::table_id("rt-ml") };
-        let input = TargetInput {
+        let table = self.rules.as_ref().map_or(table, Scene::id);
+        let mut input = TargetInput {
             removals_frozen: self.removals_frozen.clone(),
             ..TargetInput::new(table, self.installation.parse().unwrap(), contributions)
         };
+        if let Some(scene) = &self.rules {
+            let asks = self.networks.iter().map(|network| (network.name.as_str(), &network.asks));
+            scene.add_priorities(&mut input, asks);
+        }
         let usual = Limits::of(input.id.kind);
         let limits = Limits { entries: self.limit.unwrap_or(usual.entries), ..usual };
         let plan = guarded(&input, &self.observed(), limits);

@@ -95,7 +95,7 @@ fn small(cloud: Cloud, region: &str) -> Value {
     let tag = |name: &str, region: &str, number: usize, prefixes: &[String]| {
         let features: Vec<&str> = [("API", 1), ("FW", 3), ("NSG", 4)]
             .iter()
-            .filter(|(_, skipped)| *skipped == 1 || number % skipped != 0)
+            .filter(|(_, skipped)| *skipped == 1 || !number.is_multiple_of(*skipped))
             .map(|(name, _)| *name)
             .collect();
         json!({"name": name, "id": name, "properties": {"changeNumber": 1, "region": region, "regionId": 0,
@@ -155,7 +155,7 @@ struct Calculated {
 impl Calculated {
     fn add(&mut self, name: String, kind: &str, sources: &[&str], far: &[String], port: (&str, u16)) {
         let rule = self.rules.entry(name).or_default();
-        rule.0 = kind.to_owned();
+        kind.clone_into(&mut rule.0);
         rule.1.extend(sources.iter().map(|source| (*source).to_owned()));
         rule.2.extend(far.iter().cloned());
         rule.3.insert((port.0.to_owned(), port.1));
@@ -306,7 +306,7 @@ fn found(azure: &Azure) -> BTreeMap<String, Expected> {
         let number = name.rsplit_once('.').filter(|(_, last)| last.parse::<usize>().is_ok());
         let name = number.map_or(name.clone(), |(whole, _)| whole.to_owned());
         let entry = found.entry(name).or_default();
-        entry.0 = kind.as_str().unwrap().to_owned();
+        kind.as_str().unwrap().clone_into(&mut entry.0);
         for one in azure.permissions_of(rule) {
             let (near, far) = if one.inbound { (one.destination, one.source) } else { (one.source, one.destination) };
             entry.1.insert(near);

@@ -13,6 +13,9 @@ use crate::rules::{Azure, World, nsg_id, policy_id};
 use crate::rules_shared::{FIRST, Net, batch, code, vault, world};
 use crate::support::{executable, manifest_dir};
 
+type Change = fn(&mut Value);
+type BoxedChange = Box<dyn Fn(&mut Value)>;
+
 /// Our group on a policy, or our rules in a security group, to be changed.
 fn written(azure: Azure) -> World {
     let is_policy = matches!(azure, Azure::Policy { .. });
@@ -88,7 +91,7 @@ fn a_collection_of_ours_that_was_changed_by_hand_is_written_again() {
         let Azure::Policy { ours: Some(group), .. } = azure else { panic!("no group") };
         change(&mut group["properties"]["ruleCollections"][0]);
     };
-    let changes: [(&str, fn(&mut Value)); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("Deny", |collection| collection["action"]["type"] = json!("Deny")),
         ("another priority", |collection| collection["priority"] = json!(50)),
         ("a rule less", |collection| drop(collection["rules"].as_array_mut().unwrap().pop())),
@@ -139,7 +142,7 @@ fn what_is_not_ours_in_our_group_blocks_it_and_is_named() {
         "destinationAddresses": ["*"], "destinationPorts": ["22"]});
     let nat = json!({"name": "nat", "ruleCollectionType": "FirewallPolicyNatRuleCollection", "priority": 300,
         "action": {"type": "Dnat"}, "rules": []});
-    let changes: [(&str, Box<dyn Fn(&mut Value)>); 3] = [
+    let changes: [(&str, BoxedChange); 3] = [
         ("rule collection nat", Box::new(move |all| all.as_array_mut().unwrap().push(nat.clone()))),
         (
             "rule mine in collection amlnet-network",

@@ -31,7 +31,7 @@ fn of_batch(world: &World) -> String {
 fn a_prefix_that_left_the_document_stays_for_the_hold_and_then_goes_with_one_write() {
     for azure in kinds() {
         let net = Net { removal: HOLD, ..Net::default() };
-        let mut world = world(azure, &[net.clone()]);
+        let mut world = world(azure, std::slice::from_ref(&net));
         let second = document(2, &["20.2.0.0/28", "20.2.9.0/28"]);
         let contribution = net.on(&world.azure, &second);
         world.wait(7).ask(vec![contribution]);
@@ -50,7 +50,7 @@ fn a_prefix_that_left_the_document_stays_for_the_hold_and_then_goes_with_one_wri
 #[test]
 fn a_prefix_that_comes_back_is_no_change() {
     let net = Net { removal: HOLD, ..Net::default() };
-    let mut world = world(Azure::policy(), &[net.clone()]);
+    let mut world = world(Azure::policy(), std::slice::from_ref(&net));
     for (days, prefixes) in [(7, &["20.2.0.0/28"][..]), (40, &["20.2.0.0/28", "20.2.1.0/28"]), (60, &["20.2.0.0/28"])] {
         let contribution = net.on(&world.azure, &document(days, prefixes));
         world.wait(i64::try_from(days).unwrap()).ask(vec![contribution]);
@@ -202,7 +202,7 @@ fn another_region_waits_and_the_old_one_stays_meanwhile() {
 #[test]
 fn a_prefix_that_a_wider_one_covers_waits_in_a_security_group_until_that_goes() {
     let net = Net { removal: HOLD, ..Net::default() };
-    let mut world = world(Azure::group(), &[net.clone()]);
+    let mut world = world(Azure::group(), std::slice::from_ref(&net));
     let week = |world: &mut World, days: i64, number: u64, prefixes: &[&str]| {
         let contribution = net.on(&world.azure, &document(number, prefixes));
         world.wait(days).ask(vec![contribution]);

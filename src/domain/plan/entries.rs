@@ -25,20 +25,21 @@ pub fn plan(input: &TargetInput, observed: &Observed, limits: Limits) -> Plan {
         let reasons: BTreeSet<String> = unresolved.iter().map(|(key, why)| format!("{key}: {why}")).collect();
         let message = reasons.into_iter().collect::<Vec<_>>().join("; ");
         let ours = observed.ours(&input.installation).count();
-        return Plan {
+        let plan = Plan {
             entries_now: observed.entries.len(),
             owned_now: ours,
             limits,
             ..Plan::blocked(input, BlockedReason::Unresolved, message)
         };
+        return measure::check_capacity(plan, input, observed);
     }
     if let Some(blocked) = super::whole::refusal(input, observed) {
         let entries_now = observed.entries.len();
         return Plan { entries_now, limits, blocked: Some(blocked), ..Plan::unknown(input) };
     }
     if let Some(blocked) = rules::refusal(input, observed) {
-        let entries_now = observed.entries.len();
-        return Plan { entries_now, limits, blocked: Some(blocked), ..Plan::unknown(input) };
+        let plan = Plan { limits, blocked: Some(blocked), ..Plan::unknown(input) };
+        return measure::check_capacity(plan, input, observed);
     }
     let observed = &rules::with_misplaced(input, observed);
     let mut desired = Desired::union(&input.contributions);

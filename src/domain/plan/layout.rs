@@ -81,9 +81,9 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
     let (known, mut standing) = (heads(input), rules.ours.clone());
     let mut laid = Vec::new();
     for name in &touched {
-        let before: Vec<StandingRule> =
-            standing.values().filter(|rule| rule.of.eq_ignore_ascii_case(name)).cloned().collect();
-        standing.retain(|_, rule| !rule.of.eq_ignore_ascii_case(name));
+        let is_of = |rule: &StandingRule| rule.of.eq_ignore_ascii_case(name);
+        let before: Vec<StandingRule> = standing.values().filter(|rule| is_of(rule)).cloned().collect();
+        standing.retain(|_, rule| !is_of(rule));
         let head = known.get(name.as_str()).map(|head| (head.name.as_str(), head.direction, head.description.as_str()));
         let first = || before.first().map(|rule| (rule.of.as_str(), rule.direction, rule.description.as_str()));
         let Some((name, direction, description)) = head.or_else(first) else { continue };
@@ -197,10 +197,12 @@ fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap
         // What takes the place of something that goes is written with it, or before it: so nothing is missing meanwhile.
         let losers: Vec<usize> =
             lost.iter().filter(|(_, gone)| gone.iter().any(|gone| overlap(gone, &place))).map(|(at, _)| *at).collect();
+        // One more than there are: one of them has room.
+        let mut numbers = 1..=chunks.len() + lost.len() + 1;
         let number = match losers[..] {
-            [] => (1..).find(|number| has_room(*number)),
+            [] => numbers.find(|number| has_room(*number)),
             [one] if has_room(one) => Some(one),
-            _ => (1..).find(|number| has_room(*number) && !lost.contains_key(number)),
+            _ => numbers.find(|number| has_room(*number) && !lost.contains_key(number)),
         };
         chunks.entry(number.unwrap_or(1)).or_default().insert(place);
     }

@@ -340,3 +340,7 @@ pub(super) fn is_implied(entry: &ObservedEntry, wanted_rules: &BTreeSet<String>,
     let rule = part.rule.to_ascii_lowercase();
     !part.part.is_far() && !wanted_rules.contains(&rule) && far_of.contains(&rule)
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;
