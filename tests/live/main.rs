@@ -50,6 +50,7 @@ mod role;
 mod role_ip_groups;
 mod rules;
 mod rules_attached;
+mod rules_faults;
 mod rules_groups;
 mod rules_life;
 mod rules_refused;
