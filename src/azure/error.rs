@@ -100,9 +100,28 @@ const TABLE: &[Row] = &[
     row(400, "RouteConflict", Class::Stale, "somebody else added a route for the prefix; it is read again"),
     row(
         400,
+        "SecurityRuleConflict",
+        Class::Stale,
+        "somebody else has a rule of this priority by now; it is read again, and another priority is taken",
+    ),
+    row(
+        400,
         "AzureFirewallRuleInvalidIpAddressOrRangeFormat",
         Class::Refused,
-        "the firewall does not know what it names; write addressing: Prefixes for this policy, or exclude the requirement",
+        "the firewall does not know the service tag or the address; write addressing: Prefixes for the policy, or leave the \
+         requirement out with exclude",
+    ),
+    row(
+        400,
+        "SecurityRuleInvalidAddressPrefix",
+        Class::Refused,
+        "security groups do not know the service tag here; leave the requirement out with exclude until they do",
+    ),
+    row(
+        400,
+        "InvalidResourceReference",
+        Class::Refused,
+        "what a rule names does not exist, or is in another region; check the ids in the spec",
     ),
     row(404, "", Class::NotFound, "check the id in the spec, and that the resource exists"),
     row(

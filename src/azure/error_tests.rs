@@ -35,6 +35,7 @@ fn every_row_of_the_facts_has_its_class() {
         (404, "SubscriptionNotFound", &[], Class::NotFound),
         (400, "InvalidResourceReference", &[], Class::Refused),
         (400, "RouteConflict", &[], Class::Stale),
+        (400, "SecurityRuleConflict", &[], Class::Stale),
         (400, "InvalidAddressPrefixFormat", &[], Class::Refused),
         (400, "InvalidCIDRNotation", &[], Class::Refused),
         (400, "SecurityRuleCountLimitReached", &[], blocked(BlockedReason::Capacity)),

@@ -14,5 +14,6 @@ pub mod kind;
 pub mod limiter;
 pub mod locks;
 pub mod operation;
+mod send;
 pub mod transport;
 mod tries;

@@ -22,7 +22,9 @@ macro_rules! by_text {
 }
 
 pub mod accept;
+pub mod address;
 pub mod approval;
+pub mod ask;
 pub mod attached;
 pub mod decision;
 pub mod demand;

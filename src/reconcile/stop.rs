@@ -174,5 +174,6 @@ pub(super) fn is_hidden(error: &ArmError) -> bool {
 
 /// Whether a refusal says nothing about the other steps.
 pub(super) fn is_about_one_entry(refusal: &Refusal) -> bool {
-    refusal.class() == Class::Refused || refusal.code.eq_ignore_ascii_case("RouteConflict")
+    let is_taken = ["RouteConflict", "SecurityRuleConflict"].iter().any(|code| refusal.code.eq_ignore_ascii_case(code));
+    refusal.class() == Class::Refused || is_taken
 }

@@ -7,7 +7,7 @@ use amlnet::domain::service_tags::Cloud;
 
 use crate::requirements::{Fact, all, assert_same, cells, facts, missing, ports, shared};
 
-const EDITIONS: [&str; 2] = ["2023-01", "2026-03"];
+pub(crate) const EDITIONS: [&str; 2] = ["2023-01", "2026-03"];
 
 /// The tables of the page.
 pub(crate) struct Page {
@@ -139,7 +139,7 @@ impl Page {
         found
     }
 
-    fn all(&self, edition: &str, cloud: Cloud) -> Vec<Fact> {
+    pub(crate) fn all(&self, edition: &str, cloud: Cloud) -> Vec<Fact> {
         let mut all = self.of_tags(&self.outbound, edition, cloud);
         all.extend(self.of_inbound(edition, cloud));
         all.extend(Self::of_packages(&self.packages, edition, cloud));

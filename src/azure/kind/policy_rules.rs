@@ -1,7 +1,7 @@
 //! The rules of a firewall policy as Azure tells them, for what is only looked at: groups of others, and counts.
 //!
-//! Kinds of rules and fields that are not known never fail: what a newer Azure says is kept as not known. Must not decide
-//! what a rule means for ours; `domain/effect` does.
+//! Kinds of rules and fields that are not known never fail: what a newer Azure says is kept as not known. Must not
+//! decide what a rule means for ours; `domain/effect` does.
 
 use std::collections::BTreeSet;
 

@@ -52,7 +52,9 @@ impl Kind for RuleCollectionGroup {
         if let Some(group) = group {
             let collections = group["properties"]["ruleCollections"].as_array();
             for collection in collections.ok_or_else(|| refuse("the group has no ruleCollections"))? {
-                read_collection(collection, &installation, &mut rules);
+                // A list is always there. No list is an answer that we do not understand.
+                read_collection(collection, &installation, &mut rules)
+                    .ok_or_else(|| refuse("a rule collection has no rules"))?;
             }
         }
         let mut entries = Vec::new();
@@ -108,7 +110,7 @@ fn around(body: &Value, own: &str) -> PolicyAround {
                 groups.iter().filter(|group| !group["name"].as_str().unwrap_or_default().eq_ignore_ascii_case(own));
             others.map(other_group).collect()
         }),
-        chain: chain(body),
+        chain: chain(body, own),
     }
 }
 
@@ -120,7 +122,7 @@ fn other_group(group: &Value) -> OtherGroup {
 }
 
 /// The policies whose rules meet ours, topmost first, the one that holds ours last; or why they are not known.
-fn chain(body: &Value) -> Result<Vec<Policy>, String> {
+fn chain(body: &Value, own: &str) -> Result<Vec<Policy>, String> {
     if let Some(why) = body["groupsUnknown"].as_str() {
         return Err(why.to_owned());
     }
@@ -130,22 +132,26 @@ fn chain(body: &Value) -> Result<Vec<Policy>, String> {
     }
     let policy = |policy: &Value, groups: &Value| -> Result<Policy, String> {
         let name = policy["name"].as_str().unwrap_or_default().to_owned();
-        Ok(Policy { name, groups: policy_rules::groups(&json!({"value": groups}))? })
+        let mut groups = policy_rules::groups(&json!({"value": groups}))?;
+        // Ours is known better than by a list that may be an hour old.
+        groups.retain(|group| !group.name.eq_ignore_ascii_case(own));
+        Ok(Policy { name, groups })
     };
     let above = bases.iter().rev().map(|base| policy(&base["policy"], &base["groups"]));
     above.chain([policy(&body["policy"], &body["groups"])]).collect()
 }
 
-fn read_collection(collection: &Value, installation: &Installation, rules: &mut Rules) {
+/// `None`: it cannot be understood.
+fn read_collection(collection: &Value, installation: &Installation, rules: &mut Rules) -> Option<()> {
     let name = collection["name"].as_str().unwrap_or_default();
     let number = COLLECTIONS.iter().position(|(ours, _)| ours.eq_ignore_ascii_case(name));
     let Some(number) = number.filter(|_| collection["ruleCollectionType"].as_str() == Some(FILTER)) else {
         rules.strangers.push(format!("rule collection {name}"));
-        return;
+        return Some(());
     };
     let is_ours = collection["action"]["type"].as_str() == Some("Allow")
         && collection["priority"].as_i64() == Some(i64::from(COLLECTIONS[number].1));
-    for rule in collection["rules"].as_array().into_iter().flatten() {
+    for rule in collection["rules"].as_array()? {
         let text = |field: &str| rule[field].as_str().unwrap_or_default().to_owned();
         let (rule_name, description) = (text("name"), text("description"));
         let prefix = installation.entry_prefix();
@@ -170,6 +176,7 @@ fn read_collection(collection: &Value, installation: &Installation, rules: &mut 
             rules.strangers.push(format!("a second rule {rule_name} in collection {name}"));
         }
     }
+    Some(())
 }
 
 /// The parts of a rule, and whether it says nothing else.
@@ -224,15 +231,17 @@ fn body(
     let standing = observed.rules.as_ref()?;
     let heads = heads(input);
     let mut collections: [Vec<models::FirewallPolicyRuleUnion>; 2] = Default::default();
-    for (key, rule) in rules {
+    for (key, of_name) in rules {
         let old = standing.ours.get(key);
         let head = heads.get(key.as_str());
-        let name = old.map(|old| &old.name).or(head.map(|head| &head.name))?.clone();
+        let name = old.map(|old| &old.name).or(head.map(|head| &head.name)).unwrap_or(key).clone();
         // Without its mark a rule whose name the documentation gives would be a stranger's.
-        let description = head.map(|head| &head.description).or(old.map(|old| &old.description))?.clone();
+        let description = head.map(|head| &head.description).or(old.map(|old| &old.description));
+        let description = description.cloned().unwrap_or_else(|| rule::mark(&input.installation));
         let both = models::FirewallPolicyRule { name: Some(name), description: Some(description) };
-        let number = usize::from(rule.is_application());
-        collections[number].push(if rule.is_application() { application(both, rule) } else { network(both, rule) });
+        let is_application = of_name.is_application();
+        let union = if is_application { application(both, of_name) } else { network(both, of_name) };
+        collections[usize::from(is_application)].push(union);
     }
     let named = COLLECTIONS.into_iter().zip(collections).filter(|(_, rules)| !rules.is_empty());
     let rule_collections = named.map(|((name, priority), rules)| {

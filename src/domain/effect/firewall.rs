@@ -1,11 +1,11 @@
 //! What other rules of a firewall policy, and of the policies above it, do to the traffic that our rules allow.
 //!
-//! The order is Azure's: all DNAT rules, then all network rules, then all application rules; within each kind the policies
-//! from the topmost ancestor down, then groups by priority, then collections by priority; the first match ends it
-//! (learn.microsoft.com/azure/firewall/rule-processing, "Rule processing using Firewall Policy", where the rules of the
-//! parent come before those of the child whatever their numbers). Classic rules of a firewall do not mix with a policy.
-//! Threat intelligence and the built-in infrastructure rules, which come before and after all these, are not looked at.
-//! Must not change a plan.
+//! The order is Azure's: all DNAT rules, then all network rules, then all application rules; within each kind the
+//! policies from the topmost ancestor down, then groups by priority, then collections by priority; the first match ends
+//! it (learn.microsoft.com/azure/firewall/rule-processing, "Rule processing using Firewall Policy", where the rules of
+//! the parent come before those of the child whatever their numbers). Classic rules of a firewall do not mix with a
+//! policy. Threat intelligence and the built-in infrastructure rules, which come before and after all these, are not
+//! looked at. Must not change a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,8 +86,8 @@ enum Owner<'a> {
     Foreign { path: String, action: Action },
 }
 
-/// The policies in `chain` are the ancestors, topmost first, and last the one that holds our group, which may be among its
-/// groups. An `Err` says why they could not be read.
+/// The policies in `chain` are the ancestors, topmost first, and last the one that holds our group, which may be among
+/// its groups. An `Err` says why they could not be read.
 pub fn shadows(ours: &OurGroup, chain: Result<&[Policy], &str>, known: &Known<'_>) -> BTreeSet<Note> {
     let chain = match chain {
         Ok(chain) => chain,
@@ -119,14 +119,14 @@ struct Finding<'a> {
 /// In the order in which the firewall looks at the rules.
 fn findings<'a>(ours: &'a OurGroup, chain: &[Policy], known: &Known<'_>) -> Vec<Finding<'a>> {
     let (owners, filters) = in_order(ours, chain, known);
+    let filters: Vec<&Filter> = filters.iter().collect();
     let mut found: BTreeMap<(usize, bool), Vec<(&str, Hit)>> = BTreeMap::new();
     for (at, owner) in owners.iter().enumerate() {
         let Owner::Ours(name) = owner else { continue };
         let traffic = Traffic::of_rule(&ours.rules[*name], known);
         for (index, owner) in owners[..at].iter().enumerate() {
             let Owner::Foreign { action: Action::Deny | Action::Dnat, .. } = owner else { continue };
-            let earlier: Vec<&Filter> = filters[..index].iter().collect();
-            if let Some(hit) = traffic.taken_by(&filters[index], &earlier) {
+            if let Some(hit) = traffic.taken_by(filters[index], &filters[..index]) {
                 found.entry((index, hit.extent == Extent::Maybe)).or_default().push((name, hit));
             }
         }
@@ -143,8 +143,8 @@ fn not_read(why: &str) -> Note {
         code: "ShadowUnknown",
         message: format!(
             "whether other rules come before ours is not known: {why}; give the identity \
-             Microsoft.Network/firewallPolicies/ruleCollectionGroups/read and Microsoft.Network/firewallPolicies/read on \
-             the policy and on the policies that it inherits from"
+             Microsoft.Network/firewallPolicies/ruleCollectionGroups/read and \
+             Microsoft.Network/firewallPolicies/read on the policy and on the policies that it inherits from"
         ),
     }
 }
@@ -259,7 +259,8 @@ fn not_looked_at(ours: &OurGroup, chain: &[Policy]) -> Option<Note> {
     (!found.is_empty()).then(|| Note {
         code: "ShadowUnknown",
         message: format!(
-            "rule collections of a kind that is not known were not looked at: {}; look whether they deny what ours allow",
+            "rule collections of a kind that is not known were not looked at: {}; \
+             look whether they deny what ours allow",
             listed(found, "; ")
         ),
     })

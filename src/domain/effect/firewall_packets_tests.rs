@@ -39,7 +39,9 @@ fn world() -> Vec<Packet> {
     let address = |text: &str| text.parse::<IpAddr>().unwrap();
     let near: Vec<IpAddr> = (0..8).map(|i| address(&format!("10.1.0.{i}"))).collect();
     let mut far: Vec<(IpAddr, Option<&str>)> = (0..8).map(|i| (address(&format!("20.0.0.{i}")), None)).collect();
-    far.extend(["50.0.0.1", "150.0.0.1", "10.9.0.1", "2603::1"].map(|text| (address(text), None)));
+    far.extend(
+        ["50.0.0.1", "150.0.0.1", "10.9.0.1", "192.168.0.1", "2603::1", "fd00::1"].map(|text| (address(text), None)),
+    );
     far.extend(NAMES.iter().flat_map(|name| ANYWHERE.map(|to| (address(to), Some(*name)))));
     let mut packets = Vec::new();
     for &near in &near {
@@ -57,7 +59,10 @@ fn world() -> Vec<Packet> {
 /// The numbers of the addresses that a text stands for.
 fn is_in(address: IpAddr, text: &str) -> bool {
     let number = |text: &str| text.parse::<std::net::Ipv4Addr>().ok().map(u32::from);
-    let IpAddr::V4(v4) = address else { return matches!(text, "*" | "Internet") };
+    let IpAddr::V4(v4) = address else {
+        let is_public = address.to_string().starts_with('2');
+        return text == "*" || (text == "Internet" && is_public);
+    };
     let v4 = u32::from(v4);
     if let Some((first, last)) = text.split_once('-').filter(|_| !text.starts_with('/')) {
         return number(first).unwrap() <= v4 && v4 <= number(last).unwrap();
@@ -68,7 +73,8 @@ fn is_in(address: IpAddr, text: &str) -> bool {
     }
     match text {
         "*" => true,
-        "Internet" => v4 >> 24 != 10,
+        // This world has private addresses of two kinds.
+        "Internet" => v4 >> 24 != 10 && v4 >> 16 != 0xc0a8,
         GROUP => is_in(address, "20.0.0.4/31"),
         text => match number(text) {
             Some(alone) => alone == v4,
@@ -191,10 +197,12 @@ fn our_group(rules: &[(Written, bool)]) -> OurGroup {
     OurGroup { name: "ours".to_owned(), priority: 200, rules: rules.collect() }
 }
 
+/// Kind, policy, priority of the group, whether it is ours, group, priority of the collection, collection, rule.
+type InOrder = (CollectionKind, usize, u16, bool, usize, u16, usize, usize);
+
 /// What takes a packet first: a rule of others by its path and what it does, or nothing that counts.
 fn first_match(packet: &Packet, chain: &Chain, ours: &[(Written, bool)]) -> Option<(String, Action)> {
-    let mut best: Option<((CollectionKind, usize, u16, bool, usize, u16, usize, usize), Option<(String, Action)>)> =
-        None;
+    let mut best: Option<(InOrder, Option<(String, Action)>)> = None;
     let mut offer = |key, what| {
         if best.as_ref().is_none_or(|(other, _)| key < *other) {
             best = Some((key, what));
@@ -319,11 +327,21 @@ fn case(is_known: bool) -> impl Strategy<Value = (Chain, Vec<(Written, bool)>)> 
     (chain, proptest::collection::vec(rule_of_ours(is_known), 1..=3))
 }
 
+fn prefixes(texts: &[&str]) -> Vec<Prefix> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn known_tags() -> BTreeMap<String, Vec<Prefix>> {
+    TAGS.iter().map(|(tag, texts)| ((*tag).to_owned(), prefixes(texts))).collect()
+}
+
+fn known_groups() -> BTreeMap<String, Vec<Prefix>> {
+    BTreeMap::from([(GROUP.to_owned(), prefixes(&["20.0.0.4/31"]))])
+}
+
 fn check(chain: &Chain, ours: &[(Written, bool)], is_known: bool) -> Result<(), TestCaseError> {
-    let prefixes = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Prefix>>();
-    let all = TAGS.iter().map(|(tag, texts)| ((*tag).to_owned(), prefixes(texts)));
-    let tags: BTreeMap<_, _> = all.filter(|_| is_known).collect();
-    let groups = BTreeMap::from([(GROUP.to_owned(), prefixes(&["20.0.0.4/31"]))]);
+    let tags = if is_known { known_tags() } else { BTreeMap::new() };
+    let groups = known_groups();
     let known = Known { tags: &tags, groups: &groups };
     let group = our_group(ours);
     let mut expected: BTreeSet<(String, String, Action)> = BTreeSet::new();
@@ -364,6 +382,20 @@ proptest! {
     #[test]
     fn a_finding_is_a_packet_that_is_taken_first((chain, ours) in case(true)) {
         check(&chain, &ours, true)?;
+    }
+
+    #[test]
+    fn not_knowing_what_a_group_holds_hides_nothing((chain, ours) in case(true)) {
+        let tags = known_tags();
+        let (some, none) = (known_groups(), BTreeMap::new());
+        let (group, chain) = (our_group(&ours), policies(&chain));
+        let pairs = |groups| -> BTreeSet<(String, String)> {
+            let all = findings(&group, &chain, &Known { tags: &tags, groups }).into_iter();
+            all.flat_map(|finding| finding.hits.into_iter().map(move |(name, _)| (name.to_owned(), finding.path.clone())))
+                .collect()
+        };
+        let (knowing, not_knowing) = (pairs(&some), pairs(&none));
+        prop_assert!(knowing.is_subset(&not_knowing), "{:?}", knowing.difference(&not_knowing));
     }
 
     #[test]

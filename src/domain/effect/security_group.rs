@@ -1,8 +1,8 @@
 //! What other rules of a network security group do to the traffic that our rules allow.
 //!
-//! Rules of a direction are looked at in the order of their priorities, the lowest number first, and the first match ends it
-//! (learn.microsoft.com/azure/virtual-network/network-security-groups-overview). Azure's default rules, from 65000 on, come
-//! after every other rule. Must not change a plan.
+//! Rules of a direction are looked at in the order of their priorities, the lowest number first, and the first match
+//! ends it (learn.microsoft.com/azure/virtual-network/network-security-groups-overview). Azure's default rules, from
+//! 65000 on, come after every other rule. Must not change a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,7 @@ use super::element::{Element, Known};
 use super::set::Set;
 use super::traffic::{Extent, Filter, Hit, PortRange, Traffic};
 use super::{LISTED, Note, listed};
+use crate::domain::outbound::Priorities;
 use crate::domain::requirement::Direction;
 use crate::domain::rule::Rule;
 
@@ -54,15 +55,15 @@ fn of_direction(ours: &[Ours], others: &[Other], direction: Direction, known: &K
     let own = ours.iter().map(|own| (own.priority, None, Filter::of_rule(&own.rule, known)));
     let mut order: Vec<(u16, Option<&Other>, Filter)> = foreign.chain(own).collect();
     order.sort_by_key(|(priority, ..)| *priority);
+    let filters: Vec<&Filter> = order.iter().map(|(_, _, filter)| filter).collect();
     let mut findings: BTreeMap<(usize, bool), Vec<(&Ours, Hit)>> = BTreeMap::new();
     for own in &ours {
         let traffic = Traffic::of_rule(&own.rule, known);
-        for (index, (priority, other, filter)) in order.iter().enumerate() {
+        for (index, (priority, other, _)) in order.iter().enumerate() {
             if *priority >= own.priority || other.is_none_or(|other| other.allow) {
                 continue;
             }
-            let earlier: Vec<&Filter> = order[..index].iter().map(|(_, _, filter)| filter).collect();
-            if let Some(hit) = traffic.taken_by(filter, &earlier) {
+            if let Some(hit) = traffic.taken_by(filters[index], &filters[..index]) {
                 findings.entry((index, hit.extent == Extent::Maybe)).or_default().push((own, hit));
             }
         }
@@ -117,21 +118,19 @@ fn sentence(other: &Other, is_maybe: bool, hits: &[(&Ours, Hit)]) -> String {
     )
 }
 
-/// Foreign rules that have a priority which one of ours wants: Azure allows one rule a priority and direction.
-pub fn same_priority(ours: &[Ours], others: &[Other]) -> BTreeSet<Note> {
-    let taken = ours.iter().flat_map(|own| {
-        let same = |other: &&Other| other.direction == own.direction && other.priority == own.priority;
-        others.iter().filter(same).map(move |other| (own, other))
-    });
-    taken
-        .map(|(own, other)| Note {
-            code: "PriorityTaken",
-            message: format!(
-                "{} rule {:?} has priority {}, which {:?} needs; give it another one, or leave it out of priorityRange",
-                other.direction, other.name, other.priority, own.name
-            ),
-        })
-        .collect()
+/// Foreign rules whose priorities lie in the range of ours: Azure allows one rule a priority and direction.
+pub fn in_range(range: Priorities, directions: &BTreeSet<Direction>, others: &[Other]) -> Option<Note> {
+    let within = others.iter().filter(|other| directions.contains(&other.direction) && range.contains(other.priority));
+    let names: Vec<String> =
+        within.map(|other| format!("{} rule {:?} ({})", other.direction, other.name, other.priority)).collect();
+    (!names.is_empty()).then(|| Note {
+        code: "PriorityTaken",
+        message: format!(
+            "rules of others have priorities in the range {range}, which is to be amlnet's: {}; amlnet's rules take the \
+             others, so what comes first is not told by the range. Move those rules, or write another priorityRange",
+            listed(names, ", ")
+        ),
+    })
 }
 
 #[cfg(test)]

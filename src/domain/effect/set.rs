@@ -1,7 +1,8 @@
 //! Sets of places: what a rule's sources or destinations hold, and cutting our places by them.
 //!
-//! Exact where the contents of all names are known. Else "inside" is what is known to be inside, and what cannot be cut out
-//! also stays outside, so that nothing is taken to be covered that may not be. Must not know ports, or the order of rules.
+//! Exact where the contents of all names are known. Else "inside" is what is known to be inside, and what cannot be cut
+//! out also stays outside, so that nothing is taken to be covered that may not be. Must not know ports, or the order of
+//! rules.
 
 use std::fmt;
 use std::sync::Arc;
@@ -224,8 +225,8 @@ impl Set {
         }
     }
 
-    /// Whether the piece may be in the set, in part or wholly, for all that is known. A tag whose addresses are not known
-    /// says nothing: warnings about every such tag would hide the others.
+    /// Whether the piece may be in the set, in part or wholly, for all that is known. A tag whose addresses are not
+    /// known says nothing: warnings about every such tag would hide the others.
     pub(super) fn may_hold(&self, piece: &Piece, side: Side) -> bool {
         let is_private = || self.ranges.iter().any(|range| !Ranges::private().split(range).0.is_empty());
         let network = || self.tags.iter().any(|tag| is_virtual_network(&tag.name));

@@ -1,7 +1,7 @@
 //! Whether a rule is the first that takes packets which a rule of ours lets through.
 //!
-//! A rule holds packets in three dimensions: the computes' side, the far side, the ports. What earlier rules take is cut out,
-//! so a denial behind an earlier allowance is no finding. Must not know policies or security groups.
+//! A rule holds packets in three dimensions: the computes' side, the far side, the ports. What earlier rules take is
+//! cut out, so a denial behind an earlier allowance is no finding. Must not know policies or security groups.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -47,7 +47,7 @@ impl PortRange {
         (first <= last).then_some(Self { transport, first, last })
     }
 
-    fn holds(&self, kind: Kind) -> bool {
+    fn holds(self, kind: Kind) -> bool {
         match self.transport {
             Transport::Tcp => !matches!(kind, Kind::Udp),
             Transport::Udp => matches!(kind, Kind::Udp),

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Situation;
 use crate::domain::desired::{Address, Ask, least_growth};
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::domain::prefix::Prefix;
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::TargetKind;
+use crate::domain::rule::{self, Part, RulePart};
 
 /// The code of the warning where growth does not wait.
 pub const GROWTH_HIGH: &str = "GrowthHigh";
@@ -36,22 +38,22 @@ fn too_many(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String, (HeldR
     let new = new_by_place(situation);
     let limits = least_growth(&situation.input.contributions);
     let all: BTreeSet<&Address> = new.values().flatten().copied().collect();
-    let in_total = all.len() > limits.total as usize;
+    let in_total = prefixes(&all) > limits.total as usize;
     let mut needs = BTreeMap::new();
     for step in steps.iter().filter(|step| step.action == Action::Add) {
         let address = step.address.folded();
         let place = new
             .iter()
-            .find(|(_, addresses)| addresses.len() > limits.per_service as usize && addresses.contains(&address));
+            .find(|(_, addresses)| prefixes(addresses) > limits.per_service as usize && addresses.contains(&address));
         let why = match place {
             Some(((service, region), addresses)) => format!(
                 "{service} in {region} needs {} prefixes that the last applied document did not need, growth.perService is {}",
-                addresses.len(),
+                prefixes(addresses),
                 limits.per_service
             ),
             None if in_total && all.contains(&address) => format!(
                 "the target needs {} prefixes that the last applied document did not need, growth.total is {}",
-                all.len(),
+                prefixes(&all),
                 limits.total
             ),
             None => continue,
@@ -59,6 +61,19 @@ fn too_many(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String, (HeldR
         needs.insert(step.line(), (HeldReason::Growth, why));
     }
     needs
+}
+
+/// How many prefixes these are: one that stands in several rules is one.
+fn prefixes(addresses: &BTreeSet<&Address>) -> usize {
+    addresses.iter().filter_map(|address| prefix(address)).collect::<BTreeSet<_>>().len()
+}
+
+fn prefix(address: &Address) -> Option<Prefix> {
+    match address {
+        Address::Prefix(prefix) => Some(*prefix),
+        Address::Part(RulePart { part: Part::Far(rule::Place::Prefix(prefix)), .. }) => Some(*prefix),
+        _ => None,
+    }
 }
 
 /// What is needed now and was not when everything needed had last been written.
@@ -72,10 +87,10 @@ fn new_by_place(situation: Situation<'_>) -> BTreeMap<Place<'_>, BTreeSet<&Addre
     });
     let asked = memory.contributors.values().flat_map(|contributor| &contributor.needs);
     for (ask, addresses) in asked {
-        let Ask::Prefixes { service, region, .. } = ask else { continue };
+        let (Ask::Prefixes { service, region, .. } | Ask::InRule { service, region, .. }) = ask else { continue };
         let region = region.as_deref().unwrap_or("all regions");
         let Some(before) = memory.applied.get(ask).or(standing.as_ref()) else { continue };
-        let more = addresses.iter().filter(|address| !before.contains(*address));
+        let more = addresses.iter().filter(|address| prefix(address).is_some() && !before.contains(*address));
         new.entry((service, region)).or_default().extend(more);
     }
     new

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rules;
 use super::{
     Action, Blocked, BlockedReason, Conflict, HeldReason, Limits, Observed, ObservedEntry, Plan, Step, TargetInput,
 };
+use super::{measure, rules};
 use crate::domain::desired::{Address, Desired, DesiredEntry};
 use crate::domain::effect;
 use crate::domain::intent::{NextHop, ObjectKey, entry_name};
@@ -255,7 +255,7 @@ fn contradiction(address: &Address, hops: &BTreeSet<(NextHop, ObjectKey)>) -> Co
 /// not, so that one Network's Observe cannot stop another's additions to a shared table.
 pub fn check_capacity(mut plan: Plan, input: &TargetInput, observed: &Observed) -> Plan {
     if observed.rules.is_some() {
-        return rules::check_capacity(plan, input, observed);
+        return measure::check_capacity(plan, input, observed);
     }
     let is_tag = |address: &Address| matches!(address, Address::Tag(_));
     let is_addition = |step: &&Step| step.action == Action::Add;

@@ -39,21 +39,27 @@ pub struct Full {
     range: Priorities,
     direction: Direction,
     rules: usize,
+    /// Rules of ours that go when the others are there.
+    leaving: usize,
     others: Vec<String>,
 }
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { range, direction, rules, others } = self;
+        let Self { range, direction, rules, leaving, others } = self;
         let taken = match others.len() {
             0 => String::new(),
             _ => format!(", {} of which rules of others have ({})", others.len(), others.join(", ")),
         };
+        let leaving = match leaving {
+            0 => String::new(),
+            _ => format!(", beside {leaving} that go when these are there"),
+        };
         let direction = format!("{direction:?}").to_ascii_lowercase();
         write!(
             f,
-            "{rules} {direction} rules do not fit into the priorities {range}{taken}; nothing is written. Write a wider \
-             priorityRange"
+            "{rules} {direction} rules do not fit into the priorities {range}{taken}{leaving}; nothing is written. Write a \
+             wider priorityRange"
         )
     }
 }
@@ -86,8 +92,9 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
     let mut writes = Vec::new();
     // Who has a place keeps it; new ones take what is left, in order of their names.
     for (before, chunks, _) in &laid {
-        for old in chunks.keys().filter_map(|name| before.iter().find(|rule| rule.name.eq_ignore_ascii_case(name))) {
-            free.keep(old.direction, old.priority);
+        for old in before {
+            let stays = chunks.keys().any(|name| old.name.eq_ignore_ascii_case(name));
+            free.hold(old.direction, old.priority, stays);
         }
     }
     for (before, chunks, (of, direction, description)) in laid {
@@ -110,17 +117,33 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
             };
             if is_new {
                 let steps = carried_out(steps, &of, old.map(|old| &old.rule), &after.rule);
-                writes.push(RuleWrite { name: after.name.clone(), after: Some(after.clone()), steps });
+                let takes = old.is_some_and(|old| takes_away(&old.rule, &after.rule));
+                let write = RuleWrite { name: after.name.clone(), after: Some(after.clone()), steps };
+                writes.push((if takes { Turn::TakesAway } else { Turn::Gives }, write));
             }
             standing.insert(after.name.to_ascii_lowercase(), after);
         }
         for old in before.iter().filter(|old| !standing.contains_key(&old.name.to_ascii_lowercase())) {
             let steps = carried_out(steps, &of, Some(&old.rule), &Rule::default());
-            writes.push(RuleWrite { name: old.name.clone(), after: None, steps });
+            writes.push((Turn::Goes, RuleWrite { name: old.name.clone(), after: None, steps }));
         }
     }
-    writes.sort_by_key(|write| write.after.is_none());
-    Ok(Layout { standing, writes })
+    writes.sort_by_key(|(turn, _)| *turn);
+    Ok(Layout { standing, writes: writes.into_iter().map(|(_, write)| write).collect() })
+}
+
+/// When a rule is written: what one takes away, another may have to give before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Gives,
+    TakesAway,
+    Goes,
+}
+
+fn takes_away(before: &Rule, after: &Rule) -> bool {
+    let stays =
+        |place: &Place| holds(after, place) || matches!(place, Place::Prefix(prefix) if lies_in(prefix, &after.far));
+    !(before.near.is_subset(&after.near) && before.ports.is_subset(&after.ports) && before.far.iter().all(stays))
 }
 
 /// The steps on a rule that one of its chunks carries out: those on addresses that it gets or loses, and all others.
@@ -147,27 +170,38 @@ fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap
     // Azure takes no list that overlaps: what lies in a wider prefix is allowed by it.
     let is_covered = |place: &Place| matches!(place, Place::Prefix(prefix) if lies_in(prefix, &whole.far));
     let mut open: BTreeSet<Place> = whole.far.iter().filter(|place| !is_covered(place)).cloned().collect();
-    let mut chunks: BTreeMap<usize, BTreeSet<Place>> = BTreeMap::new();
+    let (mut chunks, mut lost): (BTreeMap<usize, BTreeSet<Place>>, BTreeMap<usize, BTreeSet<Place>>) =
+        Default::default();
     for old in before {
         let Some(number) = number(name, &old.name) else { continue };
         let kept: BTreeSet<Place> = open.iter().filter(|place| holds(&old.rule, place)).cloned().collect();
         open.retain(|place| !kept.contains(place));
-        chunks.insert(number, kept);
+        let after = Rule { far: kept, ..Rule::default() };
+        let gone: BTreeSet<Place> = old.rule.far.iter().filter(|place| !holds(&after, place)).cloned().collect();
+        if !gone.is_empty() {
+            lost.insert(number, gone);
+        }
+        chunks.insert(number, after.far);
     }
     chunks.retain(|_, far| !far.is_empty());
-    let mut number = 1;
     for place in open {
-        loop {
-            let chunk = chunks.entry(number).or_default();
-            if chunk.len() < CHUNK {
-                chunk.insert(place);
-                break;
-            }
-            number += 1;
-        }
+        let has_room = |number: usize| chunks.get(&number).is_none_or(|far| far.len() < CHUNK);
+        // What takes the place of something that goes is written with it, or before it: so nothing is missing meanwhile.
+        let losers: Vec<usize> =
+            lost.iter().filter(|(_, gone)| gone.iter().any(|gone| overlap(gone, &place))).map(|(at, _)| *at).collect();
+        let number = match losers[..] {
+            [] => (1..).find(|number| has_room(*number)),
+            [one] if has_room(one) => Some(one),
+            _ => (1..).find(|number| has_room(*number) && !lost.contains_key(number)),
+        };
+        chunks.entry(number.unwrap_or(1)).or_default().insert(place);
     }
     let named = |number: usize| if number == 1 { name.to_owned() } else { format!("{name}.{number}") };
     chunks.into_iter().map(|(number, far)| (named(number), Rule { far, ..whole.clone() })).collect()
+}
+
+fn overlap(a: &Place, b: &Place) -> bool {
+    matches!((a, b), (Place::Prefix(a), Place::Prefix(b)) if a.contains(b) || b.contains(a))
 }
 
 /// Which of the rules that hold a rule of ours this is.
@@ -187,28 +221,38 @@ pub fn rule_of(name: &str) -> &str {
 /// The priorities that are still free.
 struct Free {
     range: Priorities,
+    /// Rules of others, and ours as they stand: what is deleted in the end has its priority until then.
     taken: BTreeSet<(Direction, u16)>,
     kept: BTreeSet<(Direction, u16)>,
+    /// Of rules that go, once the others are written.
+    leaving: BTreeSet<(Direction, u16)>,
     others: Vec<(Direction, String)>,
-    given: usize,
+    given: BTreeMap<Direction, usize>,
 }
 
 impl Free {
     fn new<'a>(input: &TargetInput, around: &GroupAround, stay: impl Iterator<Item = &'a StandingRule>) -> Self {
         let range = input.priorities.values().next().copied().unwrap_or(Priorities { from: 1, to: 0 });
         let of_others = around.taken.iter().filter(|((_, priority), _)| range.contains(*priority));
-        Self {
+        let mut free = Self {
             range,
             others: of_others.map(|((direction, _), name)| (*direction, name.clone())).collect(),
-            taken: around.taken.keys().copied().chain(stay.map(|rule| (rule.direction, rule.priority))).collect(),
+            taken: around.taken.keys().copied().collect(),
             kept: BTreeSet::new(),
-            given: 0,
+            leaving: BTreeSet::new(),
+            given: BTreeMap::new(),
+        };
+        for rule in stay {
+            free.hold(rule.direction, rule.priority, true);
         }
+        free
     }
 
-    fn keep(&mut self, direction: Direction, priority: u16) {
-        if self.range.contains(priority) && self.taken.insert((direction, priority)) {
-            self.kept.insert((direction, priority));
+    /// The place of a rule that stands. Nobody else gets it, though the rule may go: it goes last.
+    fn hold(&mut self, direction: Direction, priority: u16, stays: bool) {
+        if self.taken.insert((direction, priority)) && self.range.contains(priority) {
+            let held = if stays { &mut self.kept } else { &mut self.leaving };
+            held.insert((direction, priority));
         }
     }
 
@@ -217,12 +261,13 @@ impl Free {
     }
 
     fn next(&mut self, direction: Direction) -> Result<u16, Full> {
-        self.given += 1;
+        let given = *self.given.entry(direction).and_modify(|given| *given += 1).or_insert(1);
         let free = (self.range.from..=self.range.to).find(|priority| !self.taken.contains(&(direction, *priority)));
         let Some(priority) = free else {
             let others = self.others.iter().filter(|(of, _)| *of == direction).map(|(_, name)| name.clone()).collect();
-            let ours = self.kept.iter().filter(|(of, _)| *of == direction).count();
-            return Err(Full { range: self.range, direction, rules: ours + self.given, others });
+            let count = |held: &BTreeSet<(Direction, u16)>| held.iter().filter(|(of, _)| *of == direction).count();
+            let (rules, leaving) = (count(&self.kept) + given, count(&self.leaving));
+            return Err(Full { range: self.range, direction, rules, leaving, others });
         };
         self.taken.insert((direction, priority));
         Ok(priority)

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::layout::{self, Layout};
-use super::{Action, Blocked, BlockedReason, Conflict, Observed, ObservedEntry, Plan, Step, TargetInput};
+use super::layout;
+use super::{Action, Blocked, BlockedReason, Conflict, Observed, ObservedEntry, Step, TargetInput};
 use crate::domain::desired::{Address, Desired, RuleHead};
 use crate::domain::effect::element::Known;
 use crate::domain::effect::{firewall, security_group};
@@ -17,18 +17,6 @@ use crate::domain::requirement::Direction;
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::TargetKind;
 use crate::domain::rule::{Part, Place, Rule, assemble};
-
-/// Rules of one rule collection group, in bytes of JSON (docs/facts.md, "Limits": 2 MB since July 2022).
-const GROUP_BYTES: usize = 2_000_000;
-/// What a rule takes besides its texts: names of fields, empty lists.
-const BYTES_OF_A_RULE: usize = 400;
-/// IP groups that the rules of one firewall may name (docs/facts.md, "Limits").
-const IP_GROUPS: usize = 200;
-/// Hosts in network rules of one firewall (docs/facts.md, "Limits").
-const HOSTS_IN_NETWORK_RULES: usize = 1000;
-/// Rule collection groups of a policy (docs/facts.md, "Limits").
-const GROUPS_OF_A_POLICY: usize = 90;
-const WARN_PERCENT: usize = 80;
 
 /// What is known of a target's rules besides the parts of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -277,6 +265,9 @@ pub(super) fn warnings(input: &TargetInput, observed: &Observed, desired: &Desir
                 })
                 .collect();
             let mut notes = security_group::shadows(&ours, &group.others, &known);
+            let directions = ours.iter().map(|rule| rule.direction).collect();
+            let range = input.priorities.values().next();
+            notes.extend(range.and_then(|range| security_group::in_range(*range, &directions, &group.others)));
             if observed.subnets == 0 {
                 let message =
                     "the group is associated with no subnet and no network interface, so its rules have no effect";
@@ -328,152 +319,6 @@ pub fn after<'a>(observed: &Observed, steps: impl IntoIterator<Item = &'a Step>)
     let mut rules = assemble(parts.values());
     rules.retain(|_, rule| rule.is_complete());
     rules
-}
-
-/// Blocks the plan where Azure could not hold the rules; says how many there are.
-pub fn check_capacity(mut plan: Plan, input: &TargetInput, observed: &Observed) -> Plan {
-    let Some(rules) = &observed.rules else { return plan };
-    let steps: Vec<Step> = if plan.steps.is_empty() { held_by_mode(&plan) } else { plan.steps.clone() };
-    let adds = steps.iter().any(|step| step.action != Action::Remove);
-    let measures = match &rules.around {
-        Around::Policy(policy) => of_policy(observed, policy, &steps, plan.limits.entries),
-        Around::Group(group) => match layout::layout(input, observed, &steps) {
-            Ok(layout) => of_group(observed, group, &layout, &plan),
-            Err(full) => {
-                let blocked = Blocked { reason: BlockedReason::Capacity, message: full.to_string() };
-                plan.blocked.get_or_insert(blocked);
-                return plan;
-            }
-        },
-        Around::Nothing => return plan,
-    };
-    if let Some(first) = measures.first() {
-        (plan.entries_now, plan.then) = (first.now, Some(if plan.steps.is_empty() { first.now } else { first.then }));
-    }
-    for Measure { what, then, limit, advice, .. } in measures {
-        if then > limit && adds {
-            let message = format!("{what} would be {then}, the limit is {limit}; nothing is written. {advice}");
-            plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
-        } else if then * 100 >= limit * WARN_PERCENT {
-            let message = format!("{what} will be {then} of at most {limit}");
-            plan.warnings.insert(Note { code: "CapacityHigh", message });
-        }
-    }
-    plan
-}
-
-/// What only the mode keeps from being done: mode Observe shows what would happen.
-fn held_by_mode(plan: &Plan) -> Vec<Step> {
-    let held = plan.held.iter().filter(|held| held.reason == super::HeldReason::Mode);
-    held.map(|held| held.step.clone()).filter(|step| step.action != Action::Remove).collect()
-}
-
-/// Something that has a limit.
-struct Measure {
-    what: &'static str,
-    now: usize,
-    then: usize,
-    limit: usize,
-    advice: &'static str,
-}
-
-fn of_policy(observed: &Observed, policy: &PolicyAround, steps: &[Step], most_pairs: usize) -> Vec<Measure> {
-    let (now, then) = (after(observed, []), after(observed, steps));
-    let others = || policy.groups.iter().flatten();
-    let pairs = |rules: &BTreeMap<String, Rule>| {
-        rules
-            .values()
-            .filter(|rule| !rule.is_application())
-            .map(|rule| rule.near.len() * (rule.far.len() + rule.hosts.len()))
-            .sum::<usize>()
-    };
-    let of_others: usize = others().map(|group| group.pairs).sum();
-    let hosts = |rules: &BTreeMap<String, Rule>| {
-        rules.values().filter(|rule| !rule.is_application()).map(|rule| rule.hosts.len()).sum::<usize>()
-    };
-    let ip_groups = |rules: &BTreeMap<String, Rule>| {
-        let ours = rules.values().flat_map(|rule| rule.near.iter().chain(&rule.far)).filter_map(|place| match place {
-            Place::IpGroup(id) => Some(id.to_string().to_ascii_lowercase()),
-            Place::Prefix(_) | Place::Tag(_) => None,
-        });
-        ours.chain(others().flat_map(|group| group.ip_groups.iter().cloned())).collect::<BTreeSet<_>>().len()
-    };
-    let bytes = |rules: &BTreeMap<String, Rule>| rules.iter().map(|(name, rule)| size(name, rule)).sum::<usize>();
-    let groups = |exists: usize| policy.groups.as_ref().map_or(0, Vec::len) + exists;
-    let exists = usize::from(policy.priority.is_some());
-    vec![
-        Measure {
-            what: "the pairs of a source and a destination in the policy's network rules",
-            now: pairs(&now) + of_others,
-            then: pairs(&then) + of_others,
-            limit: most_pairs,
-            advice: "Use addressing: Auto or IpGroups, or fewer and wider sourceAddresses",
-        },
-        Measure {
-            what: "the bytes of the rule collection group",
-            now: bytes(&now),
-            then: bytes(&then),
-            limit: GROUP_BYTES,
-            advice: "Use addressing: Auto or IpGroups",
-        },
-        Measure {
-            what: "the IP groups that the policy's rules name",
-            now: ip_groups(&now),
-            then: ip_groups(&then),
-            limit: IP_GROUPS,
-            advice: "Use addressing: Auto",
-        },
-        Measure {
-            what: "the hosts in network rules",
-            now: hosts(&now),
-            then: hosts(&then),
-            limit: HOSTS_IN_NETWORK_RULES,
-            advice: "Exclude requirements with hosts on other ports than 80 and 443",
-        },
-        Measure {
-            what: "the rule collection groups of the policy",
-            now: groups(exists),
-            then: groups(1),
-            limit: GROUPS_OF_A_POLICY,
-            advice: "Put rules of others together",
-        },
-    ]
-}
-
-/// The bytes that a rule takes in a body, about.
-fn size(name: &str, rule: &Rule) -> usize {
-    BYTES_OF_A_RULE + name.len() + rule.parts().map(|part| part.to_string().len() + 3).sum::<usize>()
-}
-
-fn of_group(observed: &Observed, group: &GroupAround, layout: &Layout, plan: &Plan) -> Vec<Measure> {
-    let ours = observed.rules.iter().flat_map(|rules| rules.ours.values());
-    let sides = |direction: Direction, rule: &Rule| match direction {
-        Direction::Outbound => (rule.near.len(), rule.far.len()),
-        Direction::Inbound => (rule.far.len(), rule.near.len()),
-    };
-    let add = |(a, b): (usize, usize), (c, d): (usize, usize)| (a + c, b + d);
-    let now = ours.map(|rule| sides(rule.direction, &rule.rule)).fold((0, 0), add);
-    let then = layout.standing.values().map(|rule| sides(rule.direction, &rule.rule)).fold((0, 0), add);
-    let count = |ours: usize| group.others.len() + ours;
-    let advice = "Remove rules of others, or name fewer and wider sourceAddresses";
-    let addresses = |what, now: usize, then: usize, others: usize| Measure {
-        what,
-        now: now + others,
-        then: then + others,
-        limit: plan.limits.addresses,
-        advice,
-    };
-    vec![
-        Measure {
-            what: "the rules of the network security group",
-            now: count(observed.rules.as_ref().map_or(0, |rules| rules.ours.len())),
-            then: count(layout.standing.len()),
-            limit: plan.limits.entries,
-            advice: "Remove rules of others",
-        },
-        addresses("the source addresses of its rules", now.0, then.0, group.sources),
-        addresses("the destination addresses of its rules", now.1, then.1, group.destinations),
-    ]
 }
 
 /// Removals of parts of rules: where nobody wants anything of a rule, its far side, with which the rest goes.

@@ -16,8 +16,6 @@ use crate::domain::requirement::{self, Destination, Direction, Requirements, Res
 use crate::domain::resolve::{self, Note, Unresolved};
 use crate::domain::service_tags::{Document, Tag};
 
-/// More requirements than this are counted, not listed.
-const LISTED: usize = 5;
 /// The own network, in the words of the platform.
 const NETWORK: &str = "VirtualNetwork";
 
@@ -41,6 +39,14 @@ pub fn wishes(
         .map_err(|error| Unresolved::Outbound(error.to_string()))?;
     notes.extend(selection.notes);
     let sides = Sides { sources: sources(outbound, &intent.families), families: &intent.families };
+    if sides.sources.is_empty() && !outbound.sources.is_empty() {
+        let families: Vec<String> = intent.families.iter().map(Family::to_string).collect();
+        let why = format!(
+            "no range of sourceAddresses is in ipFamilies ({}); write one, or add the family of those that are written",
+            families.join(", ")
+        );
+        return Err(Unresolved::Outbound(why));
+    }
     let mut drafts = Drafts::new(installation, notes);
     let mut by_host = Vec::new();
     for row in selection.rows.iter().filter(|row| group.directions.contains(&row.direction)) {
@@ -78,10 +84,7 @@ pub fn wishes(
         return Err(Unresolved::Outbound(why));
     }
     if !by_host.is_empty() {
-        let more = by_host.len().saturating_sub(LISTED);
-        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-        by_host.truncate(LISTED);
-        let message = format!("security groups know no hosts; left to the firewall: {}{tail}", by_host.join(", "));
+        let message = format!("security groups know no hosts; left to the firewall: {}", by_host.join(", "));
         drafts.notes.insert(Note { code: "HostsNotInGroup", message });
     }
     Ok(drafts.into_wishes(intent, pair, document))

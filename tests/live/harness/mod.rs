@@ -8,6 +8,7 @@ mod objects;
 mod process;
 mod proxy;
 pub(crate) mod rules;
+pub(crate) mod security;
 mod sim;
 pub(crate) mod told;
 

@@ -10,6 +10,7 @@ use armsim::model::history::HistoryState;
 use armsim::model::http::ApiRequest;
 use armsim::model::log::{LogEntry, Server};
 use armsim::model::rule_collection_group::RuleEntry;
+use armsim::model::security_rule::SecurityRuleEntry;
 use armsim::model::token::Credentials;
 use armsim::model::{Time, World};
 use armsim::server::{Options, Running};
@@ -244,6 +245,19 @@ impl Sim {
     /// Every state of a rule collection group so far.
     pub(crate) fn rule_history(&self, id: &str) -> Vec<HistoryState<RuleEntry>> {
         self.running.world().rule_history(id)
+    }
+
+    /// Every state of a network security group, once no operation on it is under way.
+    pub(crate) fn security_states(&self, id: &str) -> Vec<HistoryState<SecurityRuleEntry>> {
+        let mut states = Vec::new();
+        wait_until("the end of the operation on the security group", || {
+            // Lets operations that are due end.
+            let _ = self.resource(id);
+            states = self.running.world().security_history(id);
+            let is_moving = |rule: &SecurityRuleEntry| ["Updating", "Deleting"].contains(&&*rule.provisioning_state);
+            !states.last().is_some_and(|state| state.entries.iter().any(is_moving))
+        });
+        states
     }
 
     /// A resource as a GET shows it; null where there is none.

@@ -4,9 +4,9 @@ use super::{discovery::cloud_of, world::World};
 
 const FEATURE: &str = "NSG";
 
-/// A tag's own list decides. ASSUMPTION: one without a list may be used; the weekly file leaves it out for some.
+/// A tag's own list decides; one without a list can be named nowhere, as every `AzureMachineLearning.<Region>`.
 fn allows(features: Option<&[String]>) -> bool {
-    features.is_none_or(|features| features.iter().any(|known| known == FEATURE))
+    features.is_some_and(|features| features.iter().any(|known| known == FEATURE))
 }
 
 impl World {
