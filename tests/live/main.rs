@@ -55,6 +55,7 @@ mod rules_groups;
 mod rules_life;
 mod rules_refused;
 mod rules_shadow;
+mod rules_specs;
 mod rules_writers;
 mod scopes;
 mod secrets;
