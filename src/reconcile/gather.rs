@@ -99,8 +99,6 @@ async fn with_rules(
     surroundings: Surroundings,
 ) -> Result<Value, Stop> {
     let Bench { arm, fence, .. } = bench;
-    let name = kind::rule_collection_group::name(&input.installation);
-    let group = arm.read_rules(&input.id, &name, fence).await?;
     let own = Attached::parse(&input.id.to_string());
     let anew = surroundings == Surroundings::Anew;
     let read_around = async {
@@ -116,6 +114,9 @@ async fn with_rules(
     };
     let not_ready = ip_groups_not_ready(input, &group, bench).await?;
     let unknown = groups.as_ref().err().map(why);
+    // Last, so that little time is left for somebody to write into it before a whole body is written over it.
+    let name = kind::rule_collection_group::name(&input.installation);
+    let group = arm.read_rules(&input.id, &name, fence).await?;
     Ok(json!({
         "installation": input.installation.as_str(),
         "group": group,
