@@ -310,3 +310,34 @@ fn security_groups_take_another_document_apart_into_the_same_rules() {
         assert!(there, "{state:?}");
     }
 }
+
+/// A prefix becomes two, and two become one, among more prefixes than one rule holds.
+#[test]
+fn security_groups_split_and_merge_prefixes_without_a_gap() {
+    let sim = Sim::with_nsg(&[]);
+    sim.ask_nsg(one_rule(json!({})));
+    let week = |week: u64, special: &[&str], more: Range<usize>| {
+        let list = (1..100).chain(more).map(east).chain(special.iter().map(|prefix| (*prefix).to_owned())).collect();
+        sim.publish_rules(&rules_week(week, 0..0).lists(list, vec![central(0)]));
+        sim.once(&[]).exits(0);
+    };
+    // The first of a hundred: there is no room beside it for another.
+    let (whole, halves) = ("20.1.0.0/26", ["20.1.0.0/27", "20.1.0.32/27"]);
+    week(3, &[whole], 100..150);
+    week(4, &halves, 100..150);
+    week(5, &[whole], 100..155);
+    // Both halves and what they are halves of lie in one rule of the group: at no moment was an address without.
+    let holds = |addresses: &[String], half: &str| addresses.iter().any(|one| one == whole || one == half);
+    for (index, state) in sim
+        .security_states(&nsg())
+        .iter()
+        .enumerate()
+        .skip(1)
+        .skip_while(|(_, state)| !state.entries.iter().any(|rule| far(rule).contains(&whole.to_owned())))
+    {
+        for half in halves {
+            assert!(state.entries.iter().any(|rule| holds(far(rule), half)), "state {index}: {half} is missing");
+        }
+    }
+    sim.assert_nothing_to_do("at the end");
+}

@@ -130,8 +130,24 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
             writes.push(RuleWrite { name: old.name.clone(), after: None, steps });
         }
     }
-    writes.sort_by_key(|write| write.after.is_none());
+    writes.sort_by_key(RuleWrite::turn);
     Ok(Layout { standing, writes })
+}
+
+impl RuleWrite {
+    /// What takes nothing away comes first, then what takes something away and gives something, then the rest: whatever
+    /// moves to another rule stands there before it goes. Of several that hold one rule the first comes first.
+    fn turn(&self) -> (u8, Option<usize>) {
+        let takes = self.steps.iter().any(|step| step.action == Action::Remove);
+        let gives = self.steps.iter().any(|step| step.action != Action::Remove);
+        let turn = match (&self.after, takes, gives) {
+            (None, ..) => 3,
+            (Some(_), true, false) => 2,
+            (Some(_), true, true) => 1,
+            (Some(_), false, _) => 0,
+        };
+        (turn, number(rule_of(&self.name), &self.name))
+    }
 }
 
 /// The steps on a rule that one of its chunks carries out: those on addresses that it gets or loses, and all others.
@@ -152,6 +168,13 @@ fn holds(rule: &Rule, place: &Place) -> bool {
     rule.far.contains(place) || rule.far.iter().any(|other| folded(other) == folded(place))
 }
 
+fn overlaps(place: &Place, others: &BTreeSet<Place>) -> bool {
+    let Place::Prefix(prefix) = place else { return false };
+    let meets =
+        |other: &Place| matches!(other, Place::Prefix(other) if other.contains(prefix) || prefix.contains(other));
+    others.iter().any(meets)
+}
+
 /// The rules of the group that hold one rule of ours, by name: the first has the rule's name, the others a number more.
 fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap<String, Rule> {
     let Some(whole) = whole else { return BTreeMap::new() };
@@ -164,6 +187,13 @@ fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap
         let kept: BTreeSet<Place> = open.iter().filter(|place| holds(&old.rule, place)).cloned().collect();
         open.retain(|place| !kept.contains(place));
         chunks.insert(number, kept);
+    }
+    // A prefix that is split or merged stays in one rule, so that one write does it and no address is missing meanwhile.
+    let numbered = before.iter().filter_map(|old| Some((number(name, &old.name)?, old)));
+    for (number, old) in numbered.collect::<BTreeMap<_, _>>() {
+        let heirs: BTreeSet<Place> = open.iter().filter(|place| overlaps(place, &old.rule.far)).cloned().collect();
+        open.retain(|place| !heirs.contains(place));
+        chunks.entry(number).or_default().extend(heirs);
     }
     chunks.retain(|_, far| !far.is_empty());
     let mut number = 1;
