@@ -11,6 +11,7 @@ use crate::azure::error::{Class, Refusal};
 use crate::azure::kind;
 use crate::domain::attached::Attached;
 use crate::domain::effect;
+use crate::domain::outcome::Failure;
 use crate::domain::plan::{Limits, Observed, TargetInput};
 use crate::domain::resolve::Note;
 use crate::domain::resource_id::TargetKind;
@@ -110,7 +111,7 @@ async fn with_rules(
         around = read_around => around,
         () = fence.fallen() => return Err(ArmError::Stopped.into()),
     };
-    let unknown = groups.as_ref().err().map(|refusal| refusal.failure().to_string());
+    let unknown = groups.as_ref().err().map(|refusal| said(refusal));
     Ok(json!({
         "installation": input.installation.as_str(),
         "group": group,
@@ -119,6 +120,12 @@ async fn with_rules(
         "groupsUnknown": unknown,
         "bases": bases,
     }))
+}
+
+/// Why something is not known. The same refusal has the same words: with the number of the request, what is looked at twice
+/// would have changed meanwhile.
+fn said(refusal: &Refusal) -> String {
+    Failure { correlation_id: None, ..refusal.failure() }.to_string()
 }
 
 /// The policies that a policy is based on, nearest first, each with its groups. Azure allows one parent.
@@ -136,7 +143,7 @@ async fn bases(policy: &Value, arm: &Arm) -> Value {
                 next = base(&body);
                 bases.push(json!({"policy": body, "groups": groups}));
             }
-            Err(refusal) => bases.push(json!({"unknown": refusal.failure().to_string(), "id": attached.to_string()})),
+            Err(refusal) => bases.push(json!({"unknown": said(&refusal), "id": attached.to_string()})),
         }
     }
     Value::Array(bases)
