@@ -11,7 +11,7 @@ use super::approval::Word;
 use super::desired::{Address, Contribution, DocumentId};
 use super::intent::{Installation, ObjectKey};
 use super::outcome::{End, Outcome};
-use super::plan::{Held, HeldReason, Plan, Standing, Step};
+use super::plan::{BlockedReason, Held, HeldReason, Plan, Standing, Step};
 use super::resolve::Note;
 use super::resource_id::ResourceId;
 use super::scope::OutOfScope;
@@ -297,7 +297,7 @@ fn verdict(subject: &Subject, targets: &[TargetStatus]) -> Vec<Verdict> {
         Subject::Valid(_) => {
             let with = |target: &TargetStatus| format!("{}: {}", target.id, target.message);
             if let Some(target) = worst("Blocked") {
-                (false, false, true, true, "Blocked", with(target))
+                (false, false, true, true, target.needs.unwrap_or("Blocked"), with(target))
             } else if let Some(target) = worst("Failed") {
                 (false, true, false, false, "Failed", with(target))
             } else if let Some(target) = worst("Waiting") {
@@ -360,7 +360,8 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
         id: id.clone(),
         state,
         message,
-        entries: plan.owned_now,
+        // Of rules it is counted what the limit is about.
+        entries: if plan.then.is_some() { plan.entries_now } else { plan.owned_now },
         limit: plan.limits.entries,
         add: counts.add,
         remove: counts.remove,
@@ -370,7 +371,7 @@ fn target(id: &ResourceId, outcome: Option<&Outcome>, network: &ObjectKey) -> Ta
         conflicts_not_listed: plan.conflicts.len().saturating_sub(LIST_CAP),
         warnings: plan.warnings.iter().take(LIST_CAP).cloned().collect(),
         pending_hash: (!plan.held.is_empty() || !plan.steps.is_empty()).then(|| plan.hash().to_string()),
-        needs: needs(plan),
+        needs: blocked_by(outcome, network).or(needs(plan)),
         is_looked_at: true,
     }
 }
@@ -399,6 +400,17 @@ fn state(outcome: &Outcome, network: &ObjectKey) -> (&'static str, String) {
 }
 
 /// What a plan needs a person for.
+/// Why nothing at all is done to it, if so.
+fn blocked_by(outcome: &Outcome, network: &ObjectKey) -> Option<&'static str> {
+    let of_azure = match &outcome.end {
+        End::Blocked { reason, .. } => Some(*reason),
+        _ => None,
+    };
+    let of_plan = outcome.plan.blocked.as_ref().map(|blocked| blocked.reason);
+    let unknown = outcome.plan.unresolved.iter().any(|(key, _)| key == network).then_some(BlockedReason::Unresolved);
+    of_azure.or(of_plan).or(unknown).map(BlockedReason::name)
+}
+
 fn needs(plan: &Plan) -> Option<&'static str> {
     let waits =
         plan.held.iter().any(|held| matches!(held.reason, HeldReason::Approval | HeldReason::Growth) && !held.is_offer);

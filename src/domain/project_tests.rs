@@ -88,8 +88,8 @@ fn conditions_follow_the_worst_target() {
         (vec![Some(conflict())], &["Blocked"], "Conflict"),
         (vec![Some(in_sync()), Some(conflict())], &["Blocked"], "Conflict"),
         (vec![Some(conflict()), None], working, "Pending"),
-        (vec![Some(unknown())], &["Stalled", "Blocked"], "Blocked"),
-        (vec![None, Some(outcome(vec![wants()], &observed(&[]), blocked))], &["Stalled", "Blocked"], "Blocked"),
+        (vec![Some(unknown())], &["Stalled", "Blocked"], "Unresolved"),
+        (vec![None, Some(outcome(vec![wants()], &observed(&[]), blocked))], &["Stalled", "Blocked"], "Locked"),
     ] {
         let found = summary(&projected(&subject(&outcomes), 1, None, 0));
         assert_eq!(found, (holding.to_vec(), reason.to_owned()));

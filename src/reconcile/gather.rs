@@ -111,7 +111,7 @@ async fn with_rules(
         around = read_around => around,
         () = fence.fallen() => return Err(ArmError::Stopped.into()),
     };
-    let unknown = groups.as_ref().err().map(|refusal| said(refusal));
+    let unknown = groups.as_ref().err().map(why);
     Ok(json!({
         "installation": input.installation.as_str(),
         "group": group,
@@ -122,9 +122,8 @@ async fn with_rules(
     }))
 }
 
-/// Why something is not known. The same refusal has the same words: with the number of the request, what is looked at twice
-/// would have changed meanwhile.
-fn said(refusal: &Refusal) -> String {
+/// Without the id of the conversation: the same refusal is the same each time, or the target would seem to change.
+fn why(refusal: &Refusal) -> String {
     Failure { correlation_id: None, ..refusal.failure() }.to_string()
 }
 
@@ -143,7 +142,7 @@ async fn bases(policy: &Value, arm: &Arm) -> Value {
                 next = base(&body);
                 bases.push(json!({"policy": body, "groups": groups}));
             }
-            Err(refusal) => bases.push(json!({"unknown": said(&refusal), "id": attached.to_string()})),
+            Err(refusal) => bases.push(json!({"unknown": why(&refusal), "id": attached.to_string()})),
         }
     }
     Value::Array(bases)

@@ -135,11 +135,15 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     find_open_write(input, &gathered.observed, store).await;
     // Whoever is forgotten in a crash after a write would be nobody whose entries have to stay.
     remember(store, input, &memory, memory != remembered && !plan.steps.is_empty()).await;
-    if memory.unsettled && plan.steps.is_empty() && !gathered.observed.updating {
+    if memory.unsettled && plan.steps.is_empty() {
         if let Err(stop) = whole::settle(&gathered.observed, bench, &mut memory).await {
             return outcome(plan, Vec::new(), stop.into(), memory);
         }
         remember(store, input, &memory, false).await;
+        if gathered.observed.updating {
+            let why = "a write of an earlier run has ended meanwhile; what came of it is looked at".to_owned();
+            return outcome(plan, Vec::new(), End::Waiting { why, seconds: Some(1) }, memory);
+        }
     }
     if plan.blocked.is_some() || plan.steps.is_empty() {
         return outcome(plan, Vec::new(), End::Planned, memory);

@@ -33,6 +33,7 @@ mod memory;
 mod objects;
 mod rbac;
 mod replica;
+mod rules;
 mod see;
 mod status;
 mod world;

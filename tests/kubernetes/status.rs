@@ -298,7 +298,7 @@ fn events_tell_of_transitions_only_and_are_missed_by_nothing() {
         "effect": {"status": {"code": 403, "body": {"error": {"code": "AuthorizationFailed", "message": "no"}}}}}));
     replica.wait_until("the warning", || kube.events("ml").len() > before.len());
     let (reason, note) = kube.events("ml").pop().unwrap();
-    assert_eq!(reason, "Blocked");
+    assert_eq!(reason, "Forbidden");
     assert!(note.contains("AuthorizationFailed"), "{note}");
     for (value, count) in [("a", 1), ("b", 1)] {
         let ask = json!({"metadata": {"annotations": {"amlnet.dev/reconcile-at": value}}});

@@ -95,7 +95,7 @@ fn security_groups_others_who_fill_the_range_block_with_a_sentence() {
     let mut other = spec;
     other["spec"]["outbound"]["additional"][1]["name"] = json!("c");
     sim.ask_nsgs(&range(2000, 2005), other.clone());
-    sim.once(&[]).exits(3).says(&["3 outbound rules do not fit", "with 1 that are deleted only when the others stand"]);
+    sim.once(&[]).exits(3).says(&["3 outbound rules do not fit", "beside 1 that go when these are there"]);
     assert_eq!(priorities(&sim), [2003, 2004, 2005]);
     sim.ask_nsgs(&range(2000, 2006), other);
     sim.once(&[]).exits(0);

@@ -52,7 +52,9 @@ impl Kind for RuleCollectionGroup {
         if let Some(group) = group {
             let collections = group["properties"]["ruleCollections"].as_array();
             for collection in collections.ok_or_else(|| refuse("the group has no ruleCollections"))? {
-                read_collection(collection, &installation, &mut rules);
+                // A list is always there. No list is an answer that we do not understand.
+                read_collection(collection, &installation, &mut rules)
+                    .ok_or_else(|| refuse("a rule collection has no rules"))?;
             }
         }
         let mut entries = Vec::new();
@@ -139,16 +141,17 @@ fn chain(body: &Value, own: &str) -> Result<Vec<Policy>, String> {
     above.chain([policy(&body["policy"], &body["groups"])]).collect()
 }
 
-fn read_collection(collection: &Value, installation: &Installation, rules: &mut Rules) {
+/// `None`: it cannot be understood.
+fn read_collection(collection: &Value, installation: &Installation, rules: &mut Rules) -> Option<()> {
     let name = collection["name"].as_str().unwrap_or_default();
     let number = COLLECTIONS.iter().position(|(ours, _)| ours.eq_ignore_ascii_case(name));
     let Some(number) = number.filter(|_| collection["ruleCollectionType"].as_str() == Some(FILTER)) else {
         rules.strangers.push(format!("rule collection {name}"));
-        return;
+        return Some(());
     };
     let is_ours = collection["action"]["type"].as_str() == Some("Allow")
         && collection["priority"].as_i64() == Some(i64::from(COLLECTIONS[number].1));
-    for rule in collection["rules"].as_array().into_iter().flatten() {
+    for rule in collection["rules"].as_array()? {
         let text = |field: &str| rule[field].as_str().unwrap_or_default().to_owned();
         let (rule_name, description) = (text("name"), text("description"));
         let prefix = installation.entry_prefix();
@@ -173,6 +176,7 @@ fn read_collection(collection: &Value, installation: &Installation, rules: &mut 
             rules.strangers.push(format!("a second rule {rule_name} in collection {name}"));
         }
     }
+    Some(())
 }
 
 /// The parts of a rule, and whether it says nothing else.

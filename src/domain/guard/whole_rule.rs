@@ -50,3 +50,7 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
 fn rule(address: &Address) -> Option<String> {
     address.part().map(|part| part.rule.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+#[path = "whole_rule_tests.rs"]
+mod tests;

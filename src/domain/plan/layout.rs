@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::rules::{Around, GroupAround, Rules, StandingRule, after, heads, lies_in};
+use super::rules::{Around, GroupAround, StandingRule, after, heads, lies_in};
 use super::{Action, Observed, Step, TargetInput};
 use crate::domain::outbound::Priorities;
 use crate::domain::requirement::Direction;
@@ -39,7 +39,7 @@ pub struct Full {
     range: Priorities,
     direction: Direction,
     rules: usize,
-    /// Rules that are deleted when the others stand.
+    /// Rules of ours that go when the others are there.
     leaving: usize,
     others: Vec<String>,
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Full {
         };
         let leaving = match leaving {
             0 => String::new(),
-            _ => format!(", with {leaving} that are deleted only when the others stand"),
+            _ => format!(", beside {leaving} that go when these are there"),
         };
         let direction = format!("{direction:?}").to_ascii_lowercase();
         write!(
@@ -88,17 +88,13 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
         let chunks = chunks(name, &before, whole);
         laid.push((before.clone(), chunks, (name.to_owned(), direction, description.to_owned())));
     }
-    let mut free = Free::new(input, around, rules);
+    let mut free = Free::new(input, around, standing.values());
     let mut writes = Vec::new();
     // Who has a place keeps it; new ones take what is left, in order of their names.
-    free.wanted = standing.values().map(|rule| rule.direction).collect();
-    for (before, chunks, (_, direction, _)) in &laid {
-        free.wanted.extend(chunks.keys().map(|_| *direction));
-        let is_left = |old: &&StandingRule| !chunks.keys().any(|name| name.eq_ignore_ascii_case(&old.name));
-        let leaving = before.iter().filter(is_left).filter(|old| free.range.contains(old.priority));
-        free.leaving.extend(leaving.map(|old| old.direction));
-        for old in chunks.keys().filter_map(|name| before.iter().find(|rule| rule.name.eq_ignore_ascii_case(name))) {
-            free.keep(old.direction, old.priority);
+    for (before, chunks, _) in &laid {
+        for old in before {
+            let stays = chunks.keys().any(|name| old.name.eq_ignore_ascii_case(name));
+            free.hold(old.direction, old.priority, stays);
         }
     }
     for (before, chunks, (of, direction, description)) in laid {
@@ -121,33 +117,33 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
             };
             if is_new {
                 let steps = carried_out(steps, &of, old.map(|old| &old.rule), &after.rule);
-                writes.push(RuleWrite { name: after.name.clone(), after: Some(after.clone()), steps });
+                let takes = old.is_some_and(|old| takes_away(&old.rule, &after.rule));
+                let write = RuleWrite { name: after.name.clone(), after: Some(after.clone()), steps };
+                writes.push((if takes { Turn::TakesAway } else { Turn::Gives }, write));
             }
             standing.insert(after.name.to_ascii_lowercase(), after);
         }
         for old in before.iter().filter(|old| !standing.contains_key(&old.name.to_ascii_lowercase())) {
             let steps = carried_out(steps, &of, Some(&old.rule), &Rule::default());
-            writes.push(RuleWrite { name: old.name.clone(), after: None, steps });
+            writes.push((Turn::Goes, RuleWrite { name: old.name.clone(), after: None, steps }));
         }
     }
-    writes.sort_by_key(RuleWrite::turn);
-    Ok(Layout { standing, writes })
+    writes.sort_by_key(|(turn, _)| *turn);
+    Ok(Layout { standing, writes: writes.into_iter().map(|(_, write)| write).collect() })
 }
 
-impl RuleWrite {
-    /// What takes nothing away comes first, then what takes something away and gives something, then the rest: whatever
-    /// moves to another rule stands there before it goes. Of several that hold one rule the first comes first.
-    fn turn(&self) -> (u8, Option<usize>) {
-        let takes = self.steps.iter().any(|step| step.action == Action::Remove);
-        let gives = self.steps.iter().any(|step| step.action != Action::Remove);
-        let turn = match (&self.after, takes, gives) {
-            (None, ..) => 3,
-            (Some(_), true, false) => 2,
-            (Some(_), true, true) => 1,
-            (Some(_), false, _) => 0,
-        };
-        (turn, number(rule_of(&self.name), &self.name))
-    }
+/// When a rule is written: what one takes away, another may have to give before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Gives,
+    TakesAway,
+    Goes,
+}
+
+fn takes_away(before: &Rule, after: &Rule) -> bool {
+    let stays =
+        |place: &Place| holds(after, place) || matches!(place, Place::Prefix(prefix) if lies_in(prefix, &after.far));
+    !(before.near.is_subset(&after.near) && before.ports.is_subset(&after.ports) && before.far.iter().all(stays))
 }
 
 /// The steps on a rule that one of its chunks carries out: those on addresses that it gets or loses, and all others.
@@ -168,47 +164,44 @@ fn holds(rule: &Rule, place: &Place) -> bool {
     rule.far.contains(place) || rule.far.iter().any(|other| folded(other) == folded(place))
 }
 
-fn overlaps(place: &Place, others: &BTreeSet<Place>) -> bool {
-    let Place::Prefix(prefix) = place else { return false };
-    let meets =
-        |other: &Place| matches!(other, Place::Prefix(other) if other.contains(prefix) || prefix.contains(other));
-    others.iter().any(meets)
-}
-
 /// The rules of the group that hold one rule of ours, by name: the first has the rule's name, the others a number more.
 fn chunks(name: &str, before: &[StandingRule], whole: Option<&Rule>) -> BTreeMap<String, Rule> {
     let Some(whole) = whole else { return BTreeMap::new() };
     // Azure takes no list that overlaps: what lies in a wider prefix is allowed by it.
     let is_covered = |place: &Place| matches!(place, Place::Prefix(prefix) if lies_in(prefix, &whole.far));
     let mut open: BTreeSet<Place> = whole.far.iter().filter(|place| !is_covered(place)).cloned().collect();
-    let mut chunks: BTreeMap<usize, BTreeSet<Place>> = BTreeMap::new();
+    let (mut chunks, mut lost): (BTreeMap<usize, BTreeSet<Place>>, BTreeMap<usize, BTreeSet<Place>>) =
+        Default::default();
     for old in before {
         let Some(number) = number(name, &old.name) else { continue };
         let kept: BTreeSet<Place> = open.iter().filter(|place| holds(&old.rule, place)).cloned().collect();
         open.retain(|place| !kept.contains(place));
-        chunks.insert(number, kept);
-    }
-    // A prefix that is split or merged stays in one rule, so that one write does it and no address is missing meanwhile.
-    let numbered = before.iter().filter_map(|old| Some((number(name, &old.name)?, old)));
-    for (number, old) in numbered.collect::<BTreeMap<_, _>>() {
-        let heirs: BTreeSet<Place> = open.iter().filter(|place| overlaps(place, &old.rule.far)).cloned().collect();
-        open.retain(|place| !heirs.contains(place));
-        chunks.entry(number).or_default().extend(heirs);
+        let after = Rule { far: kept, ..Rule::default() };
+        let gone: BTreeSet<Place> = old.rule.far.iter().filter(|place| !holds(&after, place)).cloned().collect();
+        if !gone.is_empty() {
+            lost.insert(number, gone);
+        }
+        chunks.insert(number, after.far);
     }
     chunks.retain(|_, far| !far.is_empty());
-    let mut number = 1;
     for place in open {
-        loop {
-            let chunk = chunks.entry(number).or_default();
-            if chunk.len() < CHUNK {
-                chunk.insert(place);
-                break;
-            }
-            number += 1;
-        }
+        let has_room = |number: usize| chunks.get(&number).is_none_or(|far| far.len() < CHUNK);
+        // What takes the place of something that goes is written with it, or before it: so nothing is missing meanwhile.
+        let losers: Vec<usize> =
+            lost.iter().filter(|(_, gone)| gone.iter().any(|gone| overlap(gone, &place))).map(|(at, _)| *at).collect();
+        let number = match losers[..] {
+            [] => (1..).find(|number| has_room(*number)),
+            [one] if has_room(one) => Some(one),
+            _ => (1..).find(|number| has_room(*number) && !lost.contains_key(number)),
+        };
+        chunks.entry(number.unwrap_or(1)).or_default().insert(place);
     }
     let named = |number: usize| if number == 1 { name.to_owned() } else { format!("{name}.{number}") };
     chunks.into_iter().map(|(number, far)| (named(number), Rule { far, ..whole.clone() })).collect()
+}
+
+fn overlap(a: &Place, b: &Place) -> bool {
+    matches!((a, b), (Place::Prefix(a), Place::Prefix(b)) if a.contains(b) || b.contains(a))
 }
 
 /// Which of the rules that hold a rule of ours this is.
@@ -230,33 +223,36 @@ struct Free {
     range: Priorities,
     /// Rules of others, and ours as they stand: what is deleted in the end has its priority until then.
     taken: BTreeSet<(Direction, u16)>,
-    of_others: BTreeSet<(Direction, u16)>,
     kept: BTreeSet<(Direction, u16)>,
+    /// Of rules that go, once the others are written.
+    leaving: BTreeSet<(Direction, u16)>,
     others: Vec<(Direction, String)>,
-    /// The directions of all of our rules afterwards, and of those in the range that are deleted.
-    wanted: Vec<Direction>,
-    leaving: Vec<Direction>,
+    given: BTreeMap<Direction, usize>,
 }
 
 impl Free {
-    fn new(input: &TargetInput, around: &GroupAround, rules: &Rules) -> Self {
+    fn new<'a>(input: &TargetInput, around: &GroupAround, stay: impl Iterator<Item = &'a StandingRule>) -> Self {
         let range = input.priorities.values().next().copied().unwrap_or(Priorities { from: 1, to: 0 });
         let of_others = around.taken.iter().filter(|((_, priority), _)| range.contains(*priority));
-        let ours = rules.ours.values().map(|rule| (rule.direction, rule.priority));
-        Self {
+        let mut free = Self {
             range,
             others: of_others.map(|((direction, _), name)| (*direction, name.clone())).collect(),
-            taken: around.taken.keys().copied().chain(ours).collect(),
-            of_others: around.taken.keys().copied().collect(),
+            taken: around.taken.keys().copied().collect(),
             kept: BTreeSet::new(),
-            wanted: Vec::new(),
-            leaving: Vec::new(),
+            leaving: BTreeSet::new(),
+            given: BTreeMap::new(),
+        };
+        for rule in stay {
+            free.hold(rule.direction, rule.priority, true);
         }
+        free
     }
 
-    fn keep(&mut self, direction: Direction, priority: u16) {
-        if self.range.contains(priority) && !self.of_others.contains(&(direction, priority)) {
-            self.kept.insert((direction, priority));
+    /// The place of a rule that stands. Nobody else gets it, though the rule may go: it goes last.
+    fn hold(&mut self, direction: Direction, priority: u16, stays: bool) {
+        if self.taken.insert((direction, priority)) && self.range.contains(priority) {
+            let held = if stays { &mut self.kept } else { &mut self.leaving };
+            held.insert((direction, priority));
         }
     }
 
@@ -265,11 +261,12 @@ impl Free {
     }
 
     fn next(&mut self, direction: Direction) -> Result<u16, Full> {
+        let given = *self.given.entry(direction).and_modify(|given| *given += 1).or_insert(1);
         let free = (self.range.from..=self.range.to).find(|priority| !self.taken.contains(&(direction, *priority)));
         let Some(priority) = free else {
             let others = self.others.iter().filter(|(of, _)| *of == direction).map(|(_, name)| name.clone()).collect();
-            let rules = self.wanted.iter().filter(|of| **of == direction).count();
-            let leaving = self.leaving.iter().filter(|of| **of == direction).count();
+            let count = |held: &BTreeSet<(Direction, u16)>| held.iter().filter(|(of, _)| *of == direction).count();
+            let (rules, leaving) = (count(&self.kept) + given, count(&self.leaving));
             return Err(Full { range: self.range, direction, rules, leaving, others });
         };
         self.taken.insert((direction, priority));

@@ -10,14 +10,16 @@ use flate2::read::GzDecoder;
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
+use crate::rows::{self, Openings, Writer};
 use crate::show::say;
 
 /// The workspace's region and its documented pair.
 pub(crate) const TAGS: [&str; 2] = ["AzureMachineLearning.EastUS2", "AzureMachineLearning.CentralUS"];
 /// What the IP group holds.
 pub(crate) const GROUP_TAG: &str = "Storage.EastUS2";
-/// What the list holds: every outbound row by service tag of the documentation's basic configuration, edition 2026-03.
-pub(crate) const LIST_TAGS: [&str; 9] = [
+/// What the list, the policy and the security group are about: every outbound row of the documentation's basic
+/// configuration, edition 2026-03, and the network's own row.
+pub(crate) const OUTBOUND_TAGS: [&str; 10] = [
     "AzureActiveDirectory",
     "AzureMachineLearning",
     "BatchNodeManagement.EastUS2",
@@ -27,6 +29,7 @@ pub(crate) const LIST_TAGS: [&str; 9] = [
     "MicrosoftContainerRegistry",
     "AzureFrontDoor.FirstParty",
     "AzureMonitor",
+    "AzureMachineLearning.EastUS2",
 ];
 /// Made-up documents lie so many weeks apart that the tables, the group and the list change.
 const WEEKS: &str = "12";
@@ -46,6 +49,9 @@ pub(crate) struct Document {
     pub(crate) grouped: BTreeSet<Ipv4Net>,
     /// The list's.
     pub(crate) listed: BTreeSet<Ipv4Net>,
+    /// The policy's, and the security group's.
+    pub(crate) policy: Openings,
+    pub(crate) security: Openings,
 }
 
 /// The older document first. Real ones where there are any, else made-up ones in `folder`.
@@ -124,7 +130,9 @@ fn load(path: &Path) -> Result<Document, String> {
         own: prefixes(&document, &TAGS[..1]).map_err(named)?,
         needed: prefixes(&document, &TAGS).map_err(named)?,
         grouped: prefixes(&document, &[GROUP_TAG]).map_err(named)?,
-        listed: prefixes(&document, &LIST_TAGS).map_err(named)?,
+        listed: prefixes(&document, &OUTBOUND_TAGS).map_err(named)?,
+        policy: rows::openings(&document, Writer::Firewall).map_err(named)?,
+        security: rows::openings(&document, Writer::SecurityGroup).map_err(named)?,
     })
 }
 
@@ -140,17 +148,26 @@ fn read(path: &Path) -> Result<Value, String> {
     serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| error.to_string())
 }
 
-/// The IPv4 prefixes of tags, whose names are found without case. A tag that is missing is an error.
-fn prefixes(document: &Value, tags: &[&str]) -> Result<BTreeSet<Ipv4Net>, String> {
+/// A tag, found without case. One that is missing is an error.
+fn tag<'a>(document: &'a Value, name: &str) -> Result<&'a Value, String> {
     let values = document.get("values").and_then(Value::as_array).ok_or("there is no list `values`")?;
+    let is_it = |value: &&Value| value["name"].as_str().is_some_and(|other| other.eq_ignore_ascii_case(name));
+    values.iter().find(is_it).ok_or_else(|| format!("there is no tag {name}"))
+}
+
+/// A tag's name as the document spells it, and where it may be used by that name.
+pub(crate) fn named<'a>(document: &'a Value, name: &str) -> Result<(&'a str, Vec<&'a str>), String> {
+    let tag = tag(document, name)?;
+    let features = tag["properties"]["networkFeatures"].as_array().into_iter().flatten();
+    Ok((tag["name"].as_str().unwrap_or_default(), features.filter_map(Value::as_str).collect()))
+}
+
+/// The IPv4 prefixes of tags.
+pub(crate) fn prefixes(document: &Value, tags: &[&str]) -> Result<BTreeSet<Ipv4Net>, String> {
     let mut needed = BTreeSet::new();
-    for tag in tags {
-        let is_it = |value: &&Value| value["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(tag));
-        let prefixes = values
-            .iter()
-            .find(is_it)
-            .and_then(|value| value["properties"]["addressPrefixes"].as_array())
-            .ok_or_else(|| format!("there is no tag {tag}"))?;
+    for name in tags {
+        let prefixes = tag(document, name)?["properties"]["addressPrefixes"].as_array();
+        let prefixes = prefixes.ok_or_else(|| format!("the tag {name} has no addressPrefixes"))?;
         needed.extend(prefixes.iter().filter_map(Value::as_str).filter_map(|text| text.parse::<Ipv4Net>().ok()));
     }
     Ok(needed)

@@ -1,14 +1,18 @@
 //! `make demo`: amlnet's main job, shown from outside with the programs that a user runs, and proved.
 //!
 //! Starts the simulator of ARM and `amlnet run`, lets two weekly documents appear one after the other, and ends with
-//! `PASS` and exit code 0 only if the route table, the IP group and the list were right the whole time. Must not link
-//! amlnet: what is said about it rests on the two documents, on what the simulator recorded, and on what was served.
+//! `PASS` and exit code 0 only if the route table, the firewall policy, the IP group, the security group and the list were
+//! right the whole time. Must not link amlnet: what is said about it rests on the two documents, on what the simulator
+//! recorded, and on what was served.
 
+mod account;
 mod controller;
 mod documents;
 mod list;
 mod proof;
 mod record;
+mod rows;
+mod rules;
 mod scene;
 mod show;
 mod simulator;

@@ -1,9 +1,13 @@
 //! The proof: what must be true of the recorded history, whoever wrote it. Pure; knows nothing of amlnet.
 //!
-//! The route table stands here; `group` and `list` have their own evidence.
+//! The route table stands here; the others have evidence of their own.
 
+mod around;
 pub(crate) mod group;
 pub(crate) mod list;
+pub(crate) mod policy;
+pub(crate) mod rules;
+pub(crate) mod security;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,8 +29,8 @@ pub(crate) struct Evidence {
     pub(crate) converged: usize,
     /// The requests while planning, for the first document, and for the second.
     pub(crate) requests: [Vec<Request>; 3],
-    /// The one other resource that may be written; `group` looks at that.
-    pub(crate) group: String,
+    /// What else may be written, with what lies below it; the other proofs look at that.
+    pub(crate) others: Vec<String>,
 }
 
 /// One thing that was looked at: what held, or what did not.
@@ -50,10 +54,27 @@ impl fmt::Display for Check {
     }
 }
 
+/// What the proof is about.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) table: Evidence,
+    pub(crate) group: group::Evidence,
+    pub(crate) list: list::Evidence,
+    pub(crate) policy: (rules::Evidence, policy::Surroundings),
+    pub(crate) security: rules::Evidence,
+}
+
 /// Looks at everything; no check depends on another.
-pub(crate) fn all(table: &Evidence, group: &group::Evidence, list: &list::Evidence) -> Vec<Check> {
-    let mut checks = checks(table);
-    checks.extend(group::checks(group).into_iter().chain(list::checks(list)).map(|result| Check { result }));
+pub(crate) fn all(whole: &Whole) -> Vec<Check> {
+    let mut checks = checks(&whole.table);
+    let (policy, surroundings) = &whole.policy;
+    let others = [
+        group::checks(&whole.group),
+        policy::checks(policy, surroundings),
+        security::checks(&whole.security),
+        list::checks(&whole.list),
+    ];
+    checks.extend(others.into_iter().flatten().map(|result| Check { result }));
     checks
 }
 
@@ -221,7 +242,8 @@ fn one_put_each(evidence: &Evidence, phase: usize) -> Result<String, String> {
         .collect();
     let mut puts: BTreeMap<Ipv4Net, usize> = BTreeMap::new();
     let writes = evidence.requests[phase + 1].iter().filter(|request| request.is_write());
-    for request in writes.filter(|request| !request.is_on(&evidence.group)) {
+    let is_other = |request: &&Request| evidence.others.iter().any(|id| request.is_on(id) || request.is_below(id));
+    for request in writes.filter(|request| !is_other(request)) {
         let prefix = by_name.get(&request.last().to_ascii_lowercase());
         match prefix {
             Some(prefix) if request.method == "PUT" && new.contains(prefix) => *puts.entry(*prefix).or_default() += 1,
@@ -238,9 +260,9 @@ fn one_put_each(evidence: &Evidence, phase: usize) -> Result<String, String> {
     }
     let which = ordinal(phase);
     Ok(match new.len() {
-        0 => format!("the {which} document: no prefix was new to the table, and there was no write but the group's"),
+        0 => format!("the {which} document: no prefix was new to the table, and no route was written"),
         count => format!(
-            "the {which} document: {count} new prefixes cost {count} PUTs, one each, and there was no other write but the group's"
+            "the {which} document: {count} new prefixes cost the table {count} PUTs, one each, and nothing unknown was written"
         ),
     })
 }

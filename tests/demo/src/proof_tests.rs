@@ -72,7 +72,7 @@ fn right() -> Evidence {
             vec![request("GET", "rt"), put("20.0.1.0/28"), put("20.0.2.0/28")],
             vec![put("20.0.3.0/28"), write_of(GROUP), request("GET", "rt")],
         ],
-        group: GROUP.to_owned(),
+        others: vec![GROUP.to_owned()],
     }
 }
 

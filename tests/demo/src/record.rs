@@ -104,7 +104,7 @@ impl Request {
         self.is_arm() && self.path.eq_ignore_ascii_case(id)
     }
 
-    fn is_below(&self, id: &str) -> bool {
+    pub(crate) fn is_below(&self, id: &str) -> bool {
         self.path.get(..id.len()).is_some_and(|start| start.eq_ignore_ascii_case(id))
             && self.path[id.len()..].starts_with('/')
     }
@@ -126,6 +126,11 @@ pub(crate) struct Tally {
     pub(crate) group_puts: usize,
     /// Of the firewall and its policy.
     pub(crate) user_reads: usize,
+    /// Of the other policy, with all that is in it, and of its firewall.
+    pub(crate) policy_reads: usize,
+    pub(crate) policy_puts: usize,
+    pub(crate) security_reads: usize,
+    pub(crate) security_puts: usize,
     pub(crate) other_writes: usize,
     pub(crate) other_reads: usize,
     pub(crate) downloads: usize,
@@ -136,14 +141,21 @@ impl Tally {
         let mut tally = Self::default();
         for request in requests {
             let is_on = |id: &String| request.is_on(id);
-            // The operations of IP groups have a name of their own.
+            let is_at_or_below = |id: &String| request.is_on(id) || request.is_below(id);
+            // The operations of IP groups and policies have a name of their own.
             let is_poll_of = |kind: &str| request.path.contains(kind);
             let count = match (request.server.as_str(), request.method.as_str()) {
                 ("arm", "PUT") if is_on(&ids.group) => &mut tally.group_puts,
+                ("arm", "PUT") if is_on(&ids.own_rules) => &mut tally.policy_puts,
                 ("arm", "PUT") if request.is_below(&ids.table) => &mut tally.puts,
+                ("arm", "PUT") if request.is_below(&ids.security) => &mut tally.security_puts,
                 ("arm", "GET") if is_on(&ids.table) => &mut tally.reads,
                 ("arm", "GET") if is_on(&ids.group) => &mut tally.group_reads,
                 ("arm", "GET") if is_on(&ids.policy) || is_on(&ids.firewall) => &mut tally.user_reads,
+                ("arm", "GET") if is_at_or_below(&ids.own_policy) || is_on(&ids.own_firewall) => {
+                    &mut tally.policy_reads
+                }
+                ("arm", "GET") if is_at_or_below(&ids.security) => &mut tally.security_reads,
                 ("arm", "GET") if is_poll_of("/nfvOperation") => &mut tally.group_polls,
                 ("arm", "GET") if is_poll_of("/operation") => &mut tally.polls,
                 ("arm", "GET" | "HEAD") => &mut tally.other_reads,
@@ -157,7 +169,7 @@ impl Tally {
     }
 
     pub(crate) fn writes(&self) -> usize {
-        self.puts + self.group_puts + self.other_writes
+        self.puts + self.group_puts + self.policy_puts + self.security_puts + self.other_writes
     }
 }
 
@@ -214,11 +226,11 @@ pub(crate) fn requests(answer: &Value) -> Result<Vec<Request>, String> {
         .collect()
 }
 
-fn list(value: &Value) -> Result<&Vec<Value>, String> {
+pub(crate) fn list(value: &Value) -> Result<&Vec<Value>, String> {
     value.as_array().ok_or_else(|| format!("the simulator sent no list: {value}"))
 }
 
-fn text(value: &Value, key: &str) -> Result<String, String> {
+pub(crate) fn text(value: &Value, key: &str) -> Result<String, String> {
     let found = value[key].as_str().map(str::to_owned);
     found.ok_or_else(|| format!("the simulator sent no {key}: {value}"))
 }
@@ -232,7 +244,7 @@ mod tests {
     fn requests_are_counted_by_kind() {
         let line = |server: &str, method: &str, url: &str| json!({"server": server, "method": method, "url": url, "status": 200});
         let ids = Ids::new();
-        let Ids { table, group, firewall, .. } = &ids;
+        let Ids { table, group, firewall, own_rules, security, .. } = &ids;
         let log = json!([
             line("arm", "GET", &format!("{}?api-version=1", table.to_uppercase())),
             line("arm", "PUT", &format!("{table}/routes/a?api-version=1")),
@@ -245,6 +257,10 @@ mod tests {
             line("arm", "PUT", &format!("{group}?api-version=1")),
             line("arm", "GET", "/x/locations/eastus2/nfvOperations/1?t=2"),
             line("arm", "GET", firewall),
+            line("arm", "PUT", own_rules),
+            line("arm", "GET", own_rules),
+            line("arm", "PUT", &format!("{security}/securityRules/a")),
+            line("arm", "GET", security),
         ]);
         let requests = requests(&log).unwrap();
         let one_each = Tally {
@@ -255,13 +271,17 @@ mod tests {
             group_polls: 1,
             group_puts: 1,
             user_reads: 1,
+            policy_reads: 1,
+            policy_puts: 1,
+            security_reads: 1,
+            security_puts: 1,
             other_writes: 1,
             other_reads: 1,
             downloads: 1,
         };
         let tally = Tally::of(&requests, &ids);
-        assert_eq!((tally.writes(), tally), (3, one_each));
-        assert_eq!(requests.iter().filter(|request| request.is_write()).count(), 3);
+        assert_eq!((tally.writes(), tally), (5, one_each));
+        assert_eq!(requests.iter().filter(|request| request.is_write()).count(), 5);
         assert!(requests[6].is_document());
         assert_eq!(requests[1].last(), "a");
     }

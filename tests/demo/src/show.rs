@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::list::Answer;
 use crate::record::{Entry, Tally};
+use crate::rules::Rule;
 use crate::scene::last;
 use crate::waiting::provisioning;
 
@@ -13,6 +14,8 @@ use crate::waiting::provisioning;
 pub(crate) const MANY: usize = 60;
 /// Of many addresses only the first are shown.
 const FEW: usize = 4;
+/// Of what is planned for one target so many lines.
+const FIRST: usize = 24;
 /// A line of a log that is longer is cut.
 const WIDE: usize = 240;
 
@@ -92,6 +95,28 @@ pub(crate) fn group(shown: &Value) -> String {
     lines.join("\n")
 }
 
+/// Rules of ours and of others in the order of their priorities: of many destinations the first and how many more.
+pub(crate) fn rules(rules: &[Rule]) -> String {
+    let mut sorted: Vec<&Rule> = rules.iter().collect();
+    sorted.sort_by_key(|rule| (&rule.priorities, &rule.name));
+    let mut rows = vec![["priority", "name", "what", "ports", "to"].map(str::to_owned).to_vec()];
+    let joined = |texts: &mut dyn Iterator<Item = String>, between: &str| texts.collect::<Vec<_>>().join(between);
+    rows.extend(sorted.into_iter().map(|rule| {
+        let to = rule.to.first().map(String::as_str).unwrap_or_default();
+        let more = rule.to.len().saturating_sub(1);
+        let mut ports: Vec<String> = rule.ports.iter().cloned().collect();
+        ports.sort_by_key(|port| (port.len(), port.clone()));
+        vec![
+            joined(&mut rule.priorities.iter().map(ToString::to_string), "/"),
+            rule.last().to_owned(),
+            rule.kind.trim_end_matches(" from port *").to_owned(),
+            format!("{} {}", joined(&mut rule.protocols.iter().cloned(), " "), joined(&mut ports.into_iter(), ", ")),
+            if more > 0 { format!("{to} and {more} more") } else { to.to_owned() },
+        ]
+    }));
+    aligned(&rows)
+}
+
 /// An answer of the list: status, the headers that count, the first lines.
 pub(crate) fn answer(answer: &Answer) -> String {
     let mut lines = vec![format!("HTTP/1.1 {}", answer.status)];
@@ -121,6 +146,20 @@ pub(crate) fn cut_runs(text: &str) -> String {
     kept.join("\n")
 }
 
+/// A plan in which of each target only the first lines are left.
+pub(crate) fn cut_targets(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut kept: Vec<String> = Vec::new();
+    for block in lines.chunk_by(|_, next| next.starts_with(' ')) {
+        let most = if block.len() > FIRST + 1 { FIRST } else { block.len() };
+        kept.extend(block[..most].iter().map(|line| (*line).to_owned()));
+        if most < block.len() {
+            kept.push(format!("  … {} more lines", block.len() - most));
+        }
+    }
+    kept.join("\n")
+}
+
 /// How many requests of each kind there were, one column a phase.
 pub(crate) fn tallies(phases: &[(&str, Tally)]) -> String {
     let mut rows = vec![vec![String::new()]];
@@ -131,12 +170,16 @@ pub(crate) fn tallies(phases: &[(&str, Tally)]) -> String {
         rows.push(row);
     };
     row("table: reads (GET)", |tally| tally.reads);
-    row("table: polls of operations (GET)", |tally| tally.polls);
     row("table: writes of routes (PUT)", |tally| tally.puts);
-    row("group: reads (GET)", |tally| tally.group_reads);
-    row("group: polls of operations (GET)", |tally| tally.group_polls);
-    row("group: writes (PUT)", |tally| tally.group_puts);
-    row("group: reads of firewall and policy", |tally| tally.user_reads);
+    row("security group: reads (GET)", |tally| tally.security_reads);
+    row("security group: writes of rules (PUT)", |tally| tally.security_puts);
+    row("table, security group: polls (GET)", |tally| tally.polls);
+    row("IP group: reads (GET)", |tally| tally.group_reads);
+    row("IP group: reads of firewall and policy", |tally| tally.user_reads);
+    row("IP group: writes (PUT)", |tally| tally.group_puts);
+    row("policy: reads with its firewall (GET)", |tally| tally.policy_reads);
+    row("policy: writes of our rules (PUT)", |tally| tally.policy_puts);
+    row("IP group, policy: polls (GET)", |tally| tally.group_polls);
     row("other writes (DELETE and others)", |tally| tally.other_writes);
     row("other reads (limits, regions)", |tally| tally.other_reads);
     row("download page and files", |tally| tally.downloads);
@@ -247,6 +290,40 @@ mod tests {
             body: "1.0.0.0/8\n2.0.0.0/8\n".to_owned(),
         };
         assert_eq!(answer(&served), "HTTP/1.1 200\nETag: \"e\"\n  1.0.0.0/8\n  2.0.0.0/8");
+    }
+
+    #[test]
+    fn of_each_target_of_a_plan_the_first_lines_are_left() {
+        let target = |name: &str, lines: usize| format!("{name}\n{}", "  + x\n".repeat(lines));
+        let cut = cut_targets(&(target("one", FIRST) + &target("two", FIRST + 1) + "2 targets\n"));
+        let whole = target("one", FIRST);
+        let tail = cut.strip_prefix(&whole).unwrap_or_else(|| panic!("{cut}"));
+        let kept = target("two", FIRST - 1);
+        assert_eq!(tail, format!("{kept}  … 2 more lines\n2 targets"));
+    }
+
+    #[test]
+    fn rules_are_told_in_the_order_of_their_priorities() {
+        let rule = |name: &str, priority: u64, to: &[&str]| {
+            let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
+            Rule {
+                name: format!("c/{name}"),
+                priorities: vec![priority],
+                kind: "Outbound Allow from port *".to_owned(),
+                protocols: texts(&["Tcp"]),
+                ports: texts(&["443", "80"]),
+                from: texts(&["*"]),
+                to: texts(to),
+                in_effect: true,
+            }
+        };
+        let told = rules(&[rule("b", 2001, &["1.0.0.0/8", "2.0.0.0/8"]), rule("a", 300, &["Storage"])]);
+        let lines: Vec<String> =
+            told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            lines[1..],
+            ["300 a Outbound Allow Tcp 80, 443 Storage", "2001 b Outbound Allow Tcp 80, 443 1.0.0.0/8 and 1 more"]
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use crate::record::{self, GroupState, Request, State};
+use crate::rules::{self, RuleState};
 
 const START_WITHIN: Duration = Duration::from_secs(10);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
@@ -89,6 +90,20 @@ impl Simulator {
         let states = record::group_states(&self.get("history", &[("id", id)]).await?)?;
         if states.is_empty() {
             return Err(format!("the simulator has no IP group {id}"));
+        }
+        Ok(states)
+    }
+
+    /// Every state of a rule collection group so far: none before it exists.
+    pub(crate) async fn policy_history(&self, id: &str) -> Result<Vec<RuleState>, String> {
+        rules::of_policy(&self.get("history", &[("id", id)]).await?)
+    }
+
+    /// Every state of a network security group so far.
+    pub(crate) async fn security_history(&self, id: &str) -> Result<Vec<RuleState>, String> {
+        let states = rules::of_security_group(&self.get("history", &[("id", id)]).await?)?;
+        if states.is_empty() {
+            return Err(format!("the simulator has no network security group {id}"));
         }
         Ok(states)
     }

@@ -12,6 +12,8 @@ use crate::controller::Controller;
 use crate::list::{Answer, Reader};
 use crate::proof::is_there;
 use crate::record::{Entry, GroupState, Request};
+use crate::rows::Openings;
+use crate::rules::{Rule, RuleState, openings};
 use crate::scene::Ids;
 use crate::simulator::Simulator;
 
@@ -26,6 +28,8 @@ pub(crate) struct Mark {
     pub(crate) requests: usize,
     pub(crate) states: usize,
     pub(crate) group_states: usize,
+    pub(crate) policy_states: usize,
+    pub(crate) security_states: usize,
     /// When the last request was seen.
     pub(crate) heard: Instant,
 }
@@ -36,6 +40,8 @@ pub(crate) struct Goal {
     pub(crate) routes: BTreeSet<Ipv4Net>,
     pub(crate) grouped: BTreeSet<Ipv4Net>,
     pub(crate) listed: BTreeSet<Ipv4Net>,
+    pub(crate) policy: Openings,
+    pub(crate) security: Openings,
 }
 
 /// When a resource was first and last seen in another state than `Succeeded`.
@@ -46,6 +52,8 @@ pub(crate) async fn mark(simulator: &Simulator, ids: &Ids) -> Result<Mark, Strin
         requests: simulator.requests().await?.len(),
         states: simulator.history(&ids.table).await?.len(),
         group_states: simulator.group_history(&ids.group).await?.len(),
+        policy_states: simulator.policy_history(&ids.own_rules).await?.len(),
+        security_states: simulator.security_history(&ids.security).await?.len(),
         heard: Instant::now(),
     })
 }
@@ -55,8 +63,8 @@ pub(crate) fn provisioning(resource: &Value) -> &str {
     resource["properties"]["provisioningState"].as_str().unwrap_or_default()
 }
 
-/// Waits until a document was fetched; table, group and list hold what is wanted; all is in effect; and nothing was asked
-/// for a while. Fetches the list all the time, as a firewall does, only more often.
+/// Waits until a document was fetched; table, group, policy, security group and list hold what is wanted; all is in effect;
+/// and nothing was asked for a while. Fetches the list all the time, as a firewall does, only more often.
 pub(crate) async fn converged(
     simulator: &Simulator,
     ids: &Ids,
@@ -73,8 +81,10 @@ pub(crate) async fn converged(
         let requests = simulator.requests().await?;
         let history = simulator.history(&ids.table).await?;
         let group = simulator.group_history(&ids.group).await?;
+        let policy = simulator.policy_history(&ids.own_rules).await?;
+        let security = simulator.security_history(&ids.security).await?;
         let mut at_rest = true;
-        for id in ids.around_the_group() {
+        for id in ids.around_the_group().into_iter().chain(ids.around_the_rules()) {
             if provisioning(&simulator.resource(id).await?) != "Succeeded" {
                 at_rest = false;
                 let now = Instant::now();
@@ -92,27 +102,37 @@ pub(crate) async fn converged(
         let not_grouped = goal.grouped.difference(&grouped).count();
         let listed = reader.list().map(Answer::addresses).unwrap_or_default();
         let not_listed = goal.listed.difference(&listed).count();
-        let settled = at_rest && entries.iter().all(|entry| entry.in_effect);
-        let complete = missing + not_grouped + not_listed == 0;
-        if fetched && complete && settled && heard.elapsed() >= SILENCE {
-            let (requests, states, group_states) = (requests.len(), history.len(), group.len());
-            return Ok((Mark { requests, states, group_states, heard }, unsettled));
+        let rules = |states: &[RuleState]| states.last().map(|state| state.rules.clone()).unwrap_or_default();
+        let secured = rules(&security);
+        let closed = |wanted: &Openings, rules: &[Rule]| wanted.difference(&openings(rules)).count();
+        let (in_policy, in_group) = (closed(&goal.policy, &rules(&policy)), closed(&goal.security, &secured));
+        let in_effect = entries.iter().all(|entry| entry.in_effect) && secured.iter().all(|rule| rule.in_effect);
+        let complete = missing + not_grouped + not_listed + in_policy + in_group == 0;
+        if fetched && complete && at_rest && in_effect && heard.elapsed() >= SILENCE {
+            let mark = Mark {
+                requests: requests.len(),
+                states: history.len(),
+                group_states: group.len(),
+                policy_states: policy.len(),
+                security_states: security.len(),
+                heard,
+            };
+            return Ok((mark, unsettled));
         }
         if Instant::now() > deadline {
-            let lacks = |place: &str, missing: usize, of: &BTreeSet<Ipv4Net>| {
-                format!("{missing} of {} prefixes that {place} should have are missing", of.len())
+            let lacks = |place: &str, missing: usize, of: usize| {
+                (missing > 0).then(|| format!("{missing} of {of} entries that {place} should have are missing"))
             };
-            let why = if !fetched {
-                "it has not fetched the document".to_owned()
-            } else if missing > 0 {
-                lacks("the table", missing, &goal.routes)
-            } else if not_grouped > 0 {
-                lacks("the group", not_grouped, &goal.grouped)
-            } else if not_listed > 0 {
-                lacks("the list", not_listed, &goal.listed)
-            } else {
-                "all is complete, but requests or operations do not end".to_owned()
-            };
+            let why = [
+                (!fetched).then(|| "it has not fetched the document".to_owned()),
+                lacks("the table", missing, goal.routes.len()),
+                lacks("the group", not_grouped, goal.grouped.len()),
+                lacks("the list", not_listed, goal.listed.len()),
+                lacks("the policy", in_policy, goal.policy.len()),
+                lacks("the security group", in_group, goal.security.len()),
+            ];
+            let why = why.into_iter().flatten().next();
+            let why = why.unwrap_or_else(|| "all is complete, but requests or operations do not end".to_owned());
             let within = CONVERGE_WITHIN.as_secs();
             return Err(controller.failed(&format!("amlnet has not converged within {within} s: {why}")));
         }

@@ -234,6 +234,14 @@ impl Sim {
         self.running.world().address_history(&id)
     }
 
+    /// A PUT of this resource by somebody else, who waits for nothing; the status of the answer.
+    pub(crate) fn others_put(&self, resource: &Value) -> u16 {
+        let target = format!("{}?api-version=2024-03-01", resource["id"].as_str().unwrap());
+        let request = ApiRequest::new("PUT", &target).with_json(resource).with_header("x-armsim-client", "others");
+        let request = request.with_header("authorization", &format!("Bearer {}", self.token()));
+        self.running.world().handle(now(), &request).status
+    }
+
     /// Every state of a rule collection group so far.
     pub(crate) fn rule_history(&self, id: &str) -> Vec<HistoryState<RuleEntry>> {
         self.running.world().rule_history(id)

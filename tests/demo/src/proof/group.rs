@@ -1,18 +1,16 @@
 //! What must be true of the IP group: which addresses it had at every moment, how often it was written, and that nothing
-//! around it changed. Pure; knows nothing of amlnet but its mark.
+//! around it changed. Pure; knows nothing of amlnet.
 
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
 
-use super::{join, ordinal, stay};
+use super::{around, join, ordinal, stay};
 use crate::record::{GroupState, Request, net};
-use crate::scene::last;
 
-/// The tag by which amlnet knows a group of its own, and its value here.
-const MARK: (&str, &str) = ("amlnet-installation", "demo");
-
+/// What the checks are about.
+const WHAT: &str = "the group";
 /// Where the policy and the firewall stand in `Evidence::around`.
 const USERS: [usize; 2] = [1, 3];
 
@@ -40,9 +38,10 @@ pub(super) fn checks(evidence: &Evidence) -> Vec<Result<String, String>> {
         only_grows(evidence),
         one_write(evidence, 0),
         one_write(evidence, 1),
-        users_asked(evidence),
+        around::users_asked(WHAT, &evidence.id, USERS, &evidence.around[0], &evidence.requests),
         rest_untouched(evidence),
-        at_rest(evidence),
+        around::at_rest(&evidence.around[1])
+            .map(|()| "in the end the group, the policy and the firewall are Succeeded".to_owned()),
     ]
 }
 
@@ -123,81 +122,9 @@ fn one_write(evidence: &Evidence, phase: usize) -> Result<String, String> {
     }
 }
 
-/// Whoever uses the group is locked while it is written: nothing is written into their work, and nothing is done before
-/// they are at rest.
-fn users_asked(evidence: &Evidence) -> Result<String, String> {
-    let users: Vec<&str> = USERS.iter().filter_map(|at| evidence.around[0].get(*at)?["id"].as_str()).collect();
-    if users.len() != USERS.len() {
-        return Err("the policy and the firewall that use the group are not known".to_owned());
-    }
-    let mut writes = 0;
-    for (phase, requests) in evidence.requests.iter().enumerate().skip(1) {
-        for (at, _) in requests.iter().enumerate().filter(|(_, one)| one.is_write() && one.is_on(&evidence.id)) {
-            writes += 1;
-            let (before, after) = requests.split_at(at);
-            for (when, requests) in [("before", before), ("after", after)] {
-                let is_asked = |id: &&&str| requests.iter().any(|one| one.method == "GET" && one.is_on(id));
-                if let Some(id) = users.iter().find(|id| !is_asked(id)) {
-                    let (name, which) = (last(id), ordinal(phase - 1));
-                    return Err(format!("the {which} document: {name} was not looked at {when} the group was written"));
-                }
-            }
-        }
-    }
-    let names: Vec<&str> = users.into_iter().map(last).collect();
-    Ok(format!("{} were looked at before and after each of {writes} writes of the group", names.join(" and ")))
-}
-
-/// A resource without what changes by itself, and without what is amlnet's.
-fn foreign(resource: &Value) -> Value {
-    let mut rest = resource.clone();
-    forget_states(&mut rest);
-    if let Some(properties) = rest["properties"].as_object_mut() {
-        properties.remove("ipAddresses");
-    }
-    if let Some(tags) = rest.get_mut("tags").and_then(Value::as_object_mut) {
-        tags.retain(|name, value| (name.as_str(), value.as_str()) != (MARK.0, Some(MARK.1)));
-    }
-    rest
-}
-
-fn forget_states(value: &mut Value) {
-    match value {
-        Value::Array(values) => values.iter_mut().for_each(forget_states),
-        Value::Object(fields) => {
-            fields.retain(|name, _| name != "etag" && name != "provisioningState");
-            fields.values_mut().for_each(forget_states);
-        }
-        _ => {}
-    }
-}
-
-fn name(resource: &Value) -> &str {
-    last(resource["id"].as_str().unwrap_or("a resource without an id"))
-}
-
 fn rest_untouched(evidence: &Evidence) -> Result<String, String> {
-    let [before, after] = &evidence.around;
-    if before.len() != after.len() {
-        return Err(format!("of {} resources around the group {} are left", before.len(), after.len()));
-    }
-    for (before, after) in before.iter().zip(after) {
-        if foreign(before) != foreign(after) {
-            return Err(format!("{} is not what it was: {} became {}", name(before), foreign(before), foreign(after)));
-        }
-    }
-    let names: Vec<&str> = before.iter().skip(1).map(name).collect();
-    Ok(format!("the group's other tags, and {} that refer to it, are what they were", names.join(", ")))
-}
-
-fn at_rest(evidence: &Evidence) -> Result<String, String> {
-    for resource in &evidence.around[1] {
-        let state = resource["properties"]["provisioningState"].as_str().unwrap_or("unknown");
-        if state != "Succeeded" {
-            return Err(format!("in the end {} is {state}, not Succeeded", name(resource)));
-        }
-    }
-    Ok("in the end the group, the policy and the firewall are Succeeded".to_owned())
+    let names = around::untouched(WHAT, &evidence.around)?;
+    Ok(format!("the group's other tags, and {} that refer to it, are what they were", names[1..].join(", ")))
 }
 
 #[cfg(test)]

@@ -1,0 +1,154 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::desired::{Ask, Contribution, Purpose, RuleHead, Wish};
+use crate::domain::intent::{Mode, NextHop};
+use crate::domain::plan::rules::{Around, PolicyAround, Rules, StandingRule};
+use crate::domain::plan::{Limits, Observed, ObservedEntry, TargetInput};
+use crate::domain::requirement::Direction;
+use crate::domain::resource_id::ResourceId;
+use crate::domain::rule::{Rule, RulePart};
+use crate::domain::testing::{Scene, contribution, guarded, installation, marked, table_id, unresolved};
+
+fn id(kind: &str) -> ResourceId {
+    table_id("t").to_string().replace("routeTables", kind).parse().unwrap()
+}
+
+fn policy(contributions: Vec<Contribution>) -> TargetInput {
+    TargetInput::new(id("firewallPolicies"), installation(), contributions)
+}
+
+/// A Network that asks for these parts of rules.
+fn asking(name: &str, parts: &[&str]) -> Contribution {
+    let contribution = contribution(name, &[]);
+    let mut wishes = (**contribution.outcome.as_ref().unwrap()).clone();
+    for text in parts {
+        let address: Address = text.parse().unwrap();
+        let rule = address.part().unwrap().rule.clone();
+        let purpose = Purpose::Rule { requirement: "r".to_owned() };
+        wishes.asks.insert(Ask::of(&purpose, &address));
+        wishes.entries.insert(address, Wish { next_hop: NextHop::Member, purposes: BTreeSet::from([purpose]) });
+        let (requirement, description) = ("r".to_owned(), String::new());
+        let head = RuleHead { name: rule.clone(), requirement, direction: Direction::Outbound, description };
+        wishes.rules.insert(rule.to_ascii_lowercase(), head);
+    }
+    Contribution { outcome: Ok(Arc::new(wishes)), ..contribution }
+}
+
+fn observed(parts: &[&str]) -> Observed {
+    let mut rules = Rules { around: Around::Policy(PolicyAround::default()), ..Rules::default() };
+    let mut entries = Vec::new();
+    for text in parts {
+        let address: Address = text.parse().unwrap();
+        let RulePart { rule: name, part } = address.part().unwrap().clone();
+        let new = || StandingRule {
+            of: name.clone(),
+            priority: 0,
+            direction: Direction::Outbound,
+            description: String::new(),
+            rule: Rule::default(),
+            is_as_written: true,
+            name: name.clone(),
+        };
+        rules.ours.entry(name.to_ascii_lowercase()).or_insert_with(new).rule.insert(&part);
+        let name = (*text).to_owned();
+        entries.push(ObservedEntry { name, address, next_hop: NextHop::Member, failed: false });
+    }
+    let whole = Some(marked("prod"));
+    Observed { location: "eastus2".to_owned(), entries, subnets: 0, updating: false, whole, rules: Some(rules) }
+}
+
+fn scene(parts: &[&str]) -> Scene {
+    Scene { observed: observed(parts), ..Scene::empty() }
+}
+
+fn taken(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| format!("{:?} {}", step.action, step.address)).collect()
+}
+
+fn held(plan: &Plan) -> Vec<String> {
+    plan.held.iter().map(|held| format!("{:?} {:?} {}", held.reason, held.step.action, held.step.address)).collect()
+}
+
+const WHOLE: [&str; 3] = ["amlnet.prod.r at 10.1.0.0/24", "amlnet.prod.r with Storage", "amlnet.prod.r on TCP 443"];
+
+#[test]
+fn a_new_rule_of_a_network_that_may_not_write_waits_as_a_whole() {
+    let observe = Contribution { mode: Mode::Observe, ..asking("a", &WHOLE) };
+    // The other one asks for the same for itself: nothing is missing of it.
+    let mut own = WHOLE;
+    own[0] = "amlnet.prod.r at 10.2.0.0/24";
+    let plan =
+        guarded(&policy(vec![observe.clone(), asking("b", &own)]), &observed(&[]), Limits::RULE_COLLECTION_GROUP);
+    assert_eq!(held(&plan), ["Mode Add amlnet.prod.r at 10.1.0.0/24"]);
+    assert_eq!(taken(&plan).len(), 3, "{plan}");
+    // What one of them lacks keeps the rest back, with the same reason.
+    let without_source = asking("b", &WHOLE[1..]);
+    let plan = guarded(&policy(vec![observe, without_source]), &observed(&[]), Limits::RULE_COLLECTION_GROUP);
+    assert_eq!(taken(&plan), Vec::<String>::new());
+    assert_eq!(plan.held.len(), 3);
+    assert!(plan.held.iter().all(|held| held.reason == HeldReason::Mode), "{plan}");
+}
+
+#[test]
+fn a_rule_that_somebody_wants_never_loses_its_last_source() {
+    let mut scene = scene(&WHOLE);
+    scene.decide(&policy(vec![asking("a", &WHOLE), asking("b", &["amlnet.prod.s at 10.1.0.0/24"])]));
+    // Another source takes its place: one goes when the other has come, in one write.
+    let mut moved = WHOLE;
+    moved[0] = "amlnet.prod.r at 10.9.0.0/24";
+    let plan = scene.decide(&policy(vec![asking("a", &moved)]));
+    assert_eq!(taken(&plan), ["Add amlnet.prod.r at 10.9.0.0/24", "Remove amlnet.prod.r at 10.1.0.0/24"]);
+    // Where the other may not come, what stands is kept.
+    let observe = Contribution { mode: Mode::Observe, ..asking("b", &moved) };
+    let rest = asking("a", &WHOLE[1..]);
+    let plan = scene.decide(&policy(vec![rest, observe]));
+    assert_eq!(taken(&plan), Vec::<String>::new());
+    assert!(held(&plan).iter().any(|text| text.ends_with("Remove amlnet.prod.r at 10.1.0.0/24")), "{plan}");
+}
+
+#[test]
+fn a_rule_that_nobody_wants_goes_with_its_far_side() {
+    let mut scene = scene(
+        &[&WHOLE[..], &["amlnet.prod.s at 10.1.0.0/24", "amlnet.prod.s with A", "amlnet.prod.s on TCP 1"]].concat(),
+    );
+    let both =
+        [&WHOLE[..], &["amlnet.prod.s at 10.1.0.0/24", "amlnet.prod.s with A", "amlnet.prod.s on TCP 1"]].concat();
+    assert!(scene.decide(&policy(vec![asking("a", &both)])).steps.is_empty());
+    let plan = scene.decide(&policy(vec![asking("a", &WHOLE)]));
+    assert_eq!(taken(&plan), ["Remove amlnet.prod.s with A"]);
+    assert!(scene.observed.rules.is_some());
+}
+
+#[test]
+fn what_a_dispute_is_about_stays_and_the_rest_is_done() {
+    let other = ["amlnet.prod.r at 10.2.0.0/24", "amlnet.prod.r with Storage", "amlnet.prod.r on TCP 444"];
+    let beside = ["amlnet.prod.s at 10.2.0.0/24", "amlnet.prod.s with A", "amlnet.prod.s on TCP 1"];
+    let plan = guarded(
+        &policy(vec![asking("a", &WHOLE), asking("b", &[other, beside].concat())]),
+        &observed(&WHOLE),
+        Limits::RULE_COLLECTION_GROUP,
+    );
+    assert_eq!(plan.conflicts.len(), 1, "{plan}");
+    assert!(plan.conflicts[0].why.contains("ns/a and ns/b"), "{plan}");
+    assert!(taken(&plan).iter().all(|text| text.contains("amlnet.prod.s")) && plan.steps.len() == 3, "{plan}");
+}
+
+#[test]
+fn unknown_needs_take_nothing_away_and_keep_nothing_back() {
+    let mut scene = scene(&WHOLE);
+    scene.decide(&policy(vec![asking("a", &WHOLE)]));
+    let more = [&WHOLE[1..], &["amlnet.prod.r at 10.7.0.0/24"]].concat();
+    let plan = scene.decide(&policy(vec![asking("a", &more), unresolved("b")]));
+    assert_eq!(taken(&plan), ["Add amlnet.prod.r at 10.7.0.0/24"]);
+    assert_eq!(held(&plan), ["Hold Remove amlnet.prod.r at 10.1.0.0/24"]);
+}
+
+#[test]
+fn other_kinds_pass() {
+    let input =
+        TargetInput::new(table_id("rt"), installation(), vec![contribution("a", &[("20.0.0.0/24", "Internet")])]);
+    let plan = guarded(&input, &crate::domain::testing::observed(&[]), Limits::DEFAULT);
+    assert_eq!((plan.steps.len(), plan.held.len()), (1, 0));
+}
