@@ -209,15 +209,15 @@ async fn take_steps(
     course: Course<'_>,
 ) -> Result<(), Stop> {
     let Course { observed, progress, applied, memory } = course;
-    let mut refused = None;
+    let (mut refused, mut refused_rules) = (None, BTreeSet::new());
     let requests = requests(plan, input, observed)?;
     let several = requests.len() > 1;
     let mut counted: BTreeSet<String> = BTreeSet::new();
     for (number, request) in requests.iter().enumerate() {
         let is_default_route = request.steps.iter().any(Step::is_default_route);
         let removals: Vec<&Step> = request.steps.iter().filter(|step| step.action == Action::Remove).collect();
-        if refused.is_some() && (is_default_route || !removals.is_empty()) {
-            break;
+        if refused.is_some() && (is_default_route || needs_the_refused(request, &refused_rules)) {
+            continue;
         }
         if bench.halt.is_pulled() {
             return Err(Stop::Halted);
@@ -254,6 +254,7 @@ async fn take_steps(
                         if is_about_one_entry(&refusal) && !refusal.leaves_it_open() =>
                     {
                         refused.get_or_insert(Stop::Arm(ArmError::Refused(refusal)));
+                        refused_rules.extend(rules(request));
                         continue;
                     }
                     stop => return Err(stop),
@@ -274,6 +275,19 @@ async fn take_steps(
         }
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// Whether a request takes something away that may have to stay where another one was refused. What a rule loses while it
+/// gains something is another matter, unless part of the same rule was refused.
+fn needs_the_refused(request: &kind::Request, refused_rules: &BTreeSet<String>) -> bool {
+    let takes = |step: &Step| step.action == Action::Remove;
+    request.steps.iter().any(takes)
+        && (request.steps.iter().all(takes) || rules(request).any(|rule| refused_rules.contains(&rule)))
+}
+
+/// The rules that a request is about, in lower case.
+fn rules(request: &kind::Request) -> impl Iterator<Item = String> + '_ {
+    request.steps.iter().filter_map(|step| Some(step.address.part()?.rule.to_ascii_lowercase()))
 }
 
 /// What is to be sent for a plan's steps.

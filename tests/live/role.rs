@@ -11,6 +11,8 @@ use crate::harness::{Doc, Sim, TABLE, central, east, feed, network, ours, route,
 
 const FILE: &str = "deploy/azure/role-route-tables.json";
 pub(crate) const IP_GROUPS: &str = "deploy/azure/role-ip-groups.json";
+pub(crate) const SECURITY_GROUPS: &str = "deploy/azure/role-security-groups.json";
+pub(crate) const FIREWALL_POLICIES: &str = "deploy/azure/role-firewall-policies.json";
 /// What a poll of an operation needs. Listed apart, because the path is one that ARM names: amlnet follows
 /// `Azure-AsyncOperation`, and only where that is missing `Location` (`operationResults`), which no write of a route does.
 const POLLS: [&str; 1] = ["Microsoft.Network/locations/operations/read"];
@@ -114,7 +116,8 @@ fn the_documentation_explains_every_action_and_no_other() {
     let text = read("docs/azure.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `Microsoft."));
     let named = rows.map(|row| format!("Microsoft.{}", row.split('`').next().unwrap()));
-    assert_eq!(folded(named), folded(actions(FILE).into_iter().chain(actions(IP_GROUPS))));
+    let files = [FILE, IP_GROUPS, SECURITY_GROUPS, FIREWALL_POLICIES];
+    assert_eq!(folded(named), folded(files.into_iter().flat_map(actions)));
 }
 
 #[test]

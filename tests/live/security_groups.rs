@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::security::{
     NsgCounts, all_rows, asked, assert_rules_clean, assert_rules_kept, by_prefixes, far, nsg, of_others, one_rule,
-    rules_week,
+    rules_week, with_features,
 };
 use crate::harness::{Sim, central, east};
 
@@ -298,7 +298,7 @@ fn security_groups_take_another_document_apart_into_the_same_rules() {
     sim.ask_nsg(one_rule(json!({})));
     sim.once(&[]).exits(0);
     let doc = rules_week(3, 0..4);
-    sim.publish_bytes(&doc.date, &crate::harness::security::with_features(&doc, &[]));
+    sim.publish_bytes(&doc.date, &with_features(&doc, &[]));
     sim.once(&[]).exits(0);
     assert_eq!(sim.far(), BTreeSet::from(["AzureMachineLearning.EastUS2".to_owned()]));
     sim.publish_rules(&rules_week(4, 0..4));
@@ -309,4 +309,64 @@ fn security_groups_take_another_document_apart_into_the_same_rules() {
         let there = state.entries.iter().any(|rule| rule.provisioning_state != "Deleting");
         assert!(there, "{state:?}");
     }
+}
+
+/// A prefix becomes two, and two become one, among more prefixes than one rule holds.
+#[test]
+fn security_groups_split_and_merge_prefixes_without_a_gap() {
+    let sim = Sim::with_nsg(&[]);
+    sim.ask_nsg(one_rule(json!({})));
+    let week = |week: u64, special: &[&str], more: Range<usize>| {
+        let list = (1..100).chain(more).map(east).chain(special.iter().map(|prefix| (*prefix).to_owned())).collect();
+        sim.publish_rules(&rules_week(week, 0..0).lists(list, vec![central(0)]));
+        sim.once(&[]).exits(0);
+    };
+    // The first of a hundred: there is no room beside it for another.
+    let (whole, halves) = ("20.1.0.0/26", ["20.1.0.0/27", "20.1.0.32/27"]);
+    week(3, &[whole], 100..150);
+    week(4, &halves, 100..150);
+    week(5, &[whole], 100..155);
+    // Both halves and what they are halves of lie in one rule of the group: at no moment was an address without.
+    let holds = |addresses: &[String], half: &str| addresses.iter().any(|one| one == whole || one == half);
+    for (index, state) in sim
+        .security_states(&nsg())
+        .iter()
+        .enumerate()
+        .skip(1)
+        .skip_while(|(_, state)| !state.entries.iter().any(|rule| far(rule).contains(&whole.to_owned())))
+    {
+        for half in halves {
+            assert!(state.entries.iter().any(|rule| holds(far(rule), half)), "state {index}: {half} is missing");
+        }
+    }
+    sim.assert_nothing_to_do("at the end");
+}
+
+/// Where not even the global tag can be named, the documentation's prefixes are those of both regions.
+#[test]
+fn security_groups_let_the_service_in_by_the_prefixes_of_both_regions() {
+    let sim = Sim::with_nsg(&[]);
+    let publish = |week: u64, in_ml: Range<usize>| {
+        let doc = rules_week(week, in_ml);
+        let mut value: Value = serde_json::from_slice(&with_features(&doc, &["AzureMachineLearning"])).unwrap();
+        let mut tags = value["values"].as_array_mut().unwrap().iter_mut();
+        tags.find(|tag| tag["name"] == "AzureMachineLearning").unwrap()["properties"]["networkFeatures"] = Value::Null;
+        sim.publish_bytes(&doc.date, value.to_string().as_bytes());
+    };
+    publish(3, 0..4);
+    sim.ask_nsgs(&[asked("nsg-ml", json!({"directions": ["Inbound"]}))], json!({}));
+    sim.once(&[]).exits(0);
+    let rule = |prefixes: Vec<String>| format!("Inbound Allow Tcp {} -> VirtualNetwork:44224", prefixes.join(","));
+    let name = |region: &str| format!("in.AzureMachineLearning.Inbound.{region}.tcp-ip");
+    let (central_name, east_name) = (name("centralus"), name("eastus2"));
+    let in_central = rule((0..3).map(central).collect());
+    let both = |in_east: Range<usize>| {
+        shown(&[(&central_name, 2000, &in_central), (&east_name, 2001, &rule(in_east.map(east).collect()))])
+    };
+    assert_eq!(sim.shown_rules(), both(0..4));
+    publish(4, 1..6);
+    let (_, cost) = sim.nsg_cost("nsg-ml", || sim.once(&[]).exits(0));
+    assert_eq!((cost.writes(), sim.shown_rules()), (1, both(1..6)));
+    sim.assert_nothing_to_do("afterwards");
+    assert_rules_clean(&sim.security_states(&nsg()));
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::{self, Layout};
-use super::rules::{Around, GroupAround, PolicyAround, after};
+use super::rules::{Around, GroupAround, PolicyAround, StandingRule, after};
 use super::{Action, Blocked, BlockedReason, HeldReason, Observed, Plan, Step, TargetInput};
 use crate::domain::requirement::Direction;
 use crate::domain::resolve::Note;
@@ -44,9 +44,9 @@ pub(super) fn check_capacity(mut plan: Plan, input: &TargetInput, observed: &Obs
     if let Some(first) = measures.first() {
         (plan.entries_now, plan.then) = (first.now, Some(if plan.steps.is_empty() { first.now } else { first.then }));
     }
-    for Measure { what, now, then, limit, advice } in measures {
-        if then > limit && then > now && adds {
-            let message = format!("{what} would be {then}, the limit is {limit}; nothing is written. {advice}");
+    for Measure { what, now, then, peak, limit, advice } in measures {
+        if peak > limit && peak > now && adds {
+            let message = format!("{what} would be {peak}, the limit is {limit}; nothing is written. {advice}");
             plan.blocked.get_or_insert(Blocked { reason: BlockedReason::Capacity, message });
         } else if then * 100 >= limit * WARN_PERCENT {
             let message = format!("{what} will be {then} of at most {limit}");
@@ -67,6 +67,8 @@ struct Measure {
     what: &'static str,
     now: usize,
     then: usize,
+    /// The most that there are between two writes: what goes is there until what comes stands.
+    peak: usize,
     limit: usize,
     advice: &'static str,
 }
@@ -100,6 +102,7 @@ fn of_policy(observed: &Observed, policy: &PolicyAround, steps: &[Step], most_pa
             what: "the pairs of a source and a destination in the policy's network rules",
             now: pairs(&now) + of_others,
             then: pairs(&then) + of_others,
+            peak: pairs(&then) + of_others,
             limit: most_pairs,
             advice: "Use addressing: Auto or IpGroups, or fewer and wider sourceAddresses",
         },
@@ -107,6 +110,7 @@ fn of_policy(observed: &Observed, policy: &PolicyAround, steps: &[Step], most_pa
             what: "the bytes of the rule collection group",
             now: bytes(&now),
             then: bytes(&then),
+            peak: bytes(&then),
             limit: GROUP_BYTES,
             advice: "Use addressing: Auto or IpGroups",
         },
@@ -114,6 +118,7 @@ fn of_policy(observed: &Observed, policy: &PolicyAround, steps: &[Step], most_pa
             what: "the IP groups that the policy's rules name",
             now: ip_groups(&now),
             then: ip_groups(&then),
+            peak: ip_groups(&then),
             limit: IP_GROUPS,
             advice: "Use addressing: Auto",
         },
@@ -121,6 +126,7 @@ fn of_policy(observed: &Observed, policy: &PolicyAround, steps: &[Step], most_pa
             what: "the hosts in network rules",
             now: hosts(&now),
             then: hosts(&then),
+            peak: hosts(&then),
             limit: HOSTS_IN_NETWORK_RULES,
             advice: "Exclude requirements with hosts on other ports than 80 and 443",
         },
@@ -128,6 +134,7 @@ fn of_policy(observed: &Observed, policy: &PolicyAround, steps: &[Step], most_pa
             what: "the rule collection groups of the policy",
             now: groups(exists),
             then: groups(1),
+            peak: groups(1),
             limit: GROUPS_OF_A_POLICY,
             advice: "Put rules of others together",
         },
@@ -140,32 +147,39 @@ fn size(name: &str, rule: &Rule) -> usize {
 }
 
 fn of_group(observed: &Observed, group: &GroupAround, layout: &Layout, plan: &Plan) -> Vec<Measure> {
-    let ours = observed.rules.iter().flat_map(|rules| rules.ours.values());
     let sides = |direction: Direction, rule: &Rule| match direction {
         Direction::Outbound => (rule.near.len(), rule.far.len()),
         Direction::Inbound => (rule.far.len(), rule.near.len()),
     };
-    let add = |(a, b): (usize, usize), (c, d): (usize, usize)| (a + c, b + d);
-    let now = ours.map(|rule| sides(rule.direction, &rule.rule)).fold((0, 0), add);
-    let then = layout.standing.values().map(|rule| sides(rule.direction, &rule.rule)).fold((0, 0), add);
-    let count = |ours: usize| group.others.len() + ours;
-    let advice = "Remove rules of others, or name fewer and wider sourceAddresses";
-    let addresses = |what, now: usize, then: usize, others: usize| Measure {
-        what,
-        now: now + others,
-        then: then + others,
-        limit: plan.limits.addresses,
-        advice,
+    let of_standing = |rule: &StandingRule| {
+        let (sources, destinations) = sides(rule.direction, &rule.rule);
+        [1, sources, destinations]
     };
-    vec![
-        Measure {
-            what: "the rules of the network security group",
-            now: count(observed.rules.as_ref().map_or(0, |rules| rules.ours.len())),
-            then: count(layout.standing.len()),
-            limit: plan.limits.entries,
-            advice: "Remove rules of others",
-        },
-        addresses("the source addresses of its rules", now.0, then.0, group.sources),
-        addresses("the destination addresses of its rules", now.1, then.1, group.destinations),
+    let sum = |rules: &mut dyn Iterator<Item = &StandingRule>| {
+        rules.map(of_standing).fold([0; 3], |sum, more| std::array::from_fn(|n| sum[n] + more[n]))
+    };
+    let nobody = BTreeMap::new();
+    let ours = observed.rules.as_ref().map_or(&nobody, |rules| &rules.ours);
+    let (now, then) = (sum(&mut ours.values()), sum(&mut layout.standing.values()));
+    let (mut at, mut peak) = (now, now);
+    for write in &layout.writes {
+        let before = ours.get(&write.name.to_ascii_lowercase()).map_or([0; 3], of_standing);
+        let after = write.after.as_ref().map_or([0; 3], of_standing);
+        at = std::array::from_fn(|n| at[n] + after[n] - before[n]);
+        peak = std::array::from_fn(|n| peak[n].max(at[n]));
+    }
+    let of_others = [group.others.len(), group.sources, group.destinations];
+    let addresses = "Remove rules of others, or name fewer and wider sourceAddresses";
+    [
+        ("the rules of the network security group", plan.limits.entries, "Remove rules of others"),
+        ("the source addresses of its rules", plan.limits.addresses, addresses),
+        ("the destination addresses of its rules", plan.limits.addresses, addresses),
     ]
+    .into_iter()
+    .enumerate()
+    .map(|(n, (what, limit, advice))| {
+        let [now, then, peak] = [now, then, peak].map(|all| all[n] + of_others[n]);
+        Measure { what, now, then, peak, limit, advice }
+    })
+    .collect()
 }
