@@ -18,7 +18,7 @@ use crate::harness::{Counts, Sim, central, east, route, wait_until};
 
 /// Where a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+pub(crate) enum At {
     /// The write of a step.
     Write,
     /// The first look at the operation that it started.
@@ -27,11 +27,11 @@ enum At {
 
 /// A fault and what it may cost: extra writes where it strikes an addition or a change, and where it strikes a removal.
 #[derive(Debug)]
-struct Fault {
-    name: &'static str,
-    at: At,
-    effect: Value,
-    put: RangeInclusive<usize>,
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) at: At,
+    pub(crate) effect: Value,
+    pub(crate) put: RangeInclusive<usize>,
     delete: RangeInclusive<usize>,
     /// How many runs it takes until all is done.
     runs: usize,
@@ -55,7 +55,7 @@ fn repeated(name: &'static str, effect: Value, runs: usize) -> Fault {
     Fault { name, at: At::Write, effect, put: ONE, delete: ONE, runs }
 }
 
-fn faults() -> Vec<Fault> {
+pub(crate) fn faults() -> Vec<Fault> {
     let lock = json!({"code": "RetryableErrorDueToAnotherOperation", "message": "Retry in 14 seconds."});
     let busy = json!({"status": {"code": 429, "headers": {"x-ms-retry-after-ms": "20"},
         "body": {"error": {"code": "RetryableError", "message": "A retryable error occurred.", "details": [lock]}}}});
