@@ -33,6 +33,22 @@ impl Locks {
         Ok(Exclusive { locks: self.clone(), keys })
     }
 
+    /// Waits while somebody writes it; whether somebody did.
+    pub async fn wait_while_held(&self, key: &str) -> bool {
+        let key = key.to_ascii_lowercase();
+        let mut was_held = false;
+        loop {
+            let released = self.released.notified();
+            tokio::pin!(released);
+            released.as_mut().enable();
+            if !self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
+                return was_held;
+            }
+            was_held = true;
+            released.await;
+        }
+    }
+
     /// Waits until all of them are free, and takes them.
     pub async fn wait(self: &Arc<Self>, keys: &BTreeSet<String>) -> Exclusive {
         loop {
@@ -87,5 +103,18 @@ mod tests {
         drop(first);
         drop(second.await);
         assert!(locks.take(&wanted).is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_only_looks_waits_for_the_end_of_a_write_and_hears_of_it() {
+        let locks = Arc::new(Locks::default());
+        assert!(!locks.wait_while_held("Policy").await);
+        let writer = locks.take(&keys(&["policy", "group"])).unwrap();
+        let look = locks.wait_while_held("Policy");
+        tokio::pin!(look);
+        assert!(futures::poll!(look.as_mut()).is_pending());
+        drop(writer);
+        assert!(look.await);
+        assert!(!locks.wait_while_held("other").await);
     }
 }

@@ -49,7 +49,7 @@ async fn apply_at(common: &Common, inputs: &Inputs, yes: bool, place: &Place) ->
     };
     let store = place.store();
     let halt = Halt::default();
-    let bench = Bench { arm: &arm, store, fence: &fence, halt: &halt, queues: true, clock: common.clock() };
+    let bench = Bench { arm: &arm, store, fence: &fence, halt: &halt, place: None, clock: common.clock() };
     let planned = once::plan(&targets, bench).await;
     let approvals = |outcomes| Approvals::new(store, &world, &documents, outcomes, common.now());
     let keep_statuses = |outcomes: &BTreeMap<ResourceId, Outcome>, approvals: &Approvals| {

@@ -76,7 +76,7 @@ pub fn plan(common: &Common, inputs: &Inputs) -> Result<Exit, AppError> {
         let (_switch, fence) = Fence::new();
         let store = place.store();
         let halt = Halt::default();
-        let bench = Bench { arm: &arm, store, fence: &fence, halt: &halt, queues: true, clock: common.clock() };
+        let bench = Bench { arm: &arm, store, fence: &fence, halt: &halt, place: None, clock: common.clock() };
         let outcomes = once::plan(&targets, bench).await;
         let approvals = Approvals::new(store, &world, &documents, &outcomes, common.now());
         report(&outcomes, &approvals, &refused, common.format, false)?;

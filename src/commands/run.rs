@@ -137,7 +137,7 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
         let mut lists = Lists::default();
         lists.look(&store, &world, &documents, &setting, common.now());
         let halt = Halt::default();
-        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, queues: true, clock: common.clock() };
+        let bench = Bench { arm: &arm, store: &store, fence: &fence, halt: &halt, place: None, clock: common.clock() };
         let outcomes = once::apply(&inputs, bench, &Silent, None).await;
         let undecodable = !world.undecodable.is_empty();
         let now = common.now();

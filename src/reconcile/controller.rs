@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::index::{self, Documents, Setting};
 use super::lists::Lists;
 use super::once::WORKERS;
+use super::places::{Place, Places};
 use super::status;
 use super::target::{self, Bench, Clock, Halt, Intention, Progress};
 use crate::azure::arm::Arm;
@@ -90,14 +91,14 @@ impl<S: Store + 'static> Controller<S> {
     pub async fn run(mut self, fence: Fence) {
         let mut memory = Memory::default();
         let mut worlds = self.store.world();
-        let mut workers = Workers::new();
+        let (mut workers, places) = (Workers::new(), Places::new(WORKERS));
         worlds.mark_changed();
         self.documents.mark_changed();
         let mut look = tokio::time::interval(LOOK_EVERY);
         // Beside the workers, which a slow disk or API server must not stop.
         let mut saving = Fuse::terminated();
         while fence.holds() {
-            let due = memory.queue.next_due().filter(|_| workers.len() < WORKERS);
+            let due = memory.queue.next_due();
             tokio::select! {
                 Ok(()) = worlds.changed() => {
                     let world = worlds.borrow_and_update().clone();
@@ -111,9 +112,9 @@ impl<S: Store + 'static> Controller<S> {
                     self.setting.scopes = self.scopes.borrow_and_update().clone();
                     self.take_in(&mut memory, worlds.borrow().clone(), None);
                 }
-                () = sleep_until(due) => {
+                place = place_when_due(&places, due) => {
                     if let Some(id) = memory.queue.next(Timestamp::now()) {
-                        workers.extend(self.start(&mut memory, &id, fence.clone()));
+                        workers.extend(self.start(&mut memory, &id, place, fence.clone()));
                     }
                 }
                 Some(ended) = workers.next() => self.ended(&mut memory, ended),
@@ -231,14 +232,14 @@ impl<S: Store + 'static> Controller<S> {
         }
     }
 
-    fn start(&self, memory: &mut Memory, id: &ResourceId, fence: Fence) -> Option<Worker> {
+    fn start(&self, memory: &mut Memory, id: &ResourceId, place: Place, fence: Fence) -> Option<Worker> {
         let input = memory.inputs.get(id).cloned()?;
         let (arm, store, halt) = (self.arm.clone(), self.store.clone(), Halt::default());
         let contributors = input.contributions.iter().map(|contribution| contribution.network.clone()).collect();
         memory.running.insert(id.clone(), (halt.clone(), contributors));
         let work = async move {
-            let bench =
-                Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, queues: false, clock: Clock(None) };
+            let (place, clock) = (Some(&place), Clock(None));
+            let bench = Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, place, clock };
             let intention = Intention::Apply { progress: &Logged, shown: None };
             let outcome = target::reconcile(&input, bench, intention).await;
             (input, outcome)
@@ -390,6 +391,11 @@ fn next_resync(id: &ResourceId, resync: Duration, now: Timestamp) -> Timestamp {
     let spread = (millis / 5).max(1);
     let offset = i64::try_from(hasher.finish() % u64::try_from(spread).unwrap_or(1)).unwrap_or(0);
     now.checked_add(SignedDuration::from_millis(millis - spread / 2 + offset)).unwrap_or(Timestamp::MAX)
+}
+
+async fn place_when_due(places: &Places, due: Option<Timestamp>) -> Place {
+    sleep_until(due).await;
+    places.take().await
 }
 
 async fn sleep_until(due: Option<Timestamp>) {

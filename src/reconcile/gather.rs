@@ -112,11 +112,15 @@ async fn with_rules(
         around = read_around => around,
         () = fence.fallen() => return Err(ArmError::Stopped.into()),
     };
-    let not_ready = ip_groups_not_ready(input, &group, bench).await?;
     let unknown = groups.as_ref().err().map(why);
     // Last, so that little time is left for somebody to write into it before a whole body is written over it.
     let name = kind::rule_collection_group::name(&input.installation);
-    let group = arm.read_rules(&input.id, &name, fence).await?;
+    let mut group = arm.read_rules(&input.id, &name, fence).await?;
+    let named = newly_named(input, group.as_ref());
+    let not_ready = ip_groups_not_ready(input, &named, bench).await?;
+    if !named.is_empty() {
+        group = arm.read_rules(&input.id, &name, fence).await?;
+    }
     Ok(json!({
         "installation": input.installation.as_str(),
         "group": group,
@@ -128,24 +132,27 @@ async fn with_rules(
     }))
 }
 
-/// IP groups that rules are to name, and that no rule may name yet: they must be ours and hold something. A rule with an
-/// empty one is skipped, and one with somebody else's addresses would let more through than was asked for. What a rule
-/// names already is not looked at.
-async fn ip_groups_not_ready(
-    input: &TargetInput,
-    group: &Option<Value>,
-    bench: Bench<'_>,
-) -> Result<BTreeMap<String, String>, Stop> {
-    let standing = group.as_ref().map(|group| group.to_string().to_ascii_lowercase()).unwrap_or_default();
+/// IP groups that rules are to name and do not name yet.
+fn newly_named<'a>(input: &'a TargetInput, group: Option<&Value>) -> BTreeSet<&'a ResourceId> {
+    let standing = group.map(|group| group.to_string().to_ascii_lowercase()).unwrap_or_default();
     let wishes = input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
     let parts = wishes.flat_map(|wishes| wishes.entries.keys()).filter_map(|address| address.part());
-    let named: BTreeSet<&ResourceId> = parts
+    parts
         .filter_map(|part| match &part.part {
             Part::Far(Place::IpGroup(id)) => Some(id),
             _ => None,
         })
         .filter(|id| !standing.contains(&format!("{:?}", id.to_string().to_ascii_lowercase())))
-        .collect();
+        .collect()
+}
+
+/// Which of these IP groups no rule may name yet, and why: they must be ours and hold something. A rule with an empty one
+/// is skipped, and one with somebody else's addresses would let more through than was asked for.
+async fn ip_groups_not_ready(
+    input: &TargetInput,
+    named: &BTreeSet<&ResourceId>,
+    bench: Bench<'_>,
+) -> Result<BTreeMap<String, String>, Stop> {
     let mut not_ready = BTreeMap::new();
     for id in named {
         let why = match bench.arm.read(id, bench.fence).await {

@@ -7,6 +7,7 @@ mod gather;
 pub mod index;
 pub mod lists;
 pub mod once;
+pub mod places;
 pub mod status;
 mod stop;
 pub mod target;

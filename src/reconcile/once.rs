@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 
+use super::places::Places;
 use super::target::{self, Bench, Intention, Progress};
 use crate::domain::outcome::{End, Outcome};
 use crate::domain::plan::{Step, TargetInput};
 use crate::domain::resource_id::ResourceId;
 
-/// Targets at work at the same time. Writes to one table are serial; unrelated tables do not wait for each other.
+/// Targets at work at the same time, those that only wait for Azure not counted. Writes to one table are serial; unrelated
+/// tables do not wait for each other.
 pub const WORKERS: usize = 32;
 /// How often a target that has to wait is tried again before it is reported as it stands.
 const TRIES: usize = 5;
@@ -31,11 +34,15 @@ pub async fn apply(
     progress: &dyn Progress,
     shown: Option<&BTreeMap<ResourceId, Outcome>>,
 ) -> BTreeMap<ResourceId, Outcome> {
+    let places = Places::new(WORKERS);
     let work = inputs.iter().map(async |(id, input)| {
         let steps = shown.map(|shown| shown.get(id).map_or(&[][..], |outcome| &outcome.plan.steps));
-        (id.clone(), apply_one(input, bench, progress, steps).await)
+        let place = places.take().await;
+        // Made when its turn has come: a thousand of them that wait take little memory.
+        let work = Box::pin(apply_one(input, Bench { place: Some(&place), ..bench }, progress, steps));
+        (id.clone(), work.await)
     });
-    let outcomes = futures::stream::iter(work).buffer_unordered(WORKERS).collect().await;
+    let outcomes = work.collect::<FuturesUnordered<_>>().collect().await;
     if let Err(error) = bench.store.save().await {
         tracing::error!(%error, "what is to be remembered cannot be written");
     }
@@ -56,9 +63,12 @@ async fn apply_one(input: &TargetInput, bench: Bench<'_>, progress: &dyn Progres
                 return Outcome { applied, end, ..outcome };
             }
         };
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(wait.min(LONGEST_WAIT))) => {}
-            () = bench.fence.fallen() => {}
-        }
+        let pause = async {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(wait.min(LONGEST_WAIT))) => {}
+                () = bench.fence.fallen() => {}
+            }
+        };
+        bench.leave_for(Duration::ZERO, pause).await;
     }
 }

@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use super::gather::{Gathered, Surroundings, gather, observe};
+use super::places::Place;
 use super::stop::{Stop, is_about_one_entry};
 use super::whole;
 use super::write::{find_open_write, write};
@@ -75,19 +77,33 @@ impl Bench<'_> {
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now_by(self.arm.ahead()).0
     }
+
+    /// Waits for something that may take long. After `patience` other targets are worked on meanwhile.
+    pub(super) async fn leave_for<T>(&self, patience: Duration, what: impl Future<Output = T>) -> T {
+        match self.place {
+            Some(place) => place.leave_for(patience, what).await,
+            None => what.await,
+        }
+    }
 }
 
 /// Ends an application after the step in flight: what was asked for has changed.
 #[derive(Debug, Clone, Default)]
-pub struct Halt(Arc<AtomicBool>);
+pub struct Halt(Arc<watch::Sender<bool>>);
 
 impl Halt {
     pub fn pull(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
     pub(super) fn is_pulled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    /// Waits until it is pulled.
+    pub(super) async fn pulled(&self) {
+        // There is an end only when it is pulled: this is one of those who could.
+        let _ = self.0.subscribe().wait_for(|pulled| *pulled).await;
     }
 }
 
@@ -98,8 +114,8 @@ pub struct Bench<'a> {
     pub store: &'a dyn Store,
     pub fence: &'a Fence,
     pub halt: &'a Halt,
-    /// Whether it waits for its turn where others write what changes together with the target.
-    pub queues: bool,
+    /// Taken while it works, and left to others while it only waits; `None` where nobody else waits for one.
+    pub place: Option<&'a Place>,
     pub clock: Clock,
 }
 
@@ -113,7 +129,7 @@ impl std::fmt::Debug for Bench<'_> {
 pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intention<'_>) -> Outcome {
     let Bench { store, clock, arm, .. } = bench;
     let remembered = store.memory(&input.id);
-    let mut gathered = match gather(input, bench, Surroundings::Known).await {
+    let mut gathered = match gather_at_rest(input, bench).await {
         Ok(gathered) => gathered,
         Err(error) => {
             if matches!(intention, Intention::Apply { .. }) && remembered.lost_at.is_some() {
@@ -188,6 +204,27 @@ pub(super) struct Course<'a> {
     pub(super) progress: &'a dyn Progress,
     pub(super) applied: &'a mut Vec<Applied>,
     pub(super) memory: &'a mut TargetMemory,
+}
+
+/// Gathers; where the target changes with a write of this process, again after its end.
+async fn gather_at_rest(input: &TargetInput, bench: Bench<'_>) -> Result<Gathered, Stop> {
+    let key = input.id.to_string();
+    loop {
+        let gathered = gather(input, bench, Surroundings::Known).await?;
+        if !gathered.observed.updating {
+            return Ok(gathered);
+        }
+        let end = async {
+            tokio::select! {
+                was_held = bench.arm.locks().wait_while_held(&key) => Ok(was_held),
+                () = bench.halt.pulled() => Err(Stop::Halted),
+                () = bench.fence.fallen() => Err(ArmError::Stopped.into()),
+            }
+        };
+        if !bench.leave_for(Duration::ZERO, end).await? {
+            return Ok(gathered);
+        }
+    }
 }
 
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.

@@ -12,6 +12,7 @@ use super::gather::{Surroundings as Freshness, observe};
 use super::stop::Stop;
 use super::target::{Bench, Course, requests};
 use super::write::write;
+use crate::azure::arm::ArmError;
 use crate::azure::locks::Exclusive;
 use crate::domain::attached::{Attached, AttachedKind};
 use crate::domain::memory::TargetMemory;
@@ -131,14 +132,17 @@ async fn settled(observed: &Observed, bench: Bench<'_>) -> Result<(), Stop> {
         if started.elapsed() > SETTLES_WITHIN {
             return Err(Stop::Busy(format!("the {} {} is still being updated", moving.kind, moving.name)));
         }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
-            () = bench.fence.fallen() => return Err(crate::azure::arm::ArmError::Stopped.into()),
-        }
+        let pause = async {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => Ok(()),
+                () = bench.fence.fallen() => Err(ArmError::Stopped),
+            }
+        };
+        bench.leave_for(Duration::ZERO, pause).await?;
     }
 }
 
-/// A one-time command waits for its turn; the controller has other things to do meanwhile.
+/// Waits for its turn. Other targets are worked on meanwhile.
 async fn exclusively(
     plan: &Plan,
     input: &TargetInput,
@@ -152,13 +156,18 @@ async fn exclusively(
     });
     let around = surroundings.0.keys().map(ToString::to_string);
     let keys: BTreeSet<String> = around.chain([input.id.to_string()]).chain(groups).collect();
-    if bench.queues {
-        return tokio::select! {
-            exclusive = bench.arm.locks().wait(&keys) => Ok(exclusive),
-            () = bench.fence.fallen() => Err(crate::azure::arm::ArmError::Stopped.into()),
-        };
+    match bench.arm.locks().take(&keys) {
+        Ok(exclusive) => return Ok(exclusive),
+        Err(key) => tracing::info!(target_id = %input.id, key, "waits for its turn: another write changes this too"),
     }
-    bench.arm.locks().take(&keys).map_err(|key| Stop::Busy(format!("another write that changes {key} is under way")))
+    let turn = async {
+        tokio::select! {
+            exclusive = bench.arm.locks().wait(&keys) => Ok(exclusive),
+            () = bench.halt.pulled() => Err(Stop::Halted),
+            () = bench.fence.fallen() => Err(ArmError::Stopped.into()),
+        }
+    };
+    bench.leave_for(Duration::ZERO, turn).await
 }
 
 /// Reads the firewalls and policies that use the target, and those that belong to them.

@@ -3,6 +3,7 @@
 //! Must not decide whether a step is taken.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::stop::Stop;
 use super::target::Bench;
@@ -12,6 +13,10 @@ use crate::domain::plan::{Action, Observed, Plan, TargetInput};
 use crate::domain::resource_id::TargetKind;
 use crate::store::Store;
 use crate::store::audit::{AuditLine, AuditRoute};
+
+/// A route or a rule is written in seconds (docs/facts.md, "Durations"). What takes longer is waited for without keeping
+/// other targets from being worked on.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sends one write and waits for its end; its correlation id.
 pub(super) async fn write(
@@ -36,7 +41,10 @@ pub(super) async fn write(
         Ok(operation) => {
             // The log has it as soon as Azure has accepted it, whatever becomes of this process.
             log_write(&line, operation.correlation_id.as_deref());
-            (arm.settle(&operation, fence).await, operation.correlation_id)
+            // A body that is written as a whole takes minutes where a firewall uses it.
+            let patience = if input.id.kind.is_whole() { Duration::ZERO } else { PATIENCE };
+            let ended = bench.leave_for(patience, arm.settle(&operation, fence)).await;
+            (ended, operation.correlation_id)
         }
         Err(error) => (Err(error), None),
     };

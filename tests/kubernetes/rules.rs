@@ -34,8 +34,8 @@ impl Kube {
         let status = self.network("ml")["status"]["targets"].clone();
         let targets = status.as_array().into_iter().flatten();
         targets
-            .cloned()
             .find(|target| target["id"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(id)))
+            .cloned()
             .unwrap_or_default()
     }
 

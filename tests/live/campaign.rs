@@ -10,15 +10,13 @@ use serde_json::{Value, json};
 
 use crate::harness::{Doc, Sim, assert_clean, central, east, feed, final_routes, network, route};
 
-/// How many seeds there are in `make test`.
-const SEEDS: u64 = 100;
 /// Worlds at work at the same time. They mostly wait: amlnet's own waits are not scaled.
 const SIDE_BY_SIDE: usize = 12;
 
-/// The seeds: `SEEDS` of them, as many as `make faults SEEDS=…` says, or a range such as `17..18` to see one again.
-pub(crate) fn seeds() -> Vec<u64> {
+/// The seeds: `usual` of them, as many as `make faults SEEDS=…` says, or a range such as `17..18` to see one again.
+pub(crate) fn seeds(usual: u64) -> Vec<u64> {
     let text = std::env::var("AMLNET_FAULT_SEEDS").ok().filter(|text| !text.is_empty());
-    let Some(text) = text else { return (0..SEEDS).collect() };
+    let Some(text) = text else { return (0..usual).collect() };
     let (first, last) = text.split_once("..").unwrap_or(("0", &text));
     let number =
         |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("AMLNET_FAULT_SEEDS: {text:?} is no number"));

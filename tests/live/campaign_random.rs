@@ -12,9 +12,12 @@ use crate::campaign::{DEFAULT, assert_default_route_last, own_name, seeds, side_
 use crate::campaign_world::{Dice, Plan, pool, stale};
 use crate::harness::{Counts, Sim, assert_clean, final_routes, ours, route, wait_until};
 
+/// How many seeds there are in `make test`.
+const SEEDS: u64 = 70;
+
 #[test]
 fn campaign_of_random_weeks() {
-    side_by_side(&seeds(), |seed| campaign(*seed));
+    side_by_side(&seeds(SEEDS), |seed| campaign(*seed));
 }
 
 /// What was done to the world, as far as the bound on writes goes.
@@ -46,7 +49,7 @@ fn campaign(seed: u64) {
 }
 
 /// What may happen to a write, to a read, and to a request of another server.
-fn on_write(dice: &mut Dice) -> Value {
+pub(crate) fn on_write(dice: &mut Dice) -> Value {
     let status = |code: u16, name: &str| {
         let body = json!({"error": {"code": name, "message": "not now"}});
         json!({"status": {"code": code, "body": body, "headers": {"x-ms-retry-after-ms": "20"}}})
@@ -76,7 +79,7 @@ fn on_write(dice: &mut Dice) -> Value {
     .clone()
 }
 
-fn on_read(dice: &mut Dice) -> Value {
+pub(crate) fn on_read(dice: &mut Dice) -> Value {
     let status = |code: u16| {
         let body = json!({"error": {"code": "Strange", "message": "not now"}});
         json!({"status": {"code": code, "body": body, "headers": {"x-ms-retry-after-ms": "20"}}})

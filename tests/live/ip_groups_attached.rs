@@ -1,15 +1,15 @@
 //! The firewalls and policies that use an IP group: one writer at a time, at rest before, in order afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use armsim::model::log::LogEntry;
 use serde_json::{Value, json};
 
-use crate::harness::Sim;
 use crate::harness::groups::{
     asked, batch, classic, firewall_id, group_counts, group_id, group_writes, groups_week, marked, policy, policy_id,
     storage,
 };
+use crate::harness::{Sim, TABLE};
 
 /// Groups `batch` and `storage`, both ours, and the resources that use them.
 fn with(users: Vec<Value>, world: Value) -> Sim {
@@ -84,6 +84,51 @@ fn groups_that_nothing_connects_are_written_side_by_side() {
     let mut spans = [writes(&log, "batch"), writes(&log, "storage")];
     spans.sort_unstable();
     assert!(spans[0].1 > spans[1].0, "one waits for the other: {spans:?}");
+}
+
+/// How many writes had begun when the first firewall was looked at after the write that changed it.
+fn begun_before_one_ended(log: &[LogEntry]) -> usize {
+    let is_look_back = |entry: &LogEntry| entry.method == "GET" && entry.url.contains("/azureFirewalls/");
+    let first_write = log.iter().position(|entry| entry.method == "PUT").expect("a write");
+    let mut written = BTreeSet::new();
+    for entry in &log[first_write..] {
+        let url = entry.url.split('?').next().unwrap_or_default();
+        let number = url.rsplit('-').next().unwrap_or_default().to_owned();
+        if entry.method == "PUT" {
+            written.insert(number);
+        } else if is_look_back(entry) && written.contains(&number) {
+            break;
+        }
+    }
+    written.len()
+}
+
+/// The same in another subscription, whose budget of requests is its own: what waits here asks five hundred times as often
+/// as it would.
+fn in_subscription(n: usize, value: &Value) -> Value {
+    let own = TABLE.split('/').nth(2).unwrap();
+    serde_json::from_str(&value.to_string().replace(own, &format!("00000000-0000-0000-0000-{n:012}"))).unwrap()
+}
+
+#[test]
+fn who_only_waits_for_firewalls_keeps_nobody_from_starting() {
+    let resources = (0..40).flat_map(|n| {
+        let (name, firewall) = (format!("g-{n}"), format!("fw-{n}"));
+        [marked(&name, &[]), classic(&firewall, &[group_id(&name)], json!({}))].map(|value| in_subscription(n, &value))
+    });
+    let latencies = json!({"latencies": {"attachedFirewall": ["2000s", "2000s"]}});
+    let sim = Sim::with_groups_in(resources.collect(), latencies);
+    let wanted = (0..40).map(|n| in_subscription(n, &asked(&format!("g-{n}"), "Storage")));
+    sim.ask_groups(&wanted.collect::<Vec<_>>(), json!({}));
+    sim.once(&[]).exits(0);
+    let log = sim.log();
+    assert_eq!((group_writes(&log), begun_before_one_ended(&log)), (40, 40));
+    // The running controller does the same.
+    let running = sim.controller(&[]);
+    sim.publish(&groups_week(2, 0..4, 0..9));
+    sim.ask_feed();
+    running.wait_until("all writes", || group_writes(&sim.log()) == 80);
+    assert_eq!(begun_before_one_ended(&sim.log()[log.len()..]), 40);
 }
 
 #[test]

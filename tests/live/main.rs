@@ -10,6 +10,8 @@ mod campaign;
 mod campaign_disk;
 mod campaign_each;
 mod campaign_random;
+mod campaign_rules;
+mod campaign_rules_each;
 mod campaign_world;
 mod clock;
 mod commands;

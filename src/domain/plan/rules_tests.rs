@@ -1,5 +1,6 @@
+use super::super::measure::check_capacity;
 use super::*;
-use crate::domain::plan::Limits;
+use crate::domain::plan::{Limits, Plan};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::testing::{installation, table_id};
 

@@ -266,6 +266,13 @@ impl Sim {
         answer.map_or(Value::Null, |answer| serde_json::from_slice(&answer.body).unwrap())
     }
 
+    /// The simulated world, in which operations that are due have ended.
+    pub(crate) fn world(&self) -> impl std::ops::DerefMut<Target = World> + '_ {
+        let mut world = self.running.world();
+        let _ = world.get_resource(now(), TABLE);
+        world
+    }
+
     /// Requests of all servers so far.
     pub(crate) fn log(&self) -> Vec<LogEntry> {
         self.running.world().log().to_vec()
