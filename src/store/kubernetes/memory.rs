@@ -15,7 +15,7 @@ use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Client};
 
 use super::labels;
-use super::memory_map::{self, Found, HOLDS};
+use super::memory_map::{self, Found, HOLDS, Remembered};
 use crate::domain::approval::Approval;
 use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
@@ -104,9 +104,10 @@ impl Memories {
             let found = memory_map::read(&self.installation, &map);
             let resource_version = map.metadata.resource_version;
             match found {
-                Found::Whole(id, mut memory, open) => {
+                Found::Whole(id, remembered) => {
+                    let Remembered { mut memory, open } = *remembered;
                     memory.forget_old(now);
-                    kept.insert(id, Kept { memory: *memory, open, resource_version, ..Kept::default() });
+                    kept.insert(id, Kept { memory, open, resource_version, ..Kept::default() });
                 }
                 Found::Damaged(id, why) => {
                     kept.insert(id, Kept { resource_version, ..start_anew(&why) });

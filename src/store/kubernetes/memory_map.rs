@@ -30,10 +30,18 @@ struct Key {
     plain: &'static str,
 }
 
+/// What a ConfigMap tells.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    pub(super) memory: TargetMemory,
+    /// A write of which it is not known how it ended.
+    pub(super) open: Option<AuditLine>,
+}
+
 /// A ConfigMap that was found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    Whole(ResourceId, Box<TargetMemory>, Option<AuditLine>),
+    Whole(ResourceId, Box<Remembered>),
     /// Of this target, but it is not what amlnet wrote.
     Damaged(ResourceId, String),
     /// Of nobody knows which target.
@@ -108,7 +116,7 @@ pub(super) fn read(installation: &str, map: &ConfigMap) -> Found {
     }
     let open = (!open.is_empty()).then(|| serde_json::from_slice(&open)).transpose();
     match (serde_json::from_slice(&memory), open) {
-        (Ok(memory), Ok(open)) => Found::Whole(id, Box::new(memory), open),
+        (Ok(memory), Ok(open)) => Found::Whole(id, Box::new(Remembered { memory, open })),
         (Err(error), _) | (_, Err(error)) => Found::Damaged(id, format!("{own}: {error}")),
     }
 }

@@ -1,3 +1,5 @@
+//! What is remembered of a target as a ConfigMap: that it fits, comes back, and is told from what somebody edited.
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -81,7 +83,8 @@ fn what_three_networks_with_rules_need_fits_and_comes_back() {
         let size: usize = map.binary_data.iter().flatten().map(|(_, bytes)| bytes.0.len()).sum();
         assert!(size * 3 < packed::LARGEST, "{size}");
         assert_eq!(map.data.as_ref().unwrap().keys().collect::<Vec<_>>(), ["seal", "target"]);
-        assert_eq!(read("prod", &map), Found::Whole(table_id("rt"), Box::new(memory.clone()), open));
+        let remembered = Remembered { memory: memory.clone(), open };
+        assert_eq!(read("prod", &map), Found::Whole(table_id("rt"), Box::new(remembered)));
     }
 }
 
@@ -91,9 +94,9 @@ fn the_plain_text_of_older_versions_is_read_and_written_compressed() {
     let open = open_write(&memory);
     for open in [None, Some(open)] {
         let old = as_it_was(&memory, open.as_ref());
-        let Found::Whole(id, read_memory, read_open) = read("prod", &old) else { panic!("{:?}", read("prod", &old)) };
-        assert_eq!((&*read_memory, &read_open), (&memory, &open));
-        let map = write("prod", &id, &read_memory, read_open.as_ref()).unwrap();
+        let Found::Whole(id, known) = read("prod", &old) else { panic!("{:?}", read("prod", &old)) };
+        assert_eq!((&known.memory, &known.open), (&memory, &open));
+        let map = write("prod", &id, &known.memory, known.open.as_ref()).unwrap();
         assert!(map.data.unwrap().keys().all(|key| !key.contains("json")));
         assert!(map.binary_data.unwrap().contains_key("memory.json.gz"));
     }
