@@ -147,6 +147,8 @@ fn its_commands_do_what_it_says() {
     let told = reader.types(ADMIN, "get configmaps");
     assert!(told.contains("amlnet-prod-target-") && told.contains("amlnet-prod-feed-"), "{told}");
     replica.wait_until("all done", || reader.is_ready_for("InSync"));
+    let told = reader.types(ADMIN, "gunzip");
+    assert!(told.contains(TABLE) && told.contains(r#""contributors":{"amlnet/workspace":"#), "{told}");
     let told = reader.types(ADMIN, "amlnet plan --cluster");
     assert!(told.contains("0 to add, 0 to change, 0 to remove"), "{told}");
     reader.types(ADMIN, "kubectl apply");

@@ -1,5 +1,9 @@
 //! What is remembered of a target: holds, budgets and approvals over restarts, and ConfigMaps that people touch.
 
+use std::io::{Read as _, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use crate::harness::{Controller, Counts, Doc, TABLE, central, east, ours};
@@ -18,6 +22,21 @@ fn name(map: &Value) -> String {
     map["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
+/// What stands in it, as a person reads it.
+fn text(map: &Value) -> String {
+    let bytes = BASE64.decode(map["binaryData"]["memory.json.gz"].as_str().unwrap()).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+    text
+}
+
+/// What puts another text in its place.
+fn in_its_place(text: &str) -> Value {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    json!({"binaryData": {"memory.json.gz": BASE64.encode(packed.finish().unwrap())}})
+}
+
 /// A look at the table that began after now.
 #[track_caller]
 fn look(kube: &Kube, replica: &Controller, value: &str) {
@@ -32,7 +51,7 @@ fn holding(kube: &Kube) -> Controller {
     kube.publish(&replica, 102, &Doc::week(2).regions(1..4, 0..3));
     replica.wait_until("the hold", || retiring(kube)[0]["prefix"] == east(0));
     // What is remembered reaches the cluster within a second or two.
-    replica.wait_until("the memory", || kube.memory().is_some_and(|map| map.to_string().contains("retiring")));
+    replica.wait_until("the memory", || kube.memory().is_some_and(|map| text(&map).contains("retiring\":{\"")));
     replica
 }
 
@@ -75,7 +94,12 @@ fn a_budget_is_counted_over_restarts() {
 
 #[test]
 fn memory_that_is_lost_damaged_or_edited_while_nobody_runs_removes_nothing_and_is_said() {
-    for (what, said) in [("deleted", "is gone"), ("edited", "is not what was written"), ("renamed", "does not say")] {
+    for (what, said) in [
+        ("deleted", "is gone"),
+        ("edited", "is not what was written"),
+        ("cut", "cannot be decompressed"),
+        ("renamed", "does not say"),
+    ] {
         let kube = Kube::start();
         let (code, _, log) = holding(&kube).terminate();
         assert_eq!(code, 0, "{log}");
@@ -84,11 +108,11 @@ fn memory_that_is_lost_damaged_or_edited_while_nobody_runs_removes_nothing_and_i
             "deleted" => kube.delete_config_map(&name(&map)),
             // Somebody shortens the hold.
             "edited" => {
-                let memory =
-                    map["data"]["memory.json"].as_str().unwrap().replace("20261", "20251").replace("2026-", "2020-");
-                assert_ne!(memory, map["data"]["memory.json"]);
-                kube.patch_config_map(&name(&map), &json!({"data": {"memory.json": memory}}));
+                let memory = text(&map).replace("20261", "20251").replace("2026-", "2020-");
+                assert_ne!(memory, text(&map));
+                kube.patch_config_map(&name(&map), &in_its_place(&memory));
             }
+            "cut" => kube.patch_config_map(&name(&map), &json!({"binaryData": {"memory.json.gz": "H4sIAAAAAAAA"}})),
             _ => kube.patch_config_map(&name(&map), &json!({"data": {"target": null}})),
         }
         let replica = kube.replica("two", &[]);
@@ -113,6 +137,28 @@ fn memory_that_is_lost_damaged_or_edited_while_nobody_runs_removes_nothing_and_i
 }
 
 #[test]
+fn memory_that_an_older_version_wrote_as_plain_text_is_kept_and_written_compressed() {
+    let kube = Kube::start();
+    let replica = holding(&kube);
+    let since = retiring(&kube);
+    let (code, _, log) = replica.terminate();
+    assert_eq!(code, 0, "{log}");
+    let map = kube.memory().unwrap();
+    kube.patch_config_map(&name(&map), &json!({"data": {"memory.json": text(&map)}, "binaryData": null}));
+    assert!(kube.memory().unwrap()["binaryData"].is_null());
+    let replica = kube.replica("two", &[]);
+    look(&kube, &replica, "1");
+    assert_eq!(retiring(&kube), since);
+    kube.publish(&replica, 103, &Doc::week(3).regions(1..5, 0..3));
+    replica.wait_until("the new route", || kube.sim.ours_now() == 8);
+    let is_packed = |map: Value| map["data"]["memory.json"].is_null() && text(&map).contains(&east(4));
+    let written = || kube.memory().filter(|map| !map["binaryData"].is_null()).is_some_and(is_packed);
+    replica.wait_until("it is written compressed", written);
+    assert_eq!(retiring(&kube), since);
+    assert!(!replica.log().contains("is lost"), "{}", replica.log());
+}
+
+#[test]
 fn memory_that_is_touched_while_it_runs_is_made_whole_and_removes_nothing() {
     let kube = Kube::start();
     let replica = holding(&kube);
@@ -125,11 +171,13 @@ fn memory_that_is_touched_while_it_runs_is_made_whole_and_removes_nothing() {
     assert!(replica.log().contains("was deleted, and is made anew"), "{}", replica.log());
     assert_eq!(retiring(&kube), since);
 
-    let forged = map["data"]["memory.json"].as_str().unwrap().replace("2026-", "2020-");
-    kube.patch_config_map(&name(&map), &json!({"data": {"memory.json": forged}, "metadata": {"labels": {"x": "y"}}}));
+    let forged = text(&map).replace("2026-", "2020-");
+    let mut patch = in_its_place(&forged);
+    patch["metadata"] = json!({"labels": {"x": "y"}});
+    kube.patch_config_map(&name(&map), &patch);
     kube.publish(&replica, 104, &Doc::week(4).regions(1..6, 0..3));
     replica.wait_until("the new route", || kube.sim.ours_now() == 9);
-    let is_over = || kube.memory().is_some_and(|map| !map["data"]["memory.json"].as_str().unwrap().contains("2020-"));
+    let is_over = || kube.memory().is_some_and(|map| !text(&map).contains("2020-"));
     replica.wait_until("it is written over", is_over);
     assert!(replica.log().contains("it is written over"), "{}", replica.log());
     assert_eq!(retiring(&kube), since);

@@ -4,7 +4,6 @@
 //! What was edited or is gone counts as lost, and is written anew. Must not decide what stands in a list.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
@@ -15,11 +14,10 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
 
-use super::labels;
 use super::memory::Memories;
+use super::{labels, packed};
 use crate::domain::list::{List, ListKey};
 use crate::domain::service_tags::Digest;
-use crate::feed::decode;
 use crate::store::{Published, StoreError};
 
 const HOLDS: &str = "list";
@@ -28,10 +26,6 @@ const CONTENT: &str = "list.json.gz";
 const SEAL: &str = "seal";
 /// So many ConfigMaps are written at the same time.
 const AT_ONCE: usize = 8;
-/// The API server takes 1 MiB.
-const LARGEST: usize = 900 << 10;
-/// What is decompressed is no larger.
-const LARGEST_TEXT: u64 = 64 << 20;
 
 /// What the leader knows of one list.
 #[derive(Debug, Clone, Default)]
@@ -127,11 +121,7 @@ impl Lists {
         let Some(key) = key else { return Err((None, format!("{name} does not say of which list it is"))) };
         let bytes = map.binary_data.as_ref().and_then(|data| data.get(CONTENT)).map(|bytes| &*bytes.0);
         let refuse = |why: String| (Some(key.clone()), format!("{name}: {why}"));
-        let mut json = Vec::new();
-        flate2::read::GzDecoder::new(bytes.unwrap_or_default())
-            .take(LARGEST_TEXT)
-            .read_to_end(&mut json)
-            .map_err(|error| refuse(error.to_string()))?;
+        let json = packed::unpack(bytes.unwrap_or_default()).map_err(refuse)?;
         if text(SEAL) != self.seal(&key, &json) {
             return Err(refuse("it is not what was written".to_owned()));
         }
@@ -218,8 +208,8 @@ impl Lists {
     fn map(&self, key: &ListKey, name: &str, list: &List) -> Result<ConfigMap, StoreError> {
         let refuse = |what: String| StoreError { place: name.to_owned(), what };
         let json = serde_json::to_vec(list).map_err(|error| refuse(error.to_string()))?;
-        let packed = decode::gzip(&json).map_err(|error| refuse(error.to_string()))?;
-        if packed.len() > LARGEST {
+        let packed = packed::pack(&json).map_err(refuse)?;
+        if packed.len() > packed::LARGEST {
             return Err(refuse(format!("{} bytes are too many for a ConfigMap", packed.len())));
         }
         let data = BTreeMap::from([(SEAL.to_owned(), self.seal(key, &json)), (KEY.to_owned(), key.to_string())]);

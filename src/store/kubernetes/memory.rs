@@ -11,26 +11,19 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Client};
 
 use super::labels;
+use super::memory_map::{self, Found, HOLDS, Remembered};
 use crate::domain::approval::Approval;
 use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
-use crate::domain::service_tags::Digest;
 use crate::store::StoreError;
 use crate::store::audit::AuditLine;
 
-const HOLDS: &str = "memory";
-const TARGET: &str = "target";
-const MEMORY: &str = "memory.json";
-const OPEN: &str = "open.json";
-const SEAL: &str = "seal";
 /// So many ConfigMaps are written at the same time.
 const AT_ONCE: usize = 8;
-/// A target of 1,000 routes takes some 300 kB; the API server takes 1 MiB.
-const LARGEST: usize = 900 << 10;
 
 /// What is kept of one target.
 #[derive(Debug, Clone, Default)]
@@ -63,15 +56,6 @@ impl std::fmt::Debug for Memories {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Memories").field("installation", &self.installation).finish_non_exhaustive()
     }
-}
-
-/// A ConfigMap that was found.
-enum Found {
-    Whole(ResourceId, Box<Kept>),
-    /// Of this target, but it is not what amlnet wrote.
-    Damaged(ResourceId, String),
-    /// Of nobody knows which target.
-    Nameless(String),
 }
 
 impl Memories {
@@ -117,15 +101,16 @@ impl Memories {
             Kept { memory, changes: 1, ..Kept::default() }
         };
         for map in list.items {
-            let version = map.metadata.resource_version.clone();
-            match self.read(map) {
-                Found::Whole(id, found) => {
-                    let mut found = *found;
-                    found.memory.forget_old(now);
-                    kept.insert(id, found);
+            let found = memory_map::read(&self.installation, &map);
+            let resource_version = map.metadata.resource_version;
+            match found {
+                Found::Whole(id, remembered) => {
+                    let Remembered { mut memory, open } = *remembered;
+                    memory.forget_old(now);
+                    kept.insert(id, Kept { memory, open, resource_version, ..Kept::default() });
                 }
                 Found::Damaged(id, why) => {
-                    kept.insert(id, Kept { resource_version: version, ..start_anew(&why) });
+                    kept.insert(id, Kept { resource_version, ..start_anew(&why) });
                 }
                 Found::Nameless(why) => tracing::error!(why, "a ConfigMap of amlnet's cannot be used"),
             }
@@ -137,37 +122,8 @@ impl Memories {
         Ok(())
     }
 
-    fn read(&self, map: ConfigMap) -> Found {
-        let name = map.metadata.name.clone().unwrap_or_default();
-        let data = map.data.unwrap_or_default();
-        let text = |key: &str| data.get(key).map(String::as_str).unwrap_or_default();
-        let Ok(id) = text(TARGET).parse::<ResourceId>() else {
-            return Found::Nameless(format!("{name} does not say of which target it is"));
-        };
-        if self.name(&id) != name {
-            return Found::Nameless(format!("{name} is not the ConfigMap of {id}"));
-        }
-        if text(SEAL) != self.seal(text(TARGET), text(MEMORY), text(OPEN)) {
-            return Found::Damaged(id, format!("{name} is not what was written"));
-        }
-        let open = (!text(OPEN).is_empty()).then(|| serde_json::from_str(text(OPEN)));
-        match (serde_json::from_str(text(MEMORY)), open.transpose()) {
-            (Ok(memory), Ok(open)) => {
-                let resource_version = map.metadata.resource_version;
-                Found::Whole(id, Box::new(Kept { memory, open, resource_version, ..Kept::default() }))
-            }
-            (Err(error), _) | (_, Err(error)) => Found::Damaged(id, format!("{name}: {error}")),
-        }
-    }
-
-    fn seal(&self, target: &str, memory: &str, open: &str) -> String {
-        let text = format!("{}\n{target}\n{memory}\n{open}", self.installation);
-        Digest::of(text.as_bytes()).to_string()
-    }
-
     fn name(&self, id: &ResourceId) -> String {
-        let digest = Digest::of(id.to_string().to_ascii_lowercase().as_bytes()).to_string();
-        format!("amlnet-{}-target-{}", self.installation, &digest["sha256:".len()..][..20])
+        memory_map::name(&self.installation, id)
     }
 
     pub fn memory(&self, id: &ResourceId) -> TargetMemory {
@@ -228,7 +184,8 @@ impl Memories {
         if kept.memory.is_over() && kept.open.is_none() {
             return self.forget(id, &kept).await;
         }
-        let map = self.map(id, &kept)?;
+        let mut map = memory_map::write(&self.installation, id, &kept.memory, kept.open.as_ref())?;
+        map.metadata.resource_version.clone_from(&kept.resource_version);
         let params = PostParams::default();
         let mut result = match &kept.resource_version {
             Some(_) => self.api.replace(&self.name(id), &params, &map).await,
@@ -290,33 +247,6 @@ impl Memories {
             now.resource_version = None;
         }
         Ok(())
-    }
-
-    fn map(&self, id: &ResourceId, kept: &Kept) -> Result<ConfigMap, StoreError> {
-        let place = self.name(id);
-        let refuse = |what: String| StoreError { place: place.clone(), what };
-        let memory = serde_json::to_string(&kept.memory).map_err(|error| refuse(error.to_string()))?;
-        let open = kept.open.as_ref().map(serde_json::to_string).transpose();
-        let open = open.map_err(|error| refuse(error.to_string()))?.unwrap_or_default();
-        if memory.len() > LARGEST {
-            return Err(refuse(format!("{} bytes are too many for a ConfigMap", memory.len())));
-        }
-        let target = id.to_string();
-        let mut data = BTreeMap::from([
-            (SEAL.to_owned(), self.seal(&target, &memory, &open)),
-            (TARGET.to_owned(), target),
-            (MEMORY.to_owned(), memory),
-        ]);
-        if !open.is_empty() {
-            data.insert(OPEN.to_owned(), open);
-        }
-        let metadata = ObjectMeta {
-            name: Some(place),
-            labels: Some(labels::of(&self.installation, HOLDS)),
-            resource_version: kept.resource_version.clone(),
-            ..ObjectMeta::default()
-        };
-        Ok(ConfigMap { metadata, data: Some(data), ..ConfigMap::default() })
     }
 
     fn refused(&self, error: &kube::Error) -> StoreError {
