@@ -1,5 +1,5 @@
-//! Security rules on a bad day: every fault at every write of a plan, a crash at every answer, other writers in between.
-//! The group ends right, nothing that is needed was ever missing, nothing foreign changed.
+//! Security rules on a bad day: every fault at every write of a plan, a crash at every answer, other writers between
+//! two. The group ends right, nothing that is needed was ever missing, nothing foreign changed.
 
 use std::collections::BTreeMap;
 

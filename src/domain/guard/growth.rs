@@ -70,8 +70,9 @@ fn prefixes(addresses: &BTreeSet<&Address>) -> usize {
 
 fn prefix(address: &Address) -> Option<Prefix> {
     match address {
-        Address::Prefix(prefix) => Some(*prefix),
-        Address::Part(RulePart { part: Part::Far(rule::Place::Prefix(prefix)), .. }) => Some(*prefix),
+        Address::Prefix(prefix) | Address::Part(RulePart { part: Part::Far(rule::Place::Prefix(prefix)), .. }) => {
+            Some(*prefix)
+        }
         _ => None,
     }
 }
