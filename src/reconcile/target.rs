@@ -314,8 +314,8 @@ async fn take_steps(
     refused.map_or(Ok(()), Err)
 }
 
-/// Whether a request takes something away that may have to stay where another one was refused. What a rule loses while it
-/// gains something is another matter, unless part of the same rule was refused.
+/// Whether a request takes something away that may have to stay where another one was refused. What a rule loses while
+/// it gains something is another matter, unless part of the same rule was refused.
 fn needs_the_refused(request: &kind::Request, refused_rules: &BTreeSet<String>) -> bool {
     let takes = |step: &Step| step.action == Action::Remove;
     request.steps.iter().any(takes)

@@ -1,5 +1,5 @@
-//! The role for security groups in `deploy/azure`: its actions are those of the requests that amlnet sends, and no others,
-//! and what happens without each of them.
+//! The role for security groups in `deploy/azure`: its actions are those of the requests that amlnet sends, and no
+//! others, and what happens without each of them.
 
 use armsim::model::log::Server;
 use serde_json::{Value, json};

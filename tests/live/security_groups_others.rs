@@ -14,6 +14,11 @@ fn rule_id(name: &str) -> String {
     format!("{}/securityRules/{name}", nsg())
 }
 
+/// An application security group.
+fn application() -> String {
+    nsg().replace("networkSecurityGroups/nsg-ml", "applicationSecurityGroups/asg-1")
+}
+
 fn priorities(sim: &Sim) -> Vec<i64> {
     let mut all: Vec<i64> = sim.our_rules("nsg-ml").into_values().map(|rule| rule.priority).collect();
     all.sort_unstable();
@@ -29,7 +34,7 @@ fn foreign(sim: &Sim) -> Vec<Value> {
 }
 
 fn various() -> Vec<Value> {
-    let asg = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-ml/providers/Microsoft.Network/applicationSecurityGroups/asg-1";
+    let asg = application();
     vec![
         of_others("ssh", 100, json!({"direction": "Inbound", "description": "of the network team"})),
         of_others("amlnet.other.out.Storage", 2000, json!({"protocol": "*"})),
@@ -163,7 +168,7 @@ fn security_groups_others_who_change_our_rules_are_put_right() {
         crate::harness::merge(&mut properties, &change);
         json!({"id": rule_id(ML_RULE), "name": ML_RULE, "properties": properties})
     };
-    let asg = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-ml/providers/Microsoft.Network/applicationSecurityGroups/a";
+    let asg = application();
     for (what, change) in [
         ("denied", json!({"access": "Deny"})),
         ("another port", json!({"destinationPortRange": "22"})),

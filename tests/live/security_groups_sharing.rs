@@ -1,5 +1,5 @@
-//! Several Networks on one network security group: their sources together, their priorities agreed, and nobody's mode or
-//! mistake opening more than was asked for.
+//! Several Networks on one network security group: their sources together, their priorities agreed, and nobody's
+//! mode or mistake opening more than was asked for.
 
 use serde_json::{Value, json};
 

@@ -99,7 +99,8 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
     let mut free = Free::new(input, around, standing.values().chain(goes));
     let mut writes = Vec::new();
     // Who has a place keeps it; new ones take what is left, in order of their names.
-    for (before, chunks, _) in &laid {
+    for (before, chunks, (_, direction, _)) in &laid {
+        free.wanted.extend(chunks.keys().map(|_| *direction));
         for old in before {
             let stays = chunks.keys().any(|name| old.name.eq_ignore_ascii_case(name));
             free.hold(old.direction, old.priority, stays);
@@ -261,7 +262,8 @@ struct Free {
     /// Of rules that go, once the others are written.
     leaving: BTreeSet<(Direction, u16)>,
     others: Vec<(Direction, String)>,
-    given: BTreeMap<Direction, usize>,
+    /// The directions of all of our rules that there are to be.
+    wanted: Vec<Direction>,
 }
 
 impl Free {
@@ -274,10 +276,11 @@ impl Free {
             taken: around.taken.keys().copied().collect(),
             kept: BTreeSet::new(),
             leaving: BTreeSet::new(),
-            given: BTreeMap::new(),
+            wanted: Vec::new(),
         };
         for rule in stay {
             free.hold(rule.direction, rule.priority, true);
+            free.wanted.push(rule.direction);
         }
         free
     }
@@ -295,12 +298,11 @@ impl Free {
     }
 
     fn next(&mut self, direction: Direction) -> Result<u16, Full> {
-        let given = *self.given.entry(direction).and_modify(|given| *given += 1).or_insert(1);
         let free = (self.range.from..=self.range.to).find(|priority| !self.taken.contains(&(direction, *priority)));
         let Some(priority) = free else {
             let others = self.others.iter().filter(|(of, _)| *of == direction).map(|(_, name)| name.clone()).collect();
-            let count = |held: &BTreeSet<(Direction, u16)>| held.iter().filter(|(of, _)| *of == direction).count();
-            let (rules, leaving) = (count(&self.kept) + given, count(&self.leaving));
+            let rules = self.wanted.iter().filter(|of| **of == direction).count();
+            let leaving = self.leaving.iter().filter(|(of, _)| *of == direction).count();
             return Err(Full { range: self.range, direction, rules, leaving, others });
         };
         self.taken.insert((direction, priority));

@@ -218,8 +218,8 @@ fn permissions(rule: &SecurityRuleEntry) -> BTreeSet<String> {
     all
 }
 
-/// In no state did amlnet change, remove or add a foreign rule; and what our rules let through at the end was never lost
-/// once it was let through.
+/// In no state did amlnet change, remove or add a foreign rule; and what our rules let through at the end was never
+/// lost once it was let through.
 #[track_caller]
 pub(crate) fn assert_rules_clean(states: &[State]) {
     let last = states.last().expect("the group never was");
