@@ -212,7 +212,9 @@ impl Free {
     }
 
     fn keep(&mut self, direction: Direction, priority: u16) {
-        if self.range.contains(priority) && self.taken.insert((direction, priority)) {
+        // Where nobody asks for rules any more, what is left of one keeps its priority.
+        let is_in_range = self.range.from > self.range.to || self.range.contains(priority);
+        if is_in_range && self.taken.insert((direction, priority)) {
             self.kept.insert((direction, priority));
         }
     }
