@@ -57,8 +57,7 @@ impl Stage {
     }
 }
 
-/// For histories of rules; `make bench` plays those of routes.
-#[cfg_attr(not(test), allow(dead_code))]
+#[allow(dead_code, reason = "for histories of rules; `make bench` plays those of routes alone")]
 impl Stage {
     /// The regions in which every file has IPv4 prefixes of all these services.
     pub(crate) fn regions_with(&self, cloud: Cloud, services: &[&'static str]) -> Vec<&str> {

@@ -278,7 +278,7 @@ impl<'a> History<'a> {
         if let Some(blocked) = &plan.blocked {
             // Nothing but somebody's own rule in our group, or that nobody knows what is needed, may stand in the way.
             let is_strange = seat == Seat::Policy && self.azure.has_stranger();
-            assert!(is_strange || self.down, "at {} {seat:?}: {blocked:?}", self.now);
+            assert!(is_strange || self.down, "at {} {seat:?}: {blocked:?}\n{:?}\n{:?}", self.now, plan.steps, plan.held);
             self.tally.count(if is_strange { "strangers in our group" } else { "nothing known" });
         }
         if plan.blocked.is_some() || plan.steps.is_empty() {
