@@ -186,7 +186,14 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     let taken = if input.id.kind.is_whole() {
         whole::take_all(&plan, input, bench, course).await
     } else {
-        take_steps(&plan, input, bench, basis, course).await
+        match take_steps(&plan, input, bench, basis, course).await {
+            Err(Stop::Forgetful(error)) if input.id.kind == TargetKind::SecurityGroup => {
+                let (applied, memory) = (&mut applied, &mut memory);
+                let course = Course { observed: &gathered.observed, progress, applied, memory };
+                take_what_comes(input, bench, basis, plan.limits, course).await.and(Err(Stop::Forgetful(error)))
+            }
+            taken => taken,
+        }
     };
     remember(store, input, &memory, false).await;
     if let Err(stop) = taken {
@@ -232,6 +239,27 @@ async fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory,
     if let Err(error) = store.remember(&input.id, memory.clone(), for_good).await {
         tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
     }
+}
+
+/// Of a security rule, what comes and what goes is one write. Where removals cannot be counted nothing is taken away; what
+/// is needed comes all the same.
+async fn take_what_comes(
+    input: &TargetInput,
+    bench: Bench<'_>,
+    basis: Basis<'_>,
+    limits: Limits,
+    Course { progress, applied, memory, .. }: Course<'_>,
+) -> Result<(), Stop> {
+    let observed = observe(input, bench, Surroundings::Known).await?;
+    let (plan, _) = decide(input, &observed, limits, &[], basis);
+    let course = Course { observed: &observed, progress, applied, memory };
+    take_steps(&without_removals(&plan), input, bench, basis, course).await
+}
+
+/// What of a plan only adds and changes.
+pub(super) fn without_removals(plan: &Plan) -> Plan {
+    let steps = plan.steps.iter().filter(|step| step.action != Action::Remove).cloned().collect();
+    Plan { steps, ..plan.clone() }
 }
 
 fn decided(input: &TargetInput, gathered: &Gathered, basis: Basis<'_>) -> (Plan, TargetMemory) {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::gather::{Surroundings as Freshness, observe};
 use super::stop::Stop;
-use super::target::{Bench, Course, requests};
+use super::target::{Bench, Course, requests, without_removals};
 use super::write::write;
 use crate::azure::arm::ArmError;
 use crate::azure::locks::Exclusive;
@@ -78,21 +78,29 @@ pub(super) async fn take_all(
     if bench.halt.is_pulled() {
         return Err(Stop::Halted);
     }
-    let requests = requests(plan, input, observed)?;
     // Counted before they are sent: what a crash keeps from being counted would be allowed twice.
     memory.count_removals(&removals, bench.now());
     memory.unsettled = !surroundings.0.is_empty();
+    let mut forgetful = None;
     if !removals.is_empty() || memory.unsettled {
         match bench.store.remember(&input.id, memory.clone(), true).await {
             Err(error) if !removals.is_empty() => {
                 memory.uncount_removals(&removals);
-                return Err(Stop::Forgetful(error));
+                forgetful = Some(Stop::Forgetful(error));
             }
             Err(error) => tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written"),
             Ok(()) => {}
         }
     }
-    for request in &requests {
+    // What cannot be counted is not taken away; what is needed comes all the same.
+    let (removals, plan) = match &forgetful {
+        Some(_) => (Vec::new(), &without_removals(plan)),
+        None => (removals, plan),
+    };
+    if let Some(stop) = forgetful.take_if(|_| plan.steps.is_empty()) {
+        return Err(stop);
+    }
+    for request in &requests(plan, input, observed)? {
         let operation = match write(plan, input, request, bench).await {
             Ok(operation) => operation,
             Err(stop) => {
@@ -108,7 +116,8 @@ pub(super) async fn take_all(
             applied.push(Applied { step: step.clone(), correlation_id: operation.clone() });
         }
     }
-    settle(observed, bench, memory).await
+    settle(observed, bench, memory).await?;
+    forgetful.map_or(Ok(()), Err)
 }
 
 /// Waits until whatever uses the target is in order after a write, also one of a process that ended meanwhile.

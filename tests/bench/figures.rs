@@ -15,6 +15,7 @@ mod removals;
 #[path = "../histories/replay/mod.rs"]
 mod replay;
 mod round;
+mod rules;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,9 @@ fn main() {
     }
     if wanted("groups") {
         groups::measure(folder.path());
+    }
+    if wanted("rules") {
+        rules::measure(folder.path());
     }
     if wanted("networks") {
         networks::measure(folder.path(), &document);

@@ -1,5 +1,6 @@
 //! One `amlnet run --once` against the simulator: what it takes, and where its requests begin in the simulator's log.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -17,6 +18,7 @@ pub(crate) struct Ran {
 
 pub(crate) fn once(simulator: &Running, objects: &Path, state: &Path) -> Ran {
     let seen = simulator.world().log().len();
+    let output = state.with_extension("out");
     let started = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_amlnet"))
         .args(["run", "--once", "--installation-id", "bench", "--log", "off", "--dir"])
@@ -28,12 +30,16 @@ pub(crate) fn once(simulator: &Running, objects: &Path, state: &Path) -> Ran {
         .env("AZURE_TENANT_ID", &simulator.endpoints.credentials.tenant_id)
         .env("AZURE_CLIENT_ID", &simulator.endpoints.credentials.client_id)
         .env("AZURE_CLIENT_SECRET", &simulator.endpoints.credentials.client_secret)
-        .stdout(Stdio::null())
+        .stdout(Stdio::from(File::create(&output).expect("a file")))
         .spawn()
         .expect("amlnet");
     let ended = child.wait4().expect("its end");
     let seconds = started.elapsed().as_secs_f64();
-    assert!(ended.status.success(), "amlnet: {:?}", ended.status);
+    if !ended.status.success() {
+        let said = std::fs::read_to_string(&output).unwrap_or_default();
+        let why = said.lines().filter(|line| ["blocked", "wait", "fail"].iter().any(|word| line.contains(word)));
+        panic!("amlnet: {:?}\n{}", ended.status, why.take(20).collect::<Vec<_>>().join("\n"));
+    }
     let cpu_seconds = (ended.rusage.utime + ended.rusage.stime).as_secs_f64();
     Ran { seconds, cpu_seconds, peak_kib: ended.rusage.maxrss / 1024, seen }
 }

@@ -6,6 +6,7 @@
 
 mod additions;
 mod replay;
+mod rules;
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,8 +15,9 @@ use std::sync::{LazyLock, Mutex};
 
 use replay::{Stage, Tally, play};
 
-/// How many seeds there are in `make test`.
-const SEEDS: u64 = 120;
+/// How many seeds there are in `make test`: of route tables, and of rules.
+const SEEDS: u64 = 80;
+const SEEDS_OF_RULES: u64 = 60;
 
 /// What must have happened somewhere in so many histories.
 const HAPPENS: [&str; 15] = [
@@ -48,10 +50,28 @@ fn stage() -> Option<&'static Stage> {
     STAGE.as_ref()
 }
 
-/// `SEEDS` of them, as many as `AMLNET_SEEDS` says, or a range such as `17..18`.
-fn seeds() -> std::ops::Range<u64> {
+/// What must have happened somewhere in so many histories of rules.
+const HAPPENS_WITH_RULES: [&str; 14] = [
+    "IP groups written",
+    "policies written",
+    "security rules written",
+    "failed writes",
+    "held by mode",
+    "held by hold",
+    "held by budget",
+    "removals held for approval",
+    "approved",
+    "crashes",
+    "memories lost",
+    "Networks deleted",
+    "removed from a rule",
+    "strangers in our group",
+];
+
+/// `usual` of them, as many as `AMLNET_SEEDS` says, or a range such as `17..18`.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
     let text = std::env::var("AMLNET_SEEDS").ok().filter(|text| !text.is_empty());
-    let Some(text) = text else { return 0..SEEDS };
+    let Some(text) = text else { return 0..usual };
     let (first, last) = text.split_once("..").unwrap_or(("0", &text));
     let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("AMLNET_SEEDS: {text:?} is no number"));
     number(first)..number(last)
@@ -63,10 +83,10 @@ fn add(all: &mut Tally, more: Tally) {
     }
 }
 
-#[test]
-fn histories() {
+/// Plays all of them, as many at a time as there are cores; says which failed, and what never happened.
+fn play_all(usual: u64, happens: &[&str], play: impl Fn(&Stage, u64) -> Tally + Sync) {
     let Some(stage) = stage() else { return };
-    let seeds = seeds();
+    let seeds = seeds(usual);
     let (next, failed, tally) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()), Mutex::new(Tally::default()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -87,8 +107,8 @@ fn histories() {
     });
     let (failed, tally) = (failed.into_inner().unwrap(), tally.into_inner().unwrap());
     assert!(failed.is_empty(), "{} of {} failed (why: above): {failed:?}", failed.len(), seeds.end - seeds.start);
-    if seeds.end - seeds.start >= SEEDS {
-        let never: Vec<_> = HAPPENS.iter().filter(|what| !tally.0.contains_key(*what)).collect();
+    if seeds.end - seeds.start >= usual {
+        let never: Vec<_> = happens.iter().filter(|what| !tally.0.contains_key(*what)).collect();
         assert!(never.is_empty(), "never happened: {never:?}; what did: {:?}", tally.0);
     }
     // What `make histories` shows.
@@ -96,7 +116,18 @@ fn histories() {
 }
 
 #[test]
+fn histories() {
+    play_all(SEEDS, &HAPPENS, play);
+}
+
+#[test]
+fn histories_of_rules() {
+    play_all(SEEDS_OF_RULES, &HAPPENS_WITH_RULES, rules::play);
+}
+
+#[test]
 fn the_same_seed_is_the_same_history() {
     let Some(stage) = stage() else { return };
     assert_eq!(play(stage, 5), play(stage, 5));
+    assert_eq!(rules::play(stage, 5), rules::play(stage, 5));
 }

@@ -32,7 +32,7 @@ fn with_both(change: Value) -> Value {
 impl Kube {
     fn target(&self, id: &str) -> Value {
         let status = self.network("ml")["status"]["targets"].clone();
-        let targets = status.as_array().into_iter().flatten();
+        let mut targets = status.as_array().into_iter().flatten();
         targets
             .find(|target| target["id"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(id)))
             .cloned()

@@ -8,6 +8,7 @@ use armsim::model::log::Server;
 use serde_json::{Value, json};
 
 use crate::campaign::side_by_side;
+use crate::campaign_rules::{Seat, Week, assert_ended, rules_world, standing};
 use crate::harness::{Doc, Sim, TABLE, assert_clean, central, east, ours};
 
 const ONCE: [&str; 5] = ["run", "--dir", "dir", "--state", "state"];
@@ -80,6 +81,38 @@ fn campaign_of_full_disks() {
         assert_eq!(sim.in_force("public"), 102);
         assert_eq!(sim.feed_status("public")["notStored"], Value::Null);
         assert_eq!(sim.status("ml")["targets"][0]["state"], "InSync");
+    });
+}
+
+#[test]
+fn campaign_of_full_disks_with_rules() {
+    let jobs: Vec<(usize, bool)> = [0, 1, 4, 16].into_iter().flat_map(|n| [(n, true), (n, false)]).collect();
+    side_by_side(&jobs, |(blocks, known)| {
+        // Two more and one less of each service.
+        let (first, second) = (Week::new(0..4, 0..3), Week::new(1..6, 1..5));
+        let sim = rules_world(&first);
+        if *known {
+            sim.once(&[]).exits(0);
+        }
+        sim.publish(&second.doc(2));
+        let mut last = String::new();
+        for _ in 0..2 {
+            let output = once_on_a_small_disk(&sim, *blocks);
+            last = said(&output);
+            assert!(output.status.code().is_some(), "it was killed: {}", said(&output));
+            assert_whole(&sim);
+        }
+        for seat in Seat::ALL {
+            let there = standing(&sim, seat);
+            assert!(
+                there.is_superset(&second.needs(seat)),
+                "a full disk keeps addresses away, {seat:?}: {there:?}\n{last}"
+            );
+        }
+        // There is room again.
+        sim.once(&[]).exits(0);
+        assert_whole(&sim);
+        assert_ended(&sim, &second, &[]);
     });
 }
 

@@ -186,6 +186,11 @@ pub(crate) fn assert_ended(sim: &Sim, week: &Week, of_others: &[&str]) {
     assert_eq!(others, of_others.iter().copied().chain(["theirs"]).collect());
 }
 
+/// The addresses that are let through now.
+pub(crate) fn standing(sim: &Sim, seat: Seat) -> BTreeSet<String> {
+    seat.states(sim).pop().map(|state| state.1).unwrap_or_default()
+}
+
 struct Campaign {
     weeks: Vec<Week>,
     sim: Sim,

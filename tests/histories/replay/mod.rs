@@ -22,6 +22,7 @@ use amlnet::domain::intent::{Mode, ObjectKey};
 use amlnet::domain::memory::TargetMemory;
 use amlnet::domain::plan::{Action, HeldReason, Limits, Observed, ObservedEntry, Plan, Step, TargetInput};
 use amlnet::domain::region::Regions;
+use amlnet::domain::requirement::Requirements;
 use amlnet::domain::scope::Scopes;
 use amlnet::domain::service_tags::Cloud;
 use amlnet::reconcile::index::{Absent, Documents, Memories, Setting, index};
@@ -42,6 +43,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) struct Stage {
     pub(crate) shelf: Shelf,
     pub(crate) regions: Arc<Regions>,
+    pub(crate) requirements: Arc<Requirements>,
     maps: Vec<Map>,
 }
 
@@ -50,7 +52,16 @@ impl Stage {
     pub(crate) fn open() -> Result<Self, String> {
         let shelf = Shelf::open()?;
         let maps = Cloud::ALL.iter().map(|cloud| Map::of(*cloud, &shelf)).collect();
-        Ok(Self { shelf, regions: Arc::new(Regions::built_in()), maps })
+        let (regions, requirements) = (Arc::new(Regions::built_in()), Arc::new(Requirements::built_in()));
+        Ok(Self { shelf, regions, requirements, maps })
+    }
+}
+
+#[allow(dead_code, reason = "for histories of rules; `make bench` plays those of routes alone")]
+impl Stage {
+    /// The regions in which every file has IPv4 prefixes of all these services.
+    pub(crate) fn regions_with(&self, cloud: Cloud, services: &[&'static str]) -> Vec<&str> {
+        self.maps.iter().find(|map| map.cloud == cloud).unwrap().regions_with(services)
     }
 }
 
@@ -59,7 +70,7 @@ impl Stage {
 pub(crate) struct Tally(pub(crate) BTreeMap<&'static str, usize>);
 
 impl Tally {
-    fn count(&mut self, what: &'static str) {
+    pub(crate) fn count(&mut self, what: &'static str) {
         *self.0.entry(what).or_default() += 1;
     }
 }
@@ -289,7 +300,7 @@ impl<'a> History<'a> {
         let setting = Setting {
             installation: "prod".parse().unwrap(),
             regions: Arc::clone(&self.stage.regions),
-            requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
+            requirements: Arc::clone(&self.stage.requirements),
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,

@@ -62,7 +62,13 @@ impl Map {
     }
 
     fn regions(&self) -> Vec<&str> {
-        self.services.keys().map(String::as_str).collect()
+        self.regions_with(&[])
+    }
+
+    /// The regions in which every file has all of these.
+    pub(crate) fn regions_with(&self, services: &[&'static str]) -> Vec<&str> {
+        let all = self.services.iter().filter(|(_, of_region)| services.iter().all(|one| of_region.contains(one)));
+        all.map(|(region, _)| region.as_str()).collect()
     }
 }
 
