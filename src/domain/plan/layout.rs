@@ -91,12 +91,7 @@ pub fn layout(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Resul
         let chunks = chunks(name, &before, whole);
         laid.push((before.clone(), chunks, (name.to_owned(), direction, description.to_owned())));
     }
-    // What goes is there until the rest is written, so its priority is not free yet.
-    let goes = laid.iter().flat_map(|(before, chunks, _)| {
-        let stays = |rule: &&StandingRule| chunks.keys().any(|name| rule.name.eq_ignore_ascii_case(name));
-        before.iter().filter(move |rule| !stays(rule))
-    });
-    let mut free = Free::new(input, around, standing.values().chain(goes));
+    let mut free = Free::new(input, around, standing.values());
     let mut writes = Vec::new();
     // Who has a place keeps it; new ones take what is left, in order of their names.
     for (before, chunks, (_, direction, _)) in &laid {
