@@ -141,3 +141,36 @@ by_text!(Ask);
 
 /// The addresses that are asked for, by what asks for them.
 pub type Needs = BTreeMap<Ask, BTreeSet<Address>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A document that decides otherwise about the form of a tag must not look like a spec that gave it up.
+    #[test]
+    fn a_tag_and_its_prefixes_are_asked_for_alike() {
+        let of = |text: &str| {
+            let (name, service) = ("Storage".to_owned(), "Storage".to_owned());
+            Ask::of(&Purpose::Requirement { name, service, region: None }, &text.parse().unwrap())
+        };
+        assert_eq!(of("amlnet.prod.Storage.tcp with Storage"), of("amlnet.prod.Storage.tcp-ip with 20.0.0.0/24"));
+        let given = |text: &str| Ask::of(&Purpose::Rule { requirement: "Storage".to_owned() }, &text.parse().unwrap());
+        assert_eq!(given("amlnet.prod.Storage.tcp on TCP 443"), given("amlnet.prod.Storage.tcp-ip on TCP 443"));
+        assert_ne!(given("amlnet.prod.Storage.tcp on TCP 443"), given("amlnet.prod.Storage.udp on TCP 443"));
+    }
+
+    #[test]
+    fn what_is_asked_is_read_as_it_is_written() {
+        let group = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/ipGroups/g";
+        for ask in [
+            "rule/amlnet.prod.x.tcp/storage/eastus2/IPv6".parse().unwrap(),
+            Ask::in_rule("AllowRStudioInstall", "RStudio.Images", None, Family::V4),
+            Ask::Given(format!("amlnet.prod.x.tcp with {group}").parse().unwrap()),
+            Ask::Given("amlnet.prod.x.tcp at 2001:db8::/32".parse().unwrap()),
+            Ask::Given("amlnet.prod.x.http host *.example.org".parse().unwrap()),
+        ] {
+            let text = ask.to_string();
+            assert_eq!(text.parse::<Ask>().as_ref(), Ok(&ask), "{text}");
+        }
+    }
+}

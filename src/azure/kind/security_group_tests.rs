@@ -142,3 +142,24 @@ fn one_value_stands_alone_and_several_in_a_list() {
     input.priorities.insert(key("a"), Priorities { from: 1, to: 0 });
     assert_eq!(SecurityGroup.requests(&input, &parts.map(step), &observed), None);
 }
+
+#[test]
+fn what_not_all_rules_of_one_agree_about_does_not_stand_and_is_written_again() {
+    let first = json!({"destinationAddressPrefix": "20.0.0.0/26", "sourceAddressPrefix": "",
+        "sourceAddressPrefixes": ["10.1.0.0/24", "10.2.0.0/24"]});
+    let second = json!({"destinationAddressPrefix": "20.1.0.0/26", "priority": 2001});
+    let observed = observe(&[rule("amlnet.prod.out.x.tcp-ip", &first), rule("amlnet.prod.out.x.tcp-ip.2", &second)]);
+    let found: Vec<(String, bool)> =
+        observed.entries.iter().map(|entry| (entry.address.part().unwrap().element(), entry.failed)).collect();
+    let expected =
+        [("at 10.1.0.0/24", true), ("with 20.0.0.0/26", true), ("with 20.1.0.0/26", false), ("on TCP 443", true)];
+    assert_eq!(found, expected.map(|(text, failed)| (text.to_owned(), failed)));
+}
+
+#[test]
+fn another_protocol_than_the_name_says_is_somebody_elses_work() {
+    let observed = observe(&[rule("amlnet.prod.out.x.tcp", &json!({"protocol": "*"}))]);
+    assert!(observed.entries.iter().all(|entry| entry.failed), "{observed:?}");
+    let ports = observed.entries.iter().filter(|entry| matches!(entry.address.part().unwrap().part, Part::Port(_)));
+    assert_eq!(ports.count(), 0);
+}

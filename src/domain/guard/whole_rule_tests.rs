@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::desired::{Ask, Contribution, Purpose, RuleHead, Wish};
-use crate::domain::intent::{Mode, NextHop};
+use crate::domain::intent::{Approval, Mode, NextHop, Removal};
 use crate::domain::plan::rules::{Around, PolicyAround, Rules, StandingRule};
 use crate::domain::plan::{Limits, Observed, ObservedEntry, TargetInput};
 use crate::domain::requirement::Direction;
@@ -151,4 +151,39 @@ fn other_kinds_pass() {
         TargetInput::new(table_id("rt"), installation(), vec![contribution("a", &[("20.0.0.0/24", "Internet")])]);
     let plan = guarded(&input, &crate::domain::testing::observed(&[]), Limits::DEFAULT);
     assert_eq!((plan.steps.len(), plan.held.len()), (1, 0));
+}
+
+fn careful(contribution: Contribution) -> Contribution {
+    let removal = Removal { approval: Approval::Always, ..contribution.removal };
+    Contribution { removal, ..contribution }
+}
+
+#[test]
+fn what_takes_the_place_of_something_given_up_comes_when_that_is_gone() {
+    let other = ["amlnet.prod.r at 10.1.0.0/24", "amlnet.prod.r with Sql", "amlnet.prod.r on TCP 1433"];
+    let mut scene = scene(&WHOLE);
+    scene.decide(&policy(vec![asking("a", &WHOLE)]));
+    let plan = scene.decide(&policy(vec![careful(asking("a", &other))]));
+    // Sql on 443 and Storage on 1433 are asked for by nobody.
+    assert_eq!(taken(&plan), Vec::<String>::new(), "{plan}");
+    let waits: Vec<String> = held(&plan).into_iter().filter(|text| text.starts_with("Hold Add")).collect();
+    assert_eq!(waits, ["Hold Add amlnet.prod.r with Sql", "Hold Add amlnet.prod.r on TCP 1433"], "{plan}");
+    // Where nobody has to be asked, the one goes and the other comes in one write.
+    let plan = scene.decide(&policy(vec![asking("a", &other)]));
+    assert_eq!(plan.steps.len(), 4, "{plan}");
+}
+
+#[test]
+fn a_new_prefix_of_a_service_waits_for_nobodys_word_about_an_old_source() {
+    let first = ["amlnet.prod.q at 10.1.0.0/24", "amlnet.prod.q with 20.0.0.0/24", "amlnet.prod.q on TCP 443"];
+    let mut scene = scene(&first);
+    scene.decide(&policy(vec![asking("a", &first)]));
+    let second = [
+        "amlnet.prod.q at 10.2.0.0/24",
+        "amlnet.prod.q with 20.0.0.0/24",
+        "amlnet.prod.q with 20.0.1.0/24",
+        "amlnet.prod.q on TCP 443",
+    ];
+    let plan = scene.decide(&policy(vec![careful(asking("a", &second))]));
+    assert_eq!(taken(&plan), ["Add amlnet.prod.q at 10.2.0.0/24", "Add amlnet.prod.q with 20.0.1.0/24"]);
 }

@@ -250,3 +250,32 @@ fn a_rule_is_found_by_the_name_of_its_chunks() {
     }
     assert_eq!((number("A.b", "a.B"), number("a.b", "a.b.7"), number("a.b", "a.bc")), (Some(1), Some(7), None));
 }
+
+#[test]
+fn one_tag_and_one_family_stand_in_a_rule() {
+    let empty = observed(&[], &[]);
+    let found = writes(&input(2000, 2099), &empty, &new_rule("amlnet.prod.x", &["A", "B"]));
+    assert_eq!(found, ["amlnet.prod.x 2000 A", "amlnet.prod.x.2 2001 B"]);
+    let found = writes(&input(2000, 2099), &empty, &new_rule("amlnet.prod.x", &["20.0.0.0/24", "2001:db8::/32"]));
+    assert_eq!(found.len(), 2, "{found:?}");
+    // What replaces a tag while that is held stands beside it.
+    let standing = observed(&[("amlnet.prod.x", 2000, &["A"])], &[]);
+    assert_eq!(writes(&input(2000, 2099), &standing, &steps(&["+ amlnet.prod.x with B"])), ["amlnet.prod.x.2 2001 B"]);
+}
+
+#[test]
+fn a_wider_source_takes_the_place_of_those_that_lie_in_it() {
+    let standing = observed(&[("amlnet.prod.x", 2000, &["A"])], &[]);
+    let more = steps(&["+ amlnet.prod.x at 10.0.0.0/16"]);
+    let layout = layout(&input(2000, 2099), &standing, &more).unwrap();
+    let near: Vec<String> = layout.standing["amlnet.prod.x"].rule.near.iter().map(ToString::to_string).collect();
+    assert_eq!(near, ["10.0.0.0/16"]);
+}
+
+#[test]
+fn where_nobody_asks_any_more_what_is_left_keeps_its_priority() {
+    let standing = observed(&[("amlnet.prod.x", 2000, &["20.0.0.0/24", "20.0.1.0/24"])], &[]);
+    let left = TargetInput::new(group_id(), installation(), Vec::new());
+    let layout = layout(&left, &standing, &steps(&["- amlnet.prod.x with 20.0.0.0/24"])).unwrap();
+    assert_eq!(layout.standing["amlnet.prod.x"].priority, 2000);
+}
