@@ -133,7 +133,7 @@ impl Place<'_> {
         self.wait_for("ml", "InSync");
         assert_eq!(ours(&self.kube.sim.history(self.table)).len(), 7);
         self.change(&json!({"region": "nowhere"}));
-        self.wait_for("ml", "Blocked");
+        self.wait_for("ml", "Unresolved");
         self.change(&json!({"region": "eastus2"}));
         self.wait_for("ml", "InSync");
     }
