@@ -198,7 +198,7 @@ fn others() -> Vec<Case> {
             "Security rule a has invalid Address prefix. Value provided: AzureCloud.norwayeast",
         ),
         refused(
-            "400-reference",
+            "400-missing-reference",
             (400, "InvalidResourceReference"),
             3,
             "InvalidResourceReference",
