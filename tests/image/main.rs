@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "the size, and why a check is skipped")]
 
 mod archive;
+mod build;
 mod context;
 mod rules;
 mod size;
