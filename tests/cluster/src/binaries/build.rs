@@ -35,8 +35,7 @@ pub(super) fn cached(program: &'static Program) -> Result<PathBuf, Error> {
     Ok(binary)
 }
 
-/// Where everything is kept that took long to get.
-pub(crate) fn cache() -> Result<PathBuf, Error> {
+fn cache() -> Result<PathBuf, Error> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).ok_or(Error::NoCache)?;
     Ok(absolute(&base).join("amlnet").join("cluster"))

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::Error;
-pub(crate) use build::cache;
 use version::Version;
 
 /// A program that a Go module in `go/` has.
