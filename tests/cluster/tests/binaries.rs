@@ -33,7 +33,7 @@ fn build(folder: &Path, program: &str, code: u8) -> Command {
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_cluster"));
     command
-        .args(["build", "etcd", "kube-apiserver", "kubectl"])
+        .args(["build", "kube-apiserver", "etcd", "kubectl"])
         .env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     command.env("XDG_CACHE_HOME", folder.join("cache")).env("BUILDS", folder.join("builds"));
     command.env("PROGRAM", program).env("CODE", code.to_string()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -70,7 +70,7 @@ fn processes_that_need_the_same_programs_build_them_once() {
         ["go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes/cmd/kubectl",]
     );
     let cached: Vec<&Path> = said_paths.lines().map(Path::new).collect();
-    for (path, name) in cached.iter().zip(["etcd", "kube-apiserver", "kubectl"]) {
+    for (path, name) in cached.iter().zip(["kube-apiserver", "etcd", "kubectl"]) {
         assert!(path.starts_with(folder.path().join("cache").join("amlnet").join("cluster")), "{said_paths}");
         assert!(path.ends_with(name) && path.is_file(), "{said_paths}");
     }

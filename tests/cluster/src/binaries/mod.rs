@@ -191,8 +191,8 @@ pub static CTR: Program = Program {
 
 /// All of them, in the order in which they are built.
 static PROGRAMS: [&Program; 12] = [
-    &ETCD,
     &API_SERVER,
+    &ETCD,
     &KUBECTL,
     &HELM,
     &HELM_3,
