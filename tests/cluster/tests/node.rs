@@ -128,8 +128,8 @@ fn nothing_of_a_node_outlives_a_process_that_is_killed() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let folder = lines.filter_map(|line| line.split_once("FOLDER ").map(|(_, path)| PathBuf::from(path))).next();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let folder = lines.find_map(|line| line.split_once("FOLDER ").map(|(_, path)| PathBuf::from(path)));
     let folder = folder.expect("its node has a folder");
     let owner = format!("amlnet-node-{}-", child.id());
     let ours = || groups().into_iter().filter(|path| path.to_string_lossy().contains(&owner)).collect::<Vec<_>>();

@@ -211,24 +211,28 @@ impl Node {
 
     /// All that is known about the pods of a namespace, for whoever reads why a test failed.
     pub fn describe(&self, namespace: &str) -> String {
-        let mut text = String::new();
-        for arguments in [
+        let mut commands: Vec<Vec<String>> = [
             &["get", "pods,replicasets", "-o", "wide"][..],
             &["describe", "pods"],
             &["get", "events", "--sort-by=.lastTimestamp"],
-        ] {
-            let output = self.kubectl(&[&["-n", namespace], arguments].concat());
-            text += &format!("$ kubectl {}\n{}{}\n", arguments.join(" "), output.stdout, output.stderr);
-        }
+        ]
+        .map(|arguments| arguments.iter().map(ToString::to_string).collect())
+        .into();
         let pods = self.get(&format!("/api/v1/namespaces/{namespace}/pods"));
-        for pod in pods["items"].as_array().into_iter().flatten() {
-            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        for name in pods["items"].as_array().into_iter().flatten().filter_map(|pod| pod["metadata"]["name"].as_str()) {
             for previous in ["--previous=true", "--previous=false"] {
-                let output = self.kubectl(&["-n", namespace, "logs", "--all-containers", "--tail=60", previous, name]);
-                text += &format!("$ kubectl logs {previous} {name}\n{}{}\n", output.stdout, output.stderr);
+                let logs = ["logs", "--all-containers", "--tail=60", previous, name];
+                commands.push(logs.map(str::to_owned).into());
             }
         }
-        text + "kubelet:\n" + &process::end_of(&self.folder.path().join("kubelet.log"))
+        let said = commands.iter().map(|arguments| {
+            let arguments: Vec<&str> =
+                ["-n", namespace].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+            let output = self.kubectl(&arguments);
+            format!("$ kubectl {}\n{}{}\n", arguments.join(" "), output.stdout, output.stderr)
+        });
+        let kubelet = process::end_of(&self.folder.path().join("kubelet.log"));
+        said.chain([format!("the kubelet says:\n{kubelet}")]).collect::<Vec<_>>().concat()
     }
 }
 
