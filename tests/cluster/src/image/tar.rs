@@ -94,7 +94,7 @@ pub(super) fn digest(bytes: &[u8]) -> String {
 }
 
 fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", digest.finalize())
 }
 
 impl<W: Write> Write for Digesting<W> {
