@@ -16,3 +16,4 @@ mod first_hour;
 mod harness;
 mod release;
 mod upgrade;
+mod watched;

@@ -209,8 +209,16 @@ impl Release {
 
     /// What a pod answers to a GET, as the kubelet asks it; nothing while it does not answer.
     pub(crate) fn ask_pod(&self, pod: &Value, path: &str) -> Option<(u16, String)> {
+        self.ask(format!("{}:8080", pod["status"]["podIP"].as_str()?).parse().ok()?, path)
+    }
+
+    /// The same of a server on the node's loopback.
+    pub(crate) fn get_within(&self, port: u16, path: &str) -> Option<(u16, String)> {
+        self.ask(SocketAddr::from(([127, 0, 0, 1], port)), path)
+    }
+
+    fn ask(&self, address: SocketAddr, path: &str) -> Option<(u16, String)> {
         use std::io::{Read as _, Write as _};
-        let address: SocketAddr = format!("{}:8080", pod["status"]["podIP"].as_str()?).parse().ok()?;
         self.node.within(|| {
             let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
             stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
@@ -220,6 +228,13 @@ impl Release {
             let (head, body) = text.split_once("\r\n\r\n")?;
             Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
         })
+    }
+
+    /// The network's tables are read now; any new word will do.
+    #[track_caller]
+    pub(crate) fn look_now(&self, word: &str) {
+        let at = format!("amlnet.dev/reconcile-at={word}");
+        self.kubectl(&["annotate", "amlnetwork", "ml", &at, "--overwrite"]);
     }
 
     pub(crate) fn counts(&self) -> Counts {
