@@ -1,9 +1,11 @@
 //! A real Kubernetes API server with its etcd, on loopback, for tests.
 //!
-//! [`Cluster::start`] gives a test a server of its own, [`Cluster::shared`] one for all tests of the process. Nothing
-//! here looks at or changes the user's KUBECONFIG, listens on anything but loopback, or outlives the process. There is
-//! no controller manager, no scheduler and no node: namespaces are not emptied, owners are not followed, pods do not
-//! run. All of it is blocking; it panics only where a test would do nothing else, and then says what was wrong.
+//! [`Cluster::start`] gives a test a server of its own, [`Cluster::shared`] one for all tests of the process. It has no
+//! controller manager, no scheduler and no node: namespaces are not emptied, owners are not followed, pods do not run.
+//! [`Node`] has all of them, in a network of its own, where root and the kernel allow it.
+//!
+//! Nothing here looks at or changes the user's KUBECONFIG, listens where another computer could reach it, or outlives the
+//! process. All of it is blocking; it panics only where a test would do nothing else, and then says what was wrong.
 
 mod audit;
 mod binaries;

@@ -107,3 +107,21 @@ fn subfolders(path: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_left_is_swept_when_the_process_is_gone() {
+        // No kernel numbers a process so high.
+        let [left, used] = [4_194_305, std::process::id()].map(|owner| {
+            let folder = std::env::temp_dir().join(format!("{PREFIX}{owner}-test"));
+            std::fs::create_dir_all(folder.join("var-lib")).unwrap();
+            folder
+        });
+        sweep();
+        assert!(!left.exists() && used.exists());
+        std::fs::remove_dir_all(used).unwrap();
+    }
+}
