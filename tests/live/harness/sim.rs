@@ -190,6 +190,11 @@ impl Sim {
         self.running.world().clear_faults();
     }
 
+    /// Lets the answers go that a fault holds under this key.
+    pub(crate) fn release(&self, key: &str) {
+        self.running.world().release_answers(key);
+    }
+
     /// Changes settings of the running simulator.
     pub(crate) fn set(&self, change: Value) {
         let mut world = self.running.world();
