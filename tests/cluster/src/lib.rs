@@ -12,6 +12,7 @@ mod cluster;
 mod error;
 mod folder;
 mod http;
+pub mod image;
 mod kubectl;
 mod port;
 mod process;
