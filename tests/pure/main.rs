@@ -13,6 +13,7 @@ mod imports;
 mod layering;
 #[path = "../objects/mod.rs"]
 mod objects;
+mod pages;
 mod properties;
 mod real_documents;
 mod requirements;
