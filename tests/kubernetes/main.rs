@@ -12,6 +12,7 @@ mod crds;
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
 mod dice;
 mod docs;
+mod docs_pages;
 mod documents;
 mod faults;
 mod first;
@@ -32,6 +33,7 @@ mod memory;
 #[path = "../objects/mod.rs"]
 mod objects;
 mod rbac;
+mod reader;
 mod replica;
 mod rules;
 mod see;
