@@ -7,8 +7,8 @@ pub enum Error {
     #[error("{action} {}: {source}", path.display())]
     File { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error(
-        "there is no cache folder: neither XDG_CACHE_HOME nor HOME is set. Set one, or put kube-apiserver, etcd and \
-         kubectl on PATH"
+        "there is no cache folder: neither XDG_CACHE_HOME nor HOME is set. Set one, or put the programs that \
+         tests/cluster/README.md names on PATH"
     )]
     NoCache,
     #[error(

@@ -9,7 +9,7 @@ use crate::process;
 /// Longer than any `--timeout` that makes sense in a test.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// What kubectl said.
+/// What kubectl or helm said.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The exit code.
@@ -22,7 +22,7 @@ impl Output {
     /// Standard output of a command that has to succeed.
     #[track_caller]
     pub fn ok(self) -> String {
-        assert_eq!(self.status, 0, "kubectl failed.\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(self.status, 0, "the command failed.\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self.stdout
     }
 }

@@ -6,10 +6,12 @@
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
-use cluster::{ADMIN, Binaries, Cluster};
+use cluster::{ADMIN, Binaries, Cluster, Program};
 
 const USAGE: &str = "\
-usage: cluster build   build kube-apiserver, etcd and kubectl into the cache; print their folder
+usage: cluster build [PROGRAM…]
+                       build etcd, kube-apiserver, kubectl, helm, helm3 and helm-unittest, or those that are named,
+                       into the cache; print where they are
        cluster serve   start an API server, print one line of JSON {kubeconfig, url, kubectl}, and stay until standard
                        input is closed or a signal comes
 ";
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
-        ["build"] => build(),
+        ["build", ref names @ ..] => build(names),
         ["serve"] => serve(),
         ["help" | "--help" | "-h"] => say(USAGE),
         _ => {
@@ -36,10 +38,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn build() -> Result<(), String> {
-    let binaries = cluster::build().map_err(|error| error.to_string())?;
-    let folder = binaries.kube_apiserver.parent().unwrap_or(&binaries.kube_apiserver);
-    say(&format!("{}\n", folder.display()))
+fn build(names: &[&str]) -> Result<(), String> {
+    let programs = Program::named(names).map_err(|name| format!("there is no program {name:?}\n{USAGE}"))?;
+    for program in programs {
+        let path = program.build().map_err(|error| error.to_string())?;
+        say(&format!("{}\n", path.display()))?;
+    }
+    Ok(())
 }
 
 fn serve() -> Result<(), String> {

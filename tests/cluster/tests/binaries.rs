@@ -32,7 +32,9 @@ fn build(folder: &Path, program: &str, code: u8) -> Command {
         std::fs::set_permissions(&go, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_cluster"));
-    command.arg("build").env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    command
+        .args(["build", "kube-apiserver", "etcd", "kubectl"])
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     command.env("XDG_CACHE_HOME", folder.join("cache")).env("BUILDS", folder.join("builds"));
     command.env("PROGRAM", program).env("CODE", code.to_string()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -58,20 +60,21 @@ fn processes_that_need_the_same_programs_build_them_once() {
     let folder = folder();
     let running = [(); 4].map(|()| build(folder.path(), GOOD, 0).spawn().unwrap());
     let outputs = running.map(|child| child.wait_with_output().unwrap());
-    let said_folder = String::from_utf8_lossy(&outputs[0].stdout).into_owned();
+    let said_paths = String::from_utf8_lossy(&outputs[0].stdout).into_owned();
     for output in &outputs {
         assert!(output.status.success(), "{}", said(output));
-        assert_eq!(String::from_utf8_lossy(&output.stdout), said_folder);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), said_paths);
     }
     assert_eq!(
         builds(folder.path()),
         ["go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes/cmd/kubectl",]
     );
-    let cached = Path::new(said_folder.trim());
-    assert!(cached.starts_with(folder.path().join("cache").join("amlnet").join("cluster")), "{said_folder}");
-    for name in ["etcd", "kube-apiserver", "kubectl"] {
-        assert!(cached.join(name).is_file(), "{name}");
+    let cached: Vec<&Path> = said_paths.lines().map(Path::new).collect();
+    for (path, name) in cached.iter().zip(["kube-apiserver", "etcd", "kubectl"]) {
+        assert!(path.starts_with(folder.path().join("cache").join("amlnet").join("cluster")), "{said_paths}");
+        assert!(path.ends_with(name) && path.is_file(), "{said_paths}");
     }
+    assert_eq!(cached.len(), 3);
 }
 
 #[test]
@@ -99,4 +102,13 @@ fn without_go_it_is_said_what_to_install() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("Install Go"), "{}", said(&output));
     assert!(said(&output).contains(folder.path().join("cache").to_str().unwrap()), "{}", said(&output));
+}
+
+#[test]
+fn a_name_that_is_none_of_them_is_refused_before_anything_is_built() {
+    let folder = folder();
+    let output = build(folder.path(), GOOD, 0).arg("kubeadm").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("there is no program \"kubeadm\""), "{}", said(&output));
+    assert!(!folder.path().join("builds").exists());
 }

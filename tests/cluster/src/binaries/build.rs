@@ -1,7 +1,7 @@
 //! Builds the programs from the Go modules that `go/` pins, into a cache outside the clone.
 //!
-//! One folder of the cache holds what one state of those files gives with one Go; nothing in it is ever changed, so it
-//! can be deleted at any time.
+//! One folder of the cache holds one program, as one state of its module gives it with one Go: another program in the
+//! module, or another module, leaves it where it is. Nothing in it is ever changed, so it can be deleted at any time.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,24 +10,16 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{API_SERVER, Binaries, ETCD, KUBECTL, Program, absolute, say, version};
+use super::{Program, absolute, say, version};
 use crate::{Error, process};
 
-/// Everything that decides what is built. The version of Kubernetes itself is read from its go.mod.
-const MODULES: [&str; 2] = ["etcd", "kubernetes"];
-const FILES: [&str; 3] = ["go.mod", "go.sum", "tools.go"];
 /// A debug build on a slow machine took eight minutes; one that hangs has to end.
 const PATIENCE: Duration = Duration::from_secs(45 * 60);
-
-/// Builds all three, whatever is on PATH.
-pub fn build() -> Result<Binaries, Error> {
-    Ok(Binaries { kube_apiserver: cached(&API_SERVER)?, etcd: cached(&ETCD)?, kubectl: cached(&KUBECTL)? })
-}
 
 /// The program from the cache, built if it is not there yet.
 pub(super) fn cached(program: &'static Program) -> Result<PathBuf, Error> {
     let cache = cache()?;
-    let folder = cache.join(key(&go(program, &cache)?)?);
+    let folder = cache.join(format!("{}-{}", program.name, key(program, &go(program, &cache)?)?));
     let binary = folder.join(program.name);
     if binary.is_file() {
         return Ok(binary);
@@ -72,46 +64,45 @@ fn go(program: &'static Program, cache: &Path) -> Result<String, Error> {
     }
 }
 
-fn key(go: &str) -> Result<String, Error> {
+/// Everything that decides what is built. go.sum only confirms what go.mod says, and both may grow with another program
+/// of the module.
+fn key(program: &Program, go: &str) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update(go);
-    for program in [&API_SERVER, &ETCD, &KUBECTL] {
-        hash.update(arguments(program, Path::new(program.name))?.join("\n"));
-    }
-    for module in MODULES {
-        for file in FILES {
-            let text = read(&sources(module).join(file))?;
-            hash.update(format!("{module}/{file} {}\n{text}", text.len()));
-        }
-    }
+    hash.update(arguments(program, Path::new(program.name))?.join("\n"));
+    hash.update(go_mod(program)?);
     let hash: u64 = hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
     Ok(format!("{hash:016x}"))
 }
 
-fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(Error::file("cannot read", path))
+fn go_mod(program: &Program) -> Result<String, Error> {
+    let path = sources(program.module).join("go.mod");
+    std::fs::read_to_string(&path).map_err(Error::file("cannot read", &path))
 }
 
-/// Without the version that Kubernetes' own scripts set, the server calls itself v0.0.0, and version checks fail.
 fn arguments(program: &Program, to: &Path) -> Result<Vec<String>, Error> {
     let mut link = "-s -w".to_owned();
-    if program.module == "kubernetes" {
-        let path = sources(program.module).join("go.mod");
-        let text = read(&path)?;
-        let version = text.lines().find_map(|line| line.trim().strip_prefix("require k8s.io/kubernetes v"));
-        let mut parts = version.unwrap_or_default().split('.');
-        let (Some(version), Some(major), Some(minor)) = (version, parts.next(), parts.next()) else {
-            let why = "its go.mod has no line `require k8s.io/kubernetes vX.Y.Z`".to_owned();
+    let modules = go_mod(program)?;
+    for (variable, module, value) in program.linked {
+        let required = |line: &str| {
+            let text = line.trim();
+            let rest = text.strip_prefix("require ").unwrap_or(text).strip_prefix(module)?;
+            rest.strip_prefix(" v").map(|rest| rest.split_whitespace().next().unwrap_or_default().to_owned())
+        };
+        let Some(value) = modules.lines().find_map(required).and_then(|version| value(&version)) else {
+            let why = format!("its go.mod has no line `{module} vX.Y.Z`");
             return Err(Error::Build { program: program.name, source_folder: sources(program.module), why });
         };
-        for (name, value) in [("gitVersion", format!("v{version}").as_str()), ("gitMajor", major), ("gitMinor", minor)]
-        {
-            link = format!("{link} -X k8s.io/component-base/version.{name}={value}");
-        }
+        link = format!("{link} -X {variable}={value}");
     }
     let to = to.to_string_lossy().into_owned();
-    let fixed = ["build", "-trimpath", "-buildvcs=false", "-ldflags", &link, "-o", &to, program.package];
-    Ok(fixed.map(str::to_owned).to_vec())
+    let fixed = ["build", "-trimpath", "-buildvcs=false", "-ldflags", &link, "-o", &to];
+    let mut arguments = fixed.map(str::to_owned).to_vec();
+    if !program.tags.is_empty() {
+        arguments.push(format!("-tags={}", program.tags));
+    }
+    arguments.push(program.package.to_owned());
+    Ok(arguments)
 }
 
 /// Into a temporary name, tried, and renamed: half a build is never taken for a whole one.
@@ -134,20 +125,31 @@ fn compile(program: &'static Program, folder: &Path, binary: &Path) -> Result<()
 
 #[cfg(test)]
 mod tests {
+    use super::super::{API_SERVER, HELM_3, PROGRAMS};
     use super::*;
 
     #[test]
     fn the_folder_in_the_cache_depends_on_go_and_is_a_plain_name() {
-        let one = key("go1.26.8\nlinux\namd64\n").unwrap();
-        assert_eq!(one, key("go1.26.8\nlinux\namd64\n").unwrap());
-        assert_ne!(one, key("go1.26.8\nlinux\narm64\n").unwrap());
+        let one = key(&API_SERVER, "go1.26.8\nlinux\namd64\n").unwrap();
+        assert_eq!(one, key(&API_SERVER, "go1.26.8\nlinux\namd64\n").unwrap());
+        assert_ne!(one, key(&API_SERVER, "go1.26.8\nlinux\narm64\n").unwrap());
         assert!(one.len() == 16 && one.chars().all(|char| char.is_ascii_hexdigit()), "{one}");
     }
 
     #[test]
-    fn the_server_is_told_the_version_that_go_mod_pins() {
-        let arguments = arguments(&API_SERVER, Path::new("out")).unwrap().join(" ");
-        assert!(arguments.contains("version.gitVersion=v1."), "{arguments}");
-        assert!(arguments.contains("version.gitMajor=1 "), "{arguments}");
+    fn programs_are_told_the_versions_that_go_mod_pins() {
+        let server = arguments(&API_SERVER, Path::new("out")).unwrap().join(" ");
+        assert!(server.contains("version.gitVersion=v1."), "{server}");
+        assert!(server.contains("version.gitMajor=1 "), "{server}");
+        let helm = arguments(&HELM_3, Path::new("out")).unwrap().join(" ");
+        assert!(helm.contains("chartutil.k8sVersionMinor=3"), "{helm}");
+    }
+
+    #[test]
+    fn every_program_is_named_by_the_tools_file_of_its_module() {
+        for program in PROGRAMS {
+            let tools = std::fs::read_to_string(sources(program.module).join("tools.go")).unwrap();
+            assert!(tools.contains(&format!("_ \"{}\"", program.package)), "{}", program.name);
+        }
     }
 }

@@ -1,55 +1,160 @@
-//! Where kube-apiserver, etcd and kubectl come from: KUBEBUILDER_ASSETS, PATH, or the cache, which fills itself.
+//! Where the programs come from: KUBEBUILDER_ASSETS, PATH, or the cache, which fills itself.
 
 mod build;
 mod version;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::Error;
-pub use build::build;
 use version::Version;
 
-/// One of the three programs.
+/// A program that a Go module in `go/` has.
 #[derive(Debug)]
-struct Program {
+pub struct Program {
+    /// How errors and the cache call it.
     name: &'static str,
+    /// What it may be called in a folder of PATH.
+    files: &'static [&'static str],
     /// Prints the version, with the exit code 0.
     version: &'static [&'static str],
-    oldest: Version,
+    /// The oldest that will do. None for a program that has no command to say its version.
+    oldest: Option<Version>,
+    /// The oldest that is too new.
+    below: Option<Version>,
     /// The folder below `go/`, and the package in it.
     module: &'static str,
     package: &'static str,
+    /// Build tags, with commas.
+    tags: &'static str,
+    /// Variables that are set when it is linked, and which part of which module's version each gets.
+    linked: &'static [Linked],
 }
 
-/// The oldest Kubernetes that amlnet supports.
-const KUBERNETES: Version = Version { major: 1, minor: 33 };
+/// A variable, a module in go.mod, and the part of its version.
+type Linked = (&'static str, &'static str, fn(&str) -> Option<String>);
 
-static API_SERVER: Program = Program {
+/// The oldest Kubernetes that amlnet supports.
+const KUBERNETES: Option<Version> = Some(Version { major: 1, minor: 33 });
+/// Without the version that Kubernetes' own scripts set, the server calls itself v0.0.0, and version checks fail.
+const KUBERNETES_LINKED: &[Linked] = &[
+    ("k8s.io/component-base/version.gitVersion", "k8s.io/kubernetes", |version| Some(format!("v{version}"))),
+    ("k8s.io/component-base/version.gitMajor", "k8s.io/kubernetes", |version| part(version, 0)),
+    ("k8s.io/component-base/version.gitMinor", "k8s.io/kubernetes", |version| part(version, 1)),
+];
+
+pub static API_SERVER: Program = Program {
     name: "kube-apiserver",
+    files: &["kube-apiserver"],
     version: &["--version"],
     oldest: KUBERNETES,
+    below: None,
     module: "kubernetes",
     package: "k8s.io/kubernetes/cmd/kube-apiserver",
+    tags: "",
+    linked: KUBERNETES_LINKED,
 };
-static ETCD: Program = Program {
+pub static ETCD: Program = Program {
     name: "etcd",
+    files: &["etcd"],
     version: &["--version"],
-    oldest: Version { major: 3, minor: 5 },
+    oldest: Some(Version { major: 3, minor: 5 }),
+    below: None,
     module: "etcd",
     package: "go.etcd.io/etcd/server/v3",
+    tags: "",
+    linked: &[],
 };
-static KUBECTL: Program = Program {
+pub static KUBECTL: Program = Program {
     name: "kubectl",
+    files: &["kubectl"],
     version: &["version", "--client"],
     oldest: KUBERNETES,
+    below: None,
     module: "kubernetes",
     package: "k8s.io/kubernetes/cmd/kubectl",
+    tags: "",
+    linked: KUBERNETES_LINKED,
+};
+pub static HELM: Program = Program {
+    name: "helm",
+    files: &["helm", "helm4"],
+    version: &["version", "--short"],
+    oldest: Some(Version { major: 4, minor: 0 }),
+    below: None,
+    module: "helm",
+    package: "helm.sh/helm/v4/cmd/helm",
+    tags: "",
+    linked: &[],
+};
+/// The one before, which many still use.
+pub static HELM_3: Program = Program {
+    name: "helm3",
+    files: &["helm3", "helm"],
+    version: &["version", "--short"],
+    oldest: Some(Version { major: 3, minor: 18 }),
+    below: Some(Version { major: 4, minor: 0 }),
+    module: "helm3",
+    package: "helm.sh/helm/v3/cmd/helm",
+    tags: "",
+    // Without them it renders for Kubernetes 1.20 where it has no cluster, as its own scripts know.
+    linked: &[
+        ("helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor", "k8s.io/client-go", |_| Some("1".to_owned())),
+        ("helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor", "k8s.io/client-go", |version| part(version, 1)),
+        ("helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor", "k8s.io/client-go", |_| Some("1".to_owned())),
+        ("helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor", "k8s.io/client-go", |version| part(version, 1)),
+    ],
+};
+pub static HELM_UNITTEST: Program = Program {
+    name: "helm-unittest",
+    files: &["helm-unittest"],
+    version: &["--help"],
+    oldest: None,
+    below: None,
+    module: "helm-unittest",
+    package: "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
+    tags: "",
+    linked: &[],
 };
 
-/// Programs that were found to run and to be new enough.
+/// All of them, in the order in which they are built.
+static PROGRAMS: [&Program; 6] = [&API_SERVER, &ETCD, &KUBECTL, &HELM, &HELM_3, &HELM_UNITTEST];
+
+fn part(version: &str, position: usize) -> Option<String> {
+    version.split('.').nth(position).map(str::to_owned)
+}
+
+impl Program {
+    /// Looks once in a process; what is nowhere is built, which takes minutes the first time.
+    pub fn find(&'static self) -> Result<PathBuf, Error> {
+        static FOUND: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+        // A panic while looking leaves nothing behind that could be wrong.
+        let mut found = FOUND.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(path) = found.get(self.name) {
+            return Ok(path.clone());
+        }
+        let path = locate(self)?;
+        Ok(found.entry(self.name).or_insert(path).clone())
+    }
+
+    /// Builds it into the cache, whatever is on PATH, unless it is there.
+    pub fn build(&'static self) -> Result<PathBuf, Error> {
+        build::cached(self)
+    }
+
+    /// By their names; all of them for no name. The error is the name of none.
+    pub fn named(names: &[&str]) -> Result<Vec<&'static Self>, String> {
+        let known = |name: &&str| PROGRAMS.iter().copied().find(|program| program.name == *name);
+        match names {
+            [] => Ok(PROGRAMS.to_vec()),
+            names => names.iter().map(|name| known(name).ok_or_else(|| (*name).to_owned())).collect(),
+        }
+    }
+}
+
+/// What a cluster needs: programs that were found to run and to be new enough.
 #[derive(Debug, Clone)]
 pub struct Binaries {
     pub kube_apiserver: PathBuf,
@@ -58,16 +163,8 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Looks once in a process; what is nowhere is built, which takes minutes the first time.
     pub fn find() -> Result<Self, Error> {
-        static FOUND: Mutex<Option<Binaries>> = Mutex::new(None);
-        // A panic while looking leaves nothing behind that could be wrong.
-        let mut found = FOUND.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(found) = &*found {
-            return Ok(found.clone());
-        }
-        let binaries = Self { kube_apiserver: locate(&API_SERVER)?, etcd: locate(&ETCD)?, kubectl: locate(&KUBECTL)? };
-        Ok(found.insert(binaries).clone())
+        Ok(Self { kube_apiserver: API_SERVER.find()?, etcd: ETCD.find()?, kubectl: KUBECTL.find()? })
     }
 }
 
@@ -88,13 +185,12 @@ fn distinct(folders: Vec<PathBuf>) -> Vec<PathBuf> {
 
 /// The first that runs and is new enough. One that is passed over is named: whoever put it there expects it to be used.
 fn first_fit(program: &Program, folders: &[PathBuf]) -> Option<PathBuf> {
-    folders.iter().map(|folder| folder.join(program.name)).filter(|binary| binary.is_file()).find(|binary| {
-        match version::check(program, binary) {
-            Ok(()) => true,
-            Err(why) => {
-                say(&format!("{} is not used: {why}", binary.display()));
-                false
-            }
+    let places = folders.iter().flat_map(|folder| program.files.iter().map(|file| folder.join(file)));
+    places.filter(|binary| binary.is_file()).find(|binary| match version::check(program, binary) {
+        Ok(()) => true,
+        Err(why) => {
+            say(&format!("{} is not used: {why}", binary.display()));
+            false
         }
     })
 }
@@ -135,5 +231,17 @@ mod tests {
         let found = first_fit(&KUBECTL, &[empty.clone(), old.clone(), broken, new, newer]);
         assert_eq!(found, Some(expected));
         assert_eq!(first_fit(&KUBECTL, &[empty, old]), None);
+    }
+
+    #[test]
+    fn a_helm_of_the_other_generation_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let [three, four] = ["three", "four"].map(|name| folder.path().join(name));
+        let old = script(&three, "helm", "echo v3.22.0+gabcdef");
+        let new = script(&four, "helm", "echo v4.3.1");
+        for folders in [[three.clone(), four.clone()], [four, three]] {
+            assert_eq!(first_fit(&HELM, &folders).as_ref(), Some(&new));
+            assert_eq!(first_fit(&HELM_3, &folders).as_ref(), Some(&old));
+        }
     }
 }

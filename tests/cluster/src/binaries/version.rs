@@ -31,12 +31,14 @@ pub(super) fn check(program: &Program, binary: &Path) -> Result<(), String> {
         let said = ran.stderr.lines().next().unwrap_or_default();
         return Err(format!("asked for its version it ended with {}: {said}", ran.status));
     }
+    let Some(oldest) = program.oldest else { return Ok(()) };
     match read(&ran.stdout) {
         None => Err(format!("it says no version, but {:?}", ran.stdout.lines().next().unwrap_or_default())),
-        Some(version) if version < program.oldest => {
-            Err(format!("it is {version}, and {} or newer is needed", program.oldest))
-        }
-        Some(_) => Ok(()),
+        Some(version) if version < oldest => Err(format!("it is {version}, and {oldest} or newer is needed")),
+        Some(version) => match program.below {
+            Some(below) if version >= below => Err(format!("it is {version}, and one before {below} is needed")),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -55,12 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_from_what_the_three_programs_print() {
+    fn versions_are_read_from_what_programs_print() {
         for (text, major, minor) in [
             ("Kubernetes v1.36.3", 1, 36),
             ("etcd Version: 3.6.8\nGit SHA: Not provided\nGo Version: go1.26.8", 3, 6),
             ("Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0", 1, 32),
             ("Client Version: v1.9.0", 1, 9),
+            ("v3.22.0+g1ccb1e8", 3, 22),
+            ("v4.3", 4, 3),
         ] {
             assert_eq!(read(text), Some(Version { major, minor }), "{text}");
         }

@@ -1,0 +1,124 @@
+{{/* Values that are of the right form but make no sense together. All mistakes are said at once. */}}
+
+{{- define "amlnet.seconds" -}}
+{{- $units := dict "s" 1 "m" 60 "h" 3600 "d" 86400 }}
+{{- mul (regexFind "^[0-9]+" . | int) (get $units (regexFind "[smhd]$" .)) }}
+{{- end }}
+
+{{- define "amlnet.checks" -}}
+{{- $wrong := list }}
+{{- $v := .Values }}
+{{- if not $v.installationId }}
+{{- $wrong = append $wrong "installationId is missing: it is the owner part of the name of everything that amlnet writes to Azure. Write a lower-case letter and 1 to 11 lower-case letters or digits, such as --set installationId=prod1; choose it once and keep it for ever" }}
+{{- end }}
+{{- if and $v.watchNamespaces (not $v.scopes) (not $v.allowAnyScope) }}
+{{- $wrong = append $wrong "watchNamespaces is set, and nothing says what the AmlNetworks there may name in Azure: write scopes (docs/scopes.md), or allowAnyScope: true if nobody is to be restricted" }}
+{{- end }}
+{{- if and $v.scopes $v.allowAnyScope }}
+{{- $wrong = append $wrong "scopes and allowAnyScope exclude each other: remove one of them" }}
+{{- end }}
+{{- if and (has "*" $v.watchNamespaces) (gt (len $v.watchNamespaces) 1) }}
+{{- $wrong = append $wrong "watchNamespaces has \"*\", which is all namespaces, beside others: leave only \"*\"" }}
+{{- end }}
+{{- with $v.azure }}
+{{- if and (has .auth (list "workloadIdentity" "clientSecret" "clientCertificate")) (not .clientId) }}
+{{- $wrong = append $wrong (printf "azure.clientId is missing: azure.auth is %s. Write the client id of the identity, or azure.auth: managedIdentity for that of the node, or azure.auth: none to set the AZURE_ variables by extraEnv" .auth) }}
+{{- end }}
+{{- if and (has .auth (list "clientSecret" "clientCertificate")) (not .tenantId) }}
+{{- $wrong = append $wrong (printf "azure.tenantId is missing: azure.auth is %s. Write the id of the tenant" .auth) }}
+{{- end }}
+{{- if and (eq .auth "workloadIdentity") (not .webhook) (not .tenantId) }}
+{{- $wrong = append $wrong "azure.tenantId is missing: without the webhook (azure.webhook: false) nobody else tells it. Write the id of the tenant" }}
+{{- end }}
+{{- if and (has .auth (list "clientSecret" "clientCertificate")) (not (and .secret.name .secret.key)) }}
+{{- $wrong = append $wrong (printf "azure.secret is incomplete: azure.auth is %s. Write name and key of the Secret that holds it" .auth) }}
+{{- end }}
+{{- if and (has .auth (list "workloadIdentity" "managedIdentity" "none")) (or .secret.name .secret.key) }}
+{{- $wrong = append $wrong (printf "azure.secret is set, and azure.auth is %s, which has none: write azure.auth: clientSecret or clientCertificate, or remove azure.secret" .auth) }}
+{{- end }}
+{{- if and (eq .auth "none") (or .clientId .tenantId) }}
+{{- $wrong = append $wrong "azure.auth is none, so azure.clientId and azure.tenantId would count for nothing: remove them, or write how amlnet logs in" }}
+{{- end }}
+{{- if and .authorityHost (not .armEndpoint) }}
+{{- $wrong = append $wrong "azure.authorityHost is set without azure.armEndpoint: a login of another cloud is of no use to this one's Azure Resource Manager. Write both, or cloud" }}
+{{- end }}
+{{- end }}
+{{- if and $v.caBundle.pem $v.caBundle.configMap.name }}
+{{- $wrong = append $wrong "caBundle.pem and caBundle.configMap.name exclude each other: remove one of them" }}
+{{- end }}
+{{- if and $v.caBundle.pem (not (contains "-----BEGIN CERTIFICATE-----" $v.caBundle.pem)) }}
+{{- $wrong = append $wrong "caBundle.pem holds no certificate: it has to have lines from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE----- (--set-file caBundle.pem=ca.pem)" }}
+{{- end }}
+{{- if and $v.proxy.noProxy (not $v.proxy.https) }}
+{{- $wrong = append $wrong "proxy.noProxy is set without proxy.https: write the proxy, or remove it" }}
+{{- end }}
+{{- with $v.podDisruptionBudget }}
+{{- if .enabled }}
+{{- $min := not (kindIs "invalid" .minAvailable) }}
+{{- $max := not (kindIs "invalid" .maxUnavailable) }}
+{{- if eq $min $max }}
+{{- $wrong = append $wrong "podDisruptionBudget needs one of maxUnavailable and minAvailable: write null for the other" }}
+{{- else if and $min (not (kindIs "string" .minAvailable)) (ge (int .minAvailable) (int $v.replicas)) }}
+{{- $wrong = append $wrong (printf "podDisruptionBudget.minAvailable is %d of %d replicas, so no node could ever be drained: write fewer, more replicas, or podDisruptionBudget.enabled: false" (int .minAvailable) (int $v.replicas)) }}
+{{- else if and $min (kindIs "string" .minAvailable) (eq .minAvailable "100%") }}
+{{- $wrong = append $wrong "podDisruptionBudget.minAvailable is 100%, so no node could ever be drained: write less, or podDisruptionBudget.enabled: false" }}
+{{- else if and $max (has (toString .maxUnavailable) (list "0" "0%")) }}
+{{- $wrong = append $wrong "podDisruptionBudget.maxUnavailable is 0, so no node could ever be drained: write 1, or podDisruptionBudget.enabled: false" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $v.lease }}
+{{- $duration := include "amlnet.seconds" .duration | int }}
+{{- $deadline := include "amlnet.seconds" .renewDeadline | int }}
+{{- $period := include "amlnet.seconds" .retryPeriod | int }}
+{{- if not (and (lt $period $deadline) (lt $deadline $duration)) }}
+{{- $wrong = append $wrong (printf "the times of the lease have to grow: lease.retryPeriod (%s) < lease.renewDeadline (%s) < lease.duration (%s)" .retryPeriod .renewDeadline .duration) }}
+{{- end }}
+{{- end }}
+{{- if and (not $v.serviceAccount.create) (not $v.serviceAccount.name) }}
+{{- $wrong = append $wrong "serviceAccount.create is false and serviceAccount.name is missing: write the name of the one that is there" }}
+{{- end }}
+{{- if and $v.approvals.exemptUsers (not $v.approvals.policy) }}
+{{- $wrong = append $wrong "approvals.exemptUsers is set and approvals.policy is false, so there is nothing to be exempt from: remove one of them" }}
+{{- end }}
+{{- $set := include "amlnet.variables" . | fromJson }}
+{{- range $v.extraEnv }}
+{{- if or (hasKey $set .name) (eq .name "AMLNET_IDENTITY") (and (eq .name "AZURE_CLIENT_SECRET") (eq $v.azure.auth "clientSecret")) }}
+{{- $wrong = append $wrong (printf "extraEnv has %s, which the chart sets already: use the value that is for it (README.md), or remove it" .name) }}
+{{- end }}
+{{- end }}
+{{- $monitoring := .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}
+{{- range $value := list "serviceMonitor" "prometheusRule" }}
+{{- if and (get $v $value).enabled (not $monitoring) }}
+{{- $wrong = append $wrong (printf "%s.enabled is true, and the cluster has no CRDs of the Prometheus operator (monitoring.coreos.com/v1): install the operator first, or write false. helm template is told of it by --api-versions monitoring.coreos.com/v1" $value) }}
+{{- end }}
+{{- end }}
+{{- if $wrong }}
+{{- fail (printf "\n\nThe values do not fit together:\n- %s\n" (join "\n- " $wrong)) }}
+{{- end }}
+{{- end }}
+
+{{/* What is in the cluster already, and would be lost or refused without a word about why. */}}
+{{- define "amlnet.checkCluster" -}}
+{{- $deployment := lookup "apps/v1" "Deployment" .Release.Namespace (include "amlnet.fullname" .) }}
+{{- $before := dig "metadata" "labels" "amlnet.dev/installation" "" $deployment }}
+{{- if and $before (ne $before .Values.installationId) }}
+{{- fail (printf "\n\ninstallationId was %s and would become %s. What amlnet wrote to Azure as %s would be somebody else's to it, and stay for ever. Write installationId: %s; if you want another one all the same, uninstall the release first" $before .Values.installationId $before $before) }}
+{{- end }}
+{{- end }}
+
+{{/* For an object that one release of a cluster has: .kind, .apiVersion, .name, .value (which says false), .context. */}}
+{{- define "amlnet.checkOwner" -}}
+{{- $found := lookup .apiVersion .kind "" .name }}
+{{- $release := .context.Release }}
+{{- if $found }}
+{{- $annotations := $found.metadata.annotations | default dict }}
+{{- $owner := get $annotations "meta.helm.sh/release-name" }}
+{{- $namespace := get $annotations "meta.helm.sh/release-namespace" }}
+{{- if not (and (eq $owner $release.Name) (eq $namespace $release.Namespace)) }}
+{{- $whose := "was not installed by Helm" }}
+{{- if $owner }}{{ $whose = printf "belongs to the release %s in the namespace %s" $owner $namespace }}{{ end }}
+{{- fail (printf "\n\nThe %s %s is there and %s. Write %s: false to leave it alone; or, if that release is gone, hand it over:\n  kubectl label %s %s app.kubernetes.io/managed-by=Helm --overwrite\n  kubectl annotate %s %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s --overwrite\n" .kind .name $whose .value (lower .kind) .name (lower .kind) .name $release.Name $release.Namespace) }}
+{{- end }}
+{{- end }}
+{{- end }}
