@@ -107,6 +107,32 @@
 {{- end }}
 {{- end }}
 
+{{/*
+Helm 3 does not change a custom resource in the upgrade that adopts it, and says nothing. The Deployment tells which feeds the
+release had already.
+*/}}
+{{- define "amlnet.checkFeeds" -}}
+{{- if and (include "amlnet.served" .) (hasPrefix "v3" .Capabilities.HelmVersion.Version) }}
+{{- $deployment := lookup "apps/v1" "Deployment" .Release.Namespace (include "amlnet.fullname" .) }}
+{{- $had := splitList "," (dig "metadata" "annotations" "amlnet.dev/feeds" "" $deployment) }}
+{{- range $name, $spec := .Values.feeds }}
+{{- if not (has $name $had) }}
+{{- $live := lookup "amlnet.dev/v1alpha1" "ServiceTagFeed" $.Release.Namespace $name }}
+{{- if $live }}
+{{- $wanted := merge dict $spec (dict "cloud" $.Values.cloud) }}
+{{- $other := dict }}
+{{- range $key, $value := $wanted }}
+{{- if ne (toJson $value) (toJson (get $live.spec $key)) }}{{ $_ := set $other $key $value }}{{ end }}
+{{- end }}
+{{- if $other }}
+{{- fail (printf "\n\nThe feed %s is there and is not as feeds.%s says. Helm 3 takes it over with this upgrade, and cannot change it in the same step. Change it, then run this again:\n  kubectl -n %s patch servicetagfeed %s --type merge -p '%s'\n" $name $name $.Release.Namespace $name (dict "spec" $other | toJson)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* For an object that one release of a cluster has: .kind, .apiVersion, .name, .value (which says false), .context. */}}
 {{- define "amlnet.checkOwner" -}}
 {{- $found := lookup .apiVersion .kind "" .name }}
