@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::Command;
 
-use cluster::{ADMIN, Binaries, Cluster, Settings};
+use cluster::{ADMIN, Binaries, Cluster, HELM, Settings};
 use serde_json::{Value, json};
 
 use crate::harness::{Controller, Ran, Sim, feed};
@@ -81,7 +81,8 @@ impl Reader {
     }
 
     pub(crate) fn runs(&self, user: &str, block: &str) -> Ran {
-        let programs = [PathBuf::from(env!("CARGO_BIN_EXE_amlnet")), Binaries::find().unwrap().kubectl];
+        let programs =
+            [PathBuf::from(env!("CARGO_BIN_EXE_amlnet")), Binaries::find().unwrap().kubectl, HELM.find().unwrap()];
         let mut folders: Vec<PathBuf> = programs.iter().map(|file| file.parent().unwrap().to_owned()).collect();
         folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
         let mut command = Command::new("sh");
@@ -99,6 +100,13 @@ impl Reader {
         self.sim.ran(command)
     }
 
+    /// Something that a page asks for in other words.
+    #[track_caller]
+    pub(crate) fn does(&self, block: &str) {
+        let ran = self.runs(ADMIN, block);
+        assert_eq!(ran.code, 0, "{block}\n{}", ran.all());
+    }
+
     /// A replica with the rights of the service account. There is no node, so a process stands for the pod.
     pub(crate) fn replica(&self) -> Controller {
         let account = self.cluster.service_account(HOME, "amlnet");
@@ -106,6 +114,32 @@ impl Reader {
             self.sim.command(&["run", "--namespace", HOME, "--identity", "one", "--http-listen", "127.0.0.1:0"]);
         run.args(QUICK)
             .env("AMLNET_INSTALLATION_ID", INSTALLATION)
+            .env("KUBECONFIG", self.cluster.kubeconfig(&account));
+        self.sim.background(run)
+    }
+
+    /// What the Deployment of a chart says to its container, for all that a process needs not do otherwise: it has no
+    /// volumes, another login and a port of its own.
+    pub(crate) fn replica_as_deployed(&self) -> Controller {
+        let path = format!("/apis/apps/v1/namespaces/{HOME}/deployments/amlnet");
+        let deployment = self.cluster.ask(ADMIN, "GET", &path, None).unwrap().json();
+        let pod = &deployment["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let texts = |list: &Value| -> Vec<String> {
+            list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+        };
+        let arguments = texts(&container["args"]);
+        let mut run = self.sim.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let account = self.cluster.service_account(HOME, pod["serviceAccountName"].as_str().unwrap());
+        for variable in container["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            if name.starts_with("AMLNET_")
+                && let Some(value) = variable["value"].as_str()
+            {
+                run.env(name, value);
+            }
+        }
+        run.args(["--namespace", HOME, "--identity", "one", "--http-listen", "127.0.0.1:0"])
             .env("KUBECONFIG", self.cluster.kubeconfig(&account));
         self.sim.background(run)
     }
