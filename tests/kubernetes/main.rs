@@ -13,6 +13,7 @@ mod crds;
 mod dice;
 mod docs;
 mod docs_pages;
+mod docs_runbooks;
 mod documents;
 mod faults;
 mod first;

@@ -145,3 +145,49 @@ fn what_is_quoted_is_what_the_program_says() {
     assert!(wrong.is_empty(), "these quotes stand nowhere in src/:\n{}", wrong.join("\n"));
     assert!(count > 40, "only {count} quotes were found");
 }
+
+/// The names of all fields of amlnet's objects.
+fn fields() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in files(&Path::new(ROOT).join("config/crd"), ".yaml") {
+        let object: serde_json::Value = serde_yaml::from_str(&read(&file)).unwrap();
+        let mut open = vec![&object];
+        while let Some(value) = open.pop() {
+            if let Some(properties) = value["properties"].as_object() {
+                names.extend(properties.keys().cloned());
+            }
+            open.extend(value.as_object().into_iter().flat_map(|map| map.values()));
+            open.extend(value.as_array().into_iter().flatten());
+        }
+    }
+    names
+}
+
+/// kubectl prints nothing for a field that there is not, and succeeds.
+#[test]
+fn fields_in_commands_are_there() {
+    // Of other objects: a Lease, a ConfigMap, a ServiceAccount.
+    let others =
+        ["metadata", "name", "namespace", "annotations", "labels", "items", "holderIdentity", "data", "binaryData", "target"];
+    let known: BTreeSet<String> = fields().into_iter().chain(others.map(str::to_owned)).collect();
+    let (mut count, mut wrong) = (0, Vec::new());
+    for page in pages() {
+        for line in read(&page).lines().filter(|line| line.contains("jsonpath=")) {
+            for path in line.split("jsonpath=").skip(1).flat_map(|rest| rest.split('{').skip(1)) {
+                let path = path.split('}').next().unwrap().replace("\\.", "\u{0}");
+                let names = path
+                    .split('.')
+                    .skip(1)
+                    .map(|name| name.split(|char: char| !char.is_alphanumeric() && char != '\u{0}').next().unwrap());
+                for name in names.filter(|name| !name.is_empty() && !name.contains('\u{0}')) {
+                    count += 1;
+                    if !known.contains(name) {
+                        wrong.push(format!("{}: .{name} in {line}", page.strip_prefix(ROOT).unwrap().display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "no object has these fields:\n{}", wrong.join("\n"));
+    assert!(count > 20, "only {count} fields were found");
+}
