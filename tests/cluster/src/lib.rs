@@ -9,6 +9,7 @@ mod audit;
 mod binaries;
 mod certificates;
 mod cluster;
+pub mod debian;
 mod error;
 mod folder;
 mod helm;
