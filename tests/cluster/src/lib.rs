@@ -14,6 +14,7 @@ mod error;
 mod folder;
 mod helm;
 mod http;
+pub mod image;
 mod kubectl;
 mod port;
 mod process;

@@ -6,6 +6,7 @@
 mod access;
 mod binaries;
 mod ends;
+mod image;
 mod objects;
 mod proxy;
 
