@@ -14,6 +14,7 @@ mod layering;
 mod metrics;
 #[path = "../objects/mod.rs"]
 mod objects;
+mod pages;
 mod properties;
 mod real_documents;
 mod requirements;
