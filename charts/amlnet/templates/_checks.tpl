@@ -125,7 +125,7 @@ release had already.
 {{- if ne (toJson $value) (toJson (get $live.spec $key)) }}{{ $_ := set $other $key $value }}{{ end }}
 {{- end }}
 {{- if $other }}
-{{- fail (printf "\n\nThe feed %s is there and is not as feeds.%s says. Helm 3 takes it over with this upgrade, and cannot change it in the same step. Change it, then run this again:\n  kubectl -n %s patch servicetagfeed %s --type merge -p '%s'\n" $name $name $.Release.Namespace $name (dict "spec" $other | toJson)) }}
+{{- fail (printf "\n\nThe feed %s is there and is not as feeds.%s says. Helm 3 takes it over now, and cannot change it in the same step. Change it, then run this again:\n  kubectl -n %s patch servicetagfeed %s --type merge -p '%s'\n" $name $name $.Release.Namespace $name (dict "spec" $other | toJson)) }}
 {{- end }}
 {{- end }}
 {{- end }}
