@@ -145,7 +145,18 @@ fn side_by_side(site: &Site) {
     let roles: Vec<_> =
         roles["items"].as_array().unwrap().iter().map(|role| role["metadata"]["name"].clone()).collect();
     assert_eq!(roles, ["amlnet", "second.second-amlnet-watched"]);
+    // In the same namespace it has to leave the feed alone too.
+    let values = "installationId=third,crds.install=false,peopleRoles.create=false";
+    let chart = chart();
+    let third = |more: &[&str]| {
+        let same = ["install", "third", &chart, "--namespace", "amlnet"];
+        site.helm(&[same.as_slice(), &MINIMAL, &["--set", values], more].concat())
+    };
+    let said = third(&[]);
+    assert!(said.stderr.contains("Write feeds.public: null to leave it alone"), "{}", said.stderr);
+    third(&["--set", "feeds.public=null"]).ok();
     site.helm(&["uninstall", "amlnet", "--namespace", "amlnet"]).ok();
+    site.uid("/apis/apps/v1/namespaces/amlnet/deployments/third-amlnet");
     site.uid("/apis/apps/v1/namespaces/second/deployments/second-amlnet");
     site.uid("/apis/amlnet.dev/v1alpha1/namespaces/second/servicetagfeeds/public");
 }
