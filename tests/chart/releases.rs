@@ -1,6 +1,8 @@
 //! Releases on a real API server: install, upgrade with objects in place, uninstall that keeps them, and two side by side.
 //! No pod runs there.
 
+use std::time::{Duration, Instant};
+
 use cluster::{ADMIN, Cluster, Helm, Output};
 use serde_json::{Value, json};
 
@@ -257,4 +259,35 @@ fn monitoring_is_installed_where_the_operator_is() {
         let rule = site.get("/apis/monitoring.coreos.com/v1/namespaces/amlnet/prometheusrules/amlnet");
         assert!(rule["spec"]["groups"].as_array().is_some_and(|groups| !groups.is_empty()), "{generation}: {rule}");
     }
+}
+
+#[test]
+fn approvals_are_guarded_in_the_namespaces_of_a_release_and_in_no_others() {
+    let site = Site::new(helm_4());
+    for name in ["team-a", "team-b"] {
+        site.cluster.kubectl(ADMIN, &["create", "namespace", name]).ok();
+    }
+    let robot = site.cluster.service_account("team-b", "gitops");
+    let bind =
+        ["create", "clusterrolebinding", "gitops", "--clusterrole=cluster-admin", "--serviceaccount=team-b:gitops"];
+    site.cluster.kubectl(ADMIN, &bind).ok();
+    let exempt = format!("approvals.exemptUsers={{{robot}}}");
+    site.release("install", "amlnet", &["watchNamespaces={team-a}", "allowAnyScope=true", &exempt]).ok();
+    let approve = |user: &str, namespace: &str, by: &str| {
+        let approval = json!({"apiVersion": "amlnet.dev/v1alpha1", "kind": "PlanApproval", "metadata": {"name": "one"},
+            "spec": {"network": "workspace", "approvedBy": by, "expiresAt": "2099-01-01T00:00:00Z",
+                     "hash": format!("sha256:{}", "0".repeat(64))}});
+        let path = format!("/apis/amlnet.dev/v1alpha1/namespaces/{namespace}/planapprovals?dryRun=All");
+        site.cluster.ask(user, "POST", &path, Some(&approval)).unwrap()
+    };
+    // The API server takes a moment to notice a policy.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while approve(ADMIN, "team-a", "alice").status != 422 {
+        assert!(Instant::now() < deadline, "the policy does not count");
+    }
+    let refused = approve(ADMIN, "amlnet", "alice");
+    assert!(refused.body.contains("write approvedBy: \\\"admin\\\""), "{}", refused.body);
+    assert_eq!(approve(ADMIN, "team-a", ADMIN).status, 201);
+    assert_eq!(approve(&robot, "team-a", "alice").status, 201, "exempt");
+    assert_eq!(approve(ADMIN, "team-b", "alice").status, 201, "not a namespace of the release");
 }
