@@ -8,6 +8,7 @@ pub mod index;
 pub mod lists;
 pub mod once;
 pub mod places;
+mod said;
 pub mod status;
 mod stop;
 pub mod target;

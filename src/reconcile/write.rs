@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::said;
 use super::stop::Stop;
 use super::target::Bench;
 use crate::azure::arm::ArmError;
@@ -34,7 +35,7 @@ pub(super) async fn write(
             return Err(Stop::Forgetful(error));
         }
         // A full disk must not keep new addresses from the network; the log still has the line.
-        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+        said::not_audited(&input.id, &error);
     }
     let sent = arm.send(request, fence).await;
     let (ended, operation_id) = match sent {
@@ -59,7 +60,7 @@ pub(super) async fn write(
         Err(_) => {
             let open = AuditLine { correlation_id: operation_id.clone(), ..line };
             if let Err(error) = store.audit_begin(&input.id, &open).await {
-                tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+                said::not_audited(&input.id, &error);
             }
             None
         }
@@ -77,7 +78,7 @@ async fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
         tracing::warn!(target_id = target, entry, result, code, correlation_id, "a write ended otherwise");
     }
     if let Err(error) = store.audit_end(&input.id, line).await {
-        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+        said::not_audited(&input.id, &error);
     }
 }
 
