@@ -167,8 +167,18 @@ fn fields() -> BTreeSet<String> {
 #[test]
 fn fields_in_commands_are_there() {
     // Of other objects: a Lease, a ConfigMap, a ServiceAccount.
-    let others =
-        ["metadata", "name", "namespace", "annotations", "labels", "items", "holderIdentity", "data", "binaryData", "target"];
+    let others = [
+        "metadata",
+        "name",
+        "namespace",
+        "annotations",
+        "labels",
+        "items",
+        "holderIdentity",
+        "data",
+        "binaryData",
+        "target",
+    ];
     let known: BTreeSet<String> = fields().into_iter().chain(others.map(str::to_owned)).collect();
     let (mut count, mut wrong) = (0, Vec::new());
     for page in pages() {
