@@ -3,8 +3,10 @@
 //! Reads the environment and the clock so that nothing below has to. Must not decide anything about networks.
 
 pub mod cluster;
+mod feed_figures;
 pub mod feeds;
 pub mod lists;
+pub mod metrics;
 pub mod scopes;
 
 use std::collections::BTreeSet;
@@ -32,6 +34,7 @@ use crate::feed::file::{self, File};
 use crate::feed::poll::{Judge, State as FeedState};
 use crate::feed::status::{self, Asked};
 use crate::feed::{Archive, Fetched, Source, SourceError, Validators, page};
+use crate::metrics::Metrics;
 use crate::reconcile::index::{Absent, Documents, Setting};
 use crate::store::World;
 use crate::store::files::folder;
@@ -60,15 +63,15 @@ pub struct AzureOptions {
 }
 
 /// Connects to ARM; no request is sent yet.
-pub fn arm(options: &AzureOptions) -> Result<Arm, AppError> {
+pub fn arm(options: &AzureOptions, metrics: &Metrics) -> Result<Arm, AppError> {
     cloud::install_tls_provider();
     let endpoints = Endpoints::of(options.cloud, options.arm_endpoint.clone(), options.authority_host.clone())
         .map_err(AppError::new)?;
     let http = cloud::http_client(options.ca_file.as_deref()).map_err(AppError::new)?;
     let login = Login::from_variables(|name| std::env::var(name).ok()).map_err(AppError::new)?;
     let figures = if options.cloud == Cloud::China { Figures::CHINA } else { Figures::AZURE };
-    let credential = CachingCredential::new(&login, &endpoints, http.clone()).map_err(AppError::new)?;
-    Arm::new(&endpoints, Arc::new(credential), http, figures).map_err(AppError::new)
+    let credential = CachingCredential::new(&login, &endpoints, http.clone(), metrics).map_err(AppError::new)?;
+    Arm::new(&endpoints, Arc::new(credential), http, figures, metrics.clone()).map_err(AppError::new)
 }
 
 /// The table of regions: a file's, or the one that is compiled in.

@@ -217,7 +217,7 @@ struct ClusterArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Over HTTP")]
 struct HttpArgs {
-    /// Where /healthz, /readyz and /lists are served. In Kubernetes 0.0.0.0:8080 where nothing is said; with --dir
+    /// Where /healthz, /readyz, /metrics and /lists are served. In Kubernetes 0.0.0.0:8080 where nothing is said; with --dir
     /// nothing is served then.
     #[arg(long = "http-listen", value_name = "ADDRESS", env = "AMLNET_HTTP_LISTEN")]
     listen: Option<SocketAddr>,

@@ -18,6 +18,7 @@ use crate::domain::region::Regions;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::service_tags::Cloud;
 use crate::feed::poll::State as FeedState;
+use crate::metrics::Metrics;
 use crate::reconcile::index::{Absent, Documents, Memories};
 use crate::store::kubernetes::ClusterStore;
 use crate::store::kubernetes::connect::connect;
@@ -57,7 +58,7 @@ pub struct Opened {
 
 /// Lists and reads everything.
 pub async fn open(selection: &Selection, installation: &Installation, now: Timestamp) -> Result<Opened, AppError> {
-    let connection = connect(None, Times::DEFAULT).await.map_err(AppError::new)?;
+    let connection = connect(None, Times::DEFAULT, &Metrics::default()).await.map_err(AppError::new)?;
     let namespace = selection.namespace.clone().unwrap_or_else(|| connection.namespace.clone());
     let own = selection.controller_namespace.clone().unwrap_or_else(|| namespace.clone());
     let identity = format!("amlnet-apply-{}", uuid::Uuid::new_v4());

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::feed_figures::FeedFigures;
 use crate::api::feed::ServiceTagFeedStatus;
 use crate::api::read::Feed;
 use crate::azure::arm::Arm;
@@ -64,7 +66,7 @@ impl Shelf {
         }
     }
 
-    fn write_status(&self, feed: &str, status: &ServiceTagFeedStatus) -> Result<(), StoreError> {
+    fn write_status(&self, feed: &str, status: &ServiceTagFeedStatus) -> Result<bool, StoreError> {
         match self {
             Self::Files(state) => state.write_feed_status(feed, status),
             Self::Cluster(store) => store.write_feed_status(feed, status),
@@ -106,7 +108,15 @@ impl Feeds {
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         loop {
             let world = worlds.borrow_and_update().clone();
-            running.retain(|name, _| world.feeds.contains_key(name));
+            let gone: Vec<String> = running.keys().filter(|name| !world.feeds.contains_key(*name)).cloned().collect();
+            for name in gone {
+                if let Some(mut gone) = running.remove(&name) {
+                    gone.task.abort();
+                    // It may be about to show something.
+                    let _ = (&mut gone.task).await;
+                }
+                self.arm.metrics().show_feed(&name, None);
+            }
             self.forget(&world);
             for (name, held) in &world.feeds {
                 match running.get_mut(name) {
@@ -140,6 +150,9 @@ impl Feeds {
         if let Some(current) = &state.current {
             tracing::info!(feed = name, change_number = current.record.change_number, "taken from what is stored");
         }
+        let mut figures = FeedFigures::default();
+        figures.found(&state);
+        self.arm.metrics().show_feed(&name, Some(figures.samples(&name, &state)));
         self.publish(&name, &state);
         let sources = loop {
             match super::sources(intent, &held.origin, self.ca_file.as_deref(), &self.arm, self.shelf.cluster()) {
@@ -147,7 +160,7 @@ impl Feeds {
                 Err(error) => {
                     tracing::error!(feed = name, %error, "the feed's sources cannot be used, will be tried again");
                     if state.current.is_none() {
-                        self.publish_found(&name, Err(error.to_string()), None);
+                        self.publish_found(&name, Err(error.to_string()), None, None);
                     }
                 }
             }
@@ -161,6 +174,8 @@ impl Feeds {
             let judge =
                 Judge { cloud: intent.cloud, regions: &self.regions, now: Timestamp::now(), approved: &approved };
             state = state.poll(&sources, archive, judge).await;
+            figures.polled(&state, Timestamp::now());
+            self.arm.metrics().show_feed(&name, Some(figures.samples(&name, &state)));
             let good = state.report.lines.iter().any(|line| line.result.is_good());
             self.report(&name, &state, &answers_to);
             self.say_about_approvals(&name, &state);
@@ -215,6 +230,7 @@ impl Feeds {
             }
         }
         if let Some(why) = &state.report.not_stored {
+            self.arm.metrics().not_kept("Document");
             tracing::error!(
                 feed = name,
                 why,
@@ -222,17 +238,29 @@ impl Feeds {
             );
         }
         let status = status::of(state, asked, self.shelf.status(name).as_ref(), Timestamp::now());
-        if let Err(error) = self.shelf.write_status(name, &status) {
-            tracing::error!(feed = name, %error, "the status cannot be written");
+        match self.shelf.write_status(name, &status) {
+            Ok(false) => {}
+            Ok(true) => self.arm.metrics().status_written("ServiceTagFeed", true),
+            Err(error) => {
+                self.arm.metrics().status_written("ServiceTagFeed", false);
+                tracing::error!(feed = name, %error, "the status cannot be written");
+            }
         }
     }
 
     fn publish(&self, name: &str, state: &FeedState) {
-        self.publish_found(name, super::in_force(state), state.no_removals.as_ref());
+        let file_date = state.current.as_ref().map(|current| current.record.file_date);
+        self.publish_found(name, super::in_force(state), state.no_removals.as_ref(), file_date);
     }
 
     /// Makes a document known, or why there is none; wakes nobody where nothing changed.
-    fn publish_found(&self, name: &str, found: Result<Arc<Document>, String>, no_removals: Option<&String>) {
+    fn publish_found(
+        &self,
+        name: &str,
+        found: Result<Arc<Document>, String>,
+        no_removals: Option<&String>,
+        file_date: Option<Date>,
+    ) {
         self.documents.send_if_modified(|current| {
             let same = match (current.by_feed.get(name), &found) {
                 (Some(Ok(old)), Ok(new)) => old.digest == new.digest && old.change_number == new.change_number,
@@ -245,6 +273,8 @@ impl Feeds {
                 documents.by_feed.insert(name.to_owned(), found);
                 documents.no_removals.remove(name);
                 documents.no_removals.extend(no_removals.map(|why| (name.to_owned(), why.clone())));
+                documents.file_dates.remove(name);
+                documents.file_dates.extend(file_date.map(|date| (name.to_owned(), date)));
                 *current = Arc::new(documents);
             }
             !same
@@ -258,6 +288,7 @@ impl Feeds {
             if gone {
                 let mut documents = (**current).clone();
                 documents.by_feed.retain(|name, _| world.feeds.contains_key(name));
+                documents.file_dates.retain(|name, _| world.feeds.contains_key(name));
                 *current = Arc::new(documents);
             }
             gone

@@ -20,7 +20,7 @@ pub async fn bind(options: &http::Options) -> Result<http::Server, AppError> {
     let server = http::Server::bind(options).await.map_err(AppError)?;
     let address = server.address().map_err(AppError::new)?;
     let scheme = if server.is_https() { "https" } else { "http" };
-    tracing::info!(%address, scheme, "serves /healthz, /readyz and /lists");
+    tracing::info!(%address, scheme, "serves /healthz, /readyz, /metrics and /lists");
     Ok(server)
 }
 

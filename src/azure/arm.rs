@@ -23,11 +23,13 @@ use super::fence::Fence;
 use super::kind::Write;
 use super::limiter::{Figures, Kind, Limiter, Permit, Remaining, Request};
 use super::locks::Locks;
+use super::measure;
 use super::operation::{Operation, Progress, default_wait};
 use super::transport::{self, Answer, ArmHttp, REMAINING};
 use super::tries::{LONGEST_WAIT, THROTTLED_WAIT, Tries};
 use crate::domain::attached::{Attached, AttachedKind};
 use crate::domain::resource_id::{ResourceId, TargetKind};
+use crate::metrics::Metrics;
 use crate::telemetry::chain;
 
 /// Why something was not read or not written.
@@ -64,6 +66,7 @@ pub struct Arm {
     locks: Arc<Locks>,
     /// For reads that nobody stops: whoever waits for them gives up by itself.
     standing: (watch::Sender<bool>, Fence),
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Arm {
@@ -78,8 +81,9 @@ impl Arm {
         credential: Arc<dyn TokenCredential>,
         reqwest: reqwest::Client,
         figures: Figures,
+        metrics: Metrics,
     ) -> Result<Self, String> {
-        let http = ArmHttp::new(reqwest.clone(), &endpoints.arm);
+        let http = ArmHttp::new(reqwest.clone(), &endpoints.arm, metrics.clone());
         let client = Client::builder(credential.clone())
             .endpoint(endpoints.arm.clone())
             .retry(RetryOptions::none())
@@ -98,12 +102,18 @@ impl Arm {
             cached: Cached::default(),
             locks: Arc::default(),
             standing: Fence::new(),
+            metrics,
         })
     }
 
     /// How far Azure's clock is ahead of this machine's.
     pub fn ahead(&self) -> SignedDuration {
         self.http.ahead()
+    }
+
+    /// Who is told what happens here.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Who writes what at the moment.
@@ -222,6 +232,7 @@ impl Arm {
     /// Waits until an accepted write has ended, and says how.
     pub async fn settle(&self, operation: &Operation, fence: &Fence) -> Result<(), ArmError> {
         let Some(url) = &operation.url else { return Ok(()) };
+        let _in_flight = self.metrics.operation(measure::kind_of(&operation.path));
         let started = Instant::now();
         let mut wait = operation.first_wait.unwrap_or_else(|| default_wait(0));
         for attempt in 1.. {
@@ -312,7 +323,11 @@ impl Arm {
             let permit = lock(&self.limiter).ask(request, self.started.elapsed());
             match permit {
                 Permit::Now => return,
-                Permit::At(time) => tokio::time::sleep(time.saturating_sub(self.started.elapsed())).await,
+                Permit::At(time) => {
+                    let started = Instant::now();
+                    tokio::time::sleep(time.saturating_sub(self.started.elapsed())).await;
+                    self.metrics.throttled(started.elapsed());
+                }
             }
         }
     }
@@ -351,7 +366,14 @@ impl Arm {
             may_have_come_about |= refusal.leaves_it_open();
             match tries.next(&refusal) {
                 Some(_) if refusal.class() == Class::Throttled => {}
-                Some(wait) => pause(wait, fence).await?,
+                Some(wait) => {
+                    let started = Instant::now();
+                    let passed = pause(wait, fence).await;
+                    if refusal.class() == Class::Busy {
+                        self.metrics.waited_for_lock(measure::kind_of(&refusal.path), started.elapsed());
+                    }
+                    passed?;
+                }
                 None => return Err(ArmError::Refused(refusal)),
             }
         }

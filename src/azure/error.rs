@@ -46,6 +46,22 @@ pub enum Class {
     Refused,
 }
 
+impl Class {
+    /// In one word; of what blocks, the reason.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "Busy",
+            Self::Throttled => "Throttled",
+            Self::Transient => "Transient",
+            Self::Unauthenticated => "Unauthenticated",
+            Self::Stale => "Stale",
+            Self::NotFound => "NotFound",
+            Self::Blocked(reason) => reason.name(),
+            Self::Refused => "Refused",
+        }
+    }
+}
+
 /// A row: status, the end or whole of the code (or of a code in the details; empty = any), the class, what to do.
 struct Row {
     status: u16,

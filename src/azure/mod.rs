@@ -13,6 +13,7 @@ pub mod fence;
 pub mod kind;
 pub mod limiter;
 pub mod locks;
+pub mod measure;
 pub mod operation;
 mod send;
 pub mod transport;

@@ -17,6 +17,8 @@ use serde_json::Value;
 
 use super::error::{NO_ANSWER, Refusal, UNREADABLE};
 use super::limiter::Remaining;
+use super::measure;
+use crate::metrics::Metrics;
 use crate::telemetry::chain;
 
 /// An answer of ARM is never larger (a route table with 1,000 routes has 0.5 MB, the Discovery API's answer 2 MB).
@@ -35,6 +37,7 @@ pub struct ArmHttp {
     origin: url::Origin,
     /// How many seconds Azure's clock is ahead of this machine's, by its last answer.
     ahead: Arc<AtomicI64>,
+    metrics: Metrics,
 }
 
 /// A successful answer, read completely.
@@ -52,8 +55,8 @@ impl Answer {
 }
 
 impl ArmHttp {
-    pub fn new(client: reqwest::Client, endpoint: &url::Url) -> Self {
-        Self { client, origin: endpoint.origin(), ahead: Arc::default() }
+    pub fn new(client: reqwest::Client, endpoint: &url::Url, metrics: Metrics) -> Self {
+        Self { client, origin: endpoint.origin(), ahead: Arc::default(), metrics }
     }
 
     /// How far Azure's clock is ahead of this machine's, by the last answer that said the time.
@@ -92,9 +95,12 @@ impl ArmHttp {
         if let Ok(value) = correlation_id.parse() {
             request.headers_mut().insert("x-ms-correlation-request-id", value);
         }
+        let (method, kind) = (measure::method_of(&refusal.method), measure::kind_of(&refusal.path));
         let started = std::time::Instant::now();
         let outcome = self.exchange(request, refusal).await;
         trace(&outcome, started.elapsed(), &correlation_id);
+        let (code, reason) = measure::result_of(&outcome);
+        self.metrics.asked_arm([method, kind, code, reason], started.elapsed());
         outcome
     }
 

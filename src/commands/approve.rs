@@ -12,6 +12,7 @@ use super::output::ApproveOutput;
 use super::{Exit, Format, block_on, print, print_json};
 use crate::api::{API_VERSION, DEFAULT_NAMESPACE, read};
 use crate::app::AppError;
+use crate::metrics::Metrics;
 use crate::store::files::approvals;
 use crate::store::kubernetes::approve as cluster;
 use crate::store::kubernetes::connect::connect;
@@ -74,7 +75,7 @@ fn approve_in_folder(approve: &Approve, state: &Path, format: Format) -> Result<
 }
 
 async fn approve_in_cluster(approve: &Approve, namespace: Option<&str>, format: Format) -> Result<Exit, AppError> {
-    let connection = connect(None, Times::DEFAULT).await.map_err(AppError::new)?;
+    let connection = connect(None, Times::DEFAULT, &Metrics::default()).await.map_err(AppError::new)?;
     let by = match &approve.approved_by {
         Some(by) => Some(by.clone()),
         None => cluster::who_asks(&connection.client).await.map_err(AppError::new)?,

@@ -16,7 +16,7 @@ use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::region::Regions;
 use crate::domain::scope::Scopes;
-use crate::http::{self, Patience, Readiness};
+use crate::http::{self, Contents, Patience, Readiness};
 use crate::reconcile::controller::Controller;
 use crate::reconcile::index::{Absent, Documents, Setting};
 use crate::store::Store as _;
@@ -65,7 +65,8 @@ pub fn run(common: &Common, options: &ClusterOptions) -> Result<Exit, AppError> 
 async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppError> {
     crate::azure::cloud::install_tls_provider();
     let times = options.times.check().map_err(AppError)?;
-    let connection = connect(None, times).await.map_err(AppError::new)?;
+    let metrics = common.metrics("kubernetes");
+    let connection = connect(None, times, &metrics).await.map_err(AppError::new)?;
     let namespace = options.namespace.clone().unwrap_or_else(|| connection.namespace.clone());
     let identity = options.identity.clone().unwrap_or_else(unique_name);
     let namespaces = options.namespaces(&namespace);
@@ -80,7 +81,7 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
                 .to_owned(),
         ));
     }
-    let arm = Arc::new(app::arm(&common.azure)?);
+    let arm = Arc::new(app::arm(&common.azure, &metrics)?);
     let (switch, fence) = Fence::new();
     app::stop_on_signal(switch).map_err(AppError::new)?;
     tracing::info!(
@@ -89,8 +90,8 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
     );
     let server = app::lists::bind(&options.http).await?;
     let (readiness, ready) = watch::channel(Readiness::Err("starting".to_owned()));
-    let store =
-        Arc::new(ClusterStore::new(&connection.client, &namespace, namespaces, &common.installation, &identity));
+    let store = ClusterStore::new(&connection.client, &namespace, namespaces, &common.installation, &identity);
+    let store = Arc::new(store.told(metrics.clone()));
     let name = options.lease_name.clone().unwrap_or_else(|| format!("amlnet-{}", common.installation));
     let candidate = Candidate { client: connection.leasing.clone(), namespace, name, identity, times };
     let watching = { (store.clone(), connection.watching.clone()) };
@@ -99,7 +100,8 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
         let progress = store.progress();
         move || *progress.borrow() == Progress::Complete
     });
-    let mut serving = tokio::spawn(server.serve(ready, Arc::new(shelf), Patience::DEFAULT));
+    let contents = Contents { readiness: ready, lists: Arc::new(shelf), figures: Arc::new(metrics) };
+    let mut serving = tokio::spawn(server.serve(contents, Patience::DEFAULT));
     let setting = app::setting(
         common.installation.clone(),
         (regions.clone(), requirements),
@@ -229,6 +231,7 @@ impl Leader {
     async fn lead(&self, candidate: &Candidate, fence: Fence) -> Result<(), AppError> {
         let fence = app::cluster::guarded(candidate, &self.store, fence);
         self.is_leading.store(true, Ordering::SeqCst);
+        let _leading = self.arm.metrics().lead();
         tracing::info!(identity = candidate.identity, "leads");
         while let Err(error) = self.store.take_over(Timestamp::now()).await {
             tracing::error!(%error, "what is remembered cannot be read; nothing is done before it can");

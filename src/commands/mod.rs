@@ -21,6 +21,7 @@ use crate::domain::intent::Installation;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Standing;
 use crate::domain::scope::Scopes;
+use crate::metrics::Metrics;
 use crate::reconcile::target::Clock;
 
 /// How most results are printed.
@@ -135,6 +136,11 @@ impl Common {
 
     pub fn now(&self) -> Timestamp {
         self.clock().now()
+    }
+
+    /// Metrics of a controller whose objects are in such a store.
+    fn metrics(&self, store: &str) -> Metrics {
+        app::metrics::of_process(&self.installation, self.azure.cloud, store, self.read_only)
     }
 }
 

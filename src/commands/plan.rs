@@ -21,6 +21,7 @@ use crate::domain::plan::TargetInput;
 use crate::domain::render::{Printed, total};
 use crate::domain::resource_id::ResourceId;
 use crate::domain::scope::OutOfScope;
+use crate::metrics::Metrics;
 use crate::reconcile::index::{self, Absent, Documents, Setting};
 use crate::reconcile::once;
 use crate::reconcile::target::{Bench, Halt};
@@ -114,7 +115,7 @@ async fn prepare_cluster(common: &Common, inputs: &Inputs, opened: &Opened) -> R
     let regions = app::regions(common.regions.as_deref())?;
     let requirements = app::requirements(common.requirements.as_deref())?;
     let scopes = common.scopes.read()?;
-    let arm = Arc::new(app::arm(&common.azure)?);
+    let arm = Arc::new(app::arm(&common.azure, &Metrics::default())?);
     let documents = opened.documents(inputs.tags.as_deref(), common.azure.cloud, &regions).await?;
     let memories = opened.store.memories();
     let setting = app::setting(
@@ -149,7 +150,7 @@ async fn prepare_files(
     if world.networks.is_empty() {
         return Err(AppError("the files hold no AmlNetwork; see config/samples for one".to_owned()));
     }
-    let arm = Arc::new(app::arm(&common.azure)?);
+    let arm = Arc::new(app::arm(&common.azure, &Metrics::default())?);
     let ca_file = common.azure.ca_file.as_deref();
     let kept = Kept { state, write: store };
     let documents = match &inputs.tags {

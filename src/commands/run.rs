@@ -14,7 +14,8 @@ use crate::azure::fence::Fence;
 use crate::domain::intent::ObjectKey;
 use crate::domain::plan::Step;
 use crate::domain::resource_id::ResourceId;
-use crate::http::{self, Patience, Readiness};
+use crate::http::{self, Contents, Patience, Readiness};
+use crate::metrics::Metrics;
 use crate::reconcile::controller::Controller;
 use crate::reconcile::index::{self, Absent, Documents};
 use crate::reconcile::lists::Lists;
@@ -42,7 +43,9 @@ pub fn run(
         let regions = app::regions(common.regions.as_deref())?;
         let requirements = app::requirements(common.requirements.as_deref())?;
         let scopes = common.scopes.read()?;
-        let arm = Arc::new(app::arm(&common.azure)?);
+        let metrics = common.metrics("files");
+        let _leading = metrics.lead();
+        let arm = Arc::new(app::arm(&common.azure, &metrics)?);
         let installation = common.installation.clone();
         let setting = app::setting(
             installation,
@@ -70,7 +73,7 @@ pub fn run(
         };
         let feeds = tokio::spawn(feeds.run(world.clone()));
         let watched = tokio::spawn(app::scopes::watch(common.scopes.file.clone(), scopes_sender));
-        let serving = serve(http, &state, &world).await?;
+        let serving = serve(http, &state, &world, metrics).await?;
         let store = Arc::new(FileStore { world, state: Some(state) });
         let controller = Controller { store, documents, scopes, arm, setting, resync };
         tokio::select! {
@@ -85,11 +88,12 @@ pub fn run(
     })
 }
 
-/// Serves the lists, where it is said at which address.
+/// Serves lists and metrics, where it is said at which address.
 async fn serve(
     http: Option<&http::Options>,
     state: &State,
     world: &watch::Receiver<Arc<World>>,
+    metrics: Metrics,
 ) -> Result<impl Future<Output = ()> + use<>, AppError> {
     let server = match http {
         Some(options) => Some(app::lists::bind(options).await?),
@@ -98,7 +102,8 @@ async fn serve(
     let shelf = Arc::new(app::lists::Shelf::new(state.published_lists(), world.clone(), || true));
     // Its folder was read, which is all that it would wait for.
     let (readiness, ready) = watch::channel(Readiness::Ok(()));
-    let serving = server.map(|server| tokio::spawn(server.serve(ready, shelf, Patience::DEFAULT)));
+    let contents = Contents { readiness: ready, lists: shelf, figures: Arc::new(metrics) };
+    let serving = server.map(|server| tokio::spawn(server.serve(contents, Patience::DEFAULT)));
     Ok(async move {
         let _kept = readiness;
         match serving {
@@ -119,7 +124,7 @@ pub fn run_once(common: &Common, folders: &Folders) -> Result<Exit, AppError> {
         for problem in &world.undecodable {
             tracing::error!(%problem, "an object cannot be read; nothing is removed until it can");
         }
-        let arm = Arc::new(app::arm(&common.azure)?);
+        let arm = Arc::new(app::arm(&common.azure, &Metrics::default())?);
         let (switch, fence) = Fence::new();
         app::stop_on_signal(switch).map_err(AppError::new)?;
         let ca_file = common.azure.ca_file.as_deref();

@@ -89,6 +89,16 @@ pub enum Mode {
     Sync,
 }
 
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "Observe",
+            Self::UpsertOnly => "UpsertOnly",
+            Self::Sync => "Sync",
+        }
+    }
+}
+
 /// When a removal needs a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Approval {

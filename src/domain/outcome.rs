@@ -110,6 +110,12 @@ impl Outcome {
         }
     }
 
+    /// Whether the target was as it should be.
+    pub fn found_nothing_to_do(&self) -> bool {
+        let ended_well = matches!(self.end, End::Planned | End::Applied);
+        ended_well && self.plan.blocked.is_none() && self.plan.steps.is_empty()
+    }
+
     /// Whether it is not known what is left: it failed, or it never came to a plan.
     pub fn failed(&self) -> bool {
         match self.end {

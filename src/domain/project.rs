@@ -390,12 +390,30 @@ fn state(outcome: &Outcome, network: &ObjectKey) -> (&'static str, String) {
     if let Some((_, why)) = plan.unresolved.iter().find(|(key, _)| key == network) {
         return ("Blocked", format!("Unresolved: {why}"));
     }
-    match outcome.standing() {
-        Standing::Done if plan.held.is_empty() => ("InSync", "it holds what is needed".to_owned()),
-        Standing::Done => ("Held", held(plan)),
-        Standing::Changes if plan.steps.is_empty() => ("Changes", held(plan)),
-        Standing::Changes => ("Pending", format!("{} steps are to be taken", plan.steps.len())),
-        Standing::NeedsPerson => ("NeedsPerson", waits_for_person(plan, network)),
+    let message = match outcome.standing() {
+        Standing::Done if plan.held.is_empty() => "it holds what is needed".to_owned(),
+        Standing::Changes if !plan.steps.is_empty() => format!("{} steps are to be taken", plan.steps.len()),
+        Standing::Done | Standing::Changes => held(plan),
+        Standing::NeedsPerson => waits_for_person(plan, network),
+    };
+    (state_of(outcome), message)
+}
+
+/// The state of a target, but for what is wrong with one of its Networks.
+pub(super) fn state_of(outcome: &Outcome) -> &'static str {
+    let plan = &outcome.plan;
+    match &outcome.end {
+        End::Blocked { .. } => "Blocked",
+        End::Failed(_) => "Failed",
+        End::Waiting { .. } => "Waiting",
+        End::Planned | End::Applied if plan.blocked.is_some() => "Blocked",
+        End::Planned | End::Applied => match outcome.standing() {
+            Standing::Done if plan.held.is_empty() => "InSync",
+            Standing::Done => "Held",
+            Standing::Changes if plan.steps.is_empty() => "Changes",
+            Standing::Changes => "Pending",
+            Standing::NeedsPerson => "NeedsPerson",
+        },
     }
 }
 

@@ -96,6 +96,18 @@ impl<K: Ord + Clone> Queue<K> {
         self.entries.values().filter(|entry| !entry.running).filter_map(|entry| entry.due).min()
     }
 
+    /// How many keys are due and not running, and since when the first of them is.
+    pub fn overdue(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
+        let due = self.entries.values().filter(|entry| !entry.running).filter_map(|entry| entry.due);
+        due.filter(|due| *due <= now).fold((0, None), |(count, oldest), due| {
+            (count + 1, Some(oldest.map_or(due, |oldest: Timestamp| oldest.min(due))))
+        })
+    }
+
+    pub fn running(&self) -> usize {
+        self.entries.values().filter(|entry| entry.running).count()
+    }
+
     /// A run ended. What was offered meanwhile stays due.
     pub fn done(&mut self, key: &K, done: Done, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(key) else { return };
@@ -180,6 +192,19 @@ mod tests {
         queue.schedule("c", at(0));
         queue.remove(&"c");
         assert_eq!([queue.next(at(5)), queue.next(at(5)), queue.next(at(5))], [Some("b"), Some("a"), None]);
+    }
+
+    #[test]
+    fn what_is_due_and_not_running_is_overdue() {
+        let mut queue = Queue::default();
+        queue.schedule("a", at(1));
+        queue.schedule("b", at(2));
+        queue.schedule("c", at(9));
+        assert_eq!((queue.overdue(at(0)), queue.running()), ((0, None), 0));
+        assert_eq!((queue.overdue(at(5)), queue.running()), ((2, Some(at(1))), 0));
+        queue.next(at(5));
+        queue.offer("a", at(3));
+        assert_eq!((queue.overdue(at(5)), queue.running()), ((1, Some(at(2))), 1));
     }
 
     #[test]

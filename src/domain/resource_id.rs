@@ -29,6 +29,16 @@ impl TargetKind {
         }
     }
 
+    /// In one word, as in the JSON of a plan.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RouteTable => "RouteTable",
+            Self::IpGroup => "IpGroup",
+            Self::RuleCollectionGroup => "RuleCollectionGroup",
+            Self::SecurityGroup => "SecurityGroup",
+        }
+    }
+
     /// What it holds, as people count it.
     pub fn entries(self) -> &'static str {
         match self {

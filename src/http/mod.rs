@@ -1,4 +1,5 @@
-//! The small HTTP server of every replica: is it alive, is it ready, and the lists for other makers' firewalls.
+//! The small HTTP server of every replica: is it alive, is it ready, its metrics, and the lists for other makers'
+//! firewalls.
 //!
 //! Everything that a client sends is bounded, and nothing that it sends changes anything. Must not decide whether the
 //! replica is ready, or what stands in a list.
@@ -72,10 +73,31 @@ impl std::fmt::Debug for Server {
     }
 }
 
+/// What is measured, of whatever it is.
+pub trait Figures: Send + Sync {
+    /// Everything, in the text format of Prometheus.
+    fn text(&self) -> Bytes;
+    /// A request for one of the paths that there are was answered with this status.
+    fn answered(&self, path: &'static str, code: u16);
+}
+
+/// What is served.
+#[derive(Clone)]
+pub struct Contents {
+    pub readiness: watch::Receiver<Readiness>,
+    pub lists: Arc<dyn Lists>,
+    pub figures: Arc<dyn Figures>,
+}
+
+impl std::fmt::Debug for Contents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contents").field("readiness", &self.readiness).finish_non_exhaustive()
+    }
+}
+
 /// What every request sees.
 struct Shared {
-    readiness: watch::Receiver<Readiness>,
-    lists: Arc<dyn Lists>,
+    contents: Contents,
     credentials: Option<Arc<Watched<Credentials>>>,
 }
 
@@ -120,8 +142,8 @@ impl Server {
     }
 
     /// Answers until it is dropped.
-    pub async fn serve(self, readiness: watch::Receiver<Readiness>, lists: Arc<dyn Lists>, patience: Patience) {
-        let shared = Arc::new(Shared { readiness, lists, credentials: self.credentials.clone() });
+    pub async fn serve(self, contents: Contents, patience: Patience) {
+        let shared = Arc::new(Shared { contents, credentials: self.credentials.clone() });
         let acceptor = self.certificates.clone().map(tls::acceptor);
         let rereading = async {
             tokio::join!(watched::follow(self.certificates.as_deref()), watched::follow(self.credentials.as_deref()));
@@ -167,7 +189,11 @@ impl Server {
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Shared>, patience: Patience) {
     let service = service_fn(move |request| {
         let shared = shared.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &shared)) }
+        async move {
+            let answer = answer(&request, &shared);
+            shared.contents.figures.answered(known(request.uri().path()), answer.status().as_u16());
+            Ok::<_, Infallible>(answer)
+        }
     });
     let stream = TokioIo::new(Patient::new(stream, patience));
     let connection = hyper::server::conn::http1::Builder::new()
@@ -192,7 +218,7 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>>
         return refused;
     }
     let path = request.uri().path();
-    let is_list = path == "/lists" || path.starts_with("/lists/");
+    let is_list = known(path) == "lists";
     if let (true, Some(credentials)) = (is_list, &shared.credentials)
         && !credentials.now().admit(request.headers())
     {
@@ -205,13 +231,31 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>>
     }
     match path {
         "/healthz" => said(StatusCode::OK, "ok"),
-        "/readyz" => match &*shared.readiness.borrow() {
+        "/readyz" => match &*shared.contents.readiness.borrow() {
             Ok(()) => said(StatusCode::OK, "ok"),
             Err(why) => said(StatusCode::SERVICE_UNAVAILABLE, why),
         },
-        _ if is_list => lists::answer(request, &*shared.lists),
+        "/metrics" => measured(shared.contents.figures.text()),
+        _ if is_list => lists::answer(request, &*shared.contents.lists),
         _ => said(StatusCode::NOT_FOUND, "there is nothing here; lists are at /lists/<namespace>/<AmlNetwork>/<list>"),
     }
+}
+
+/// Which of the paths that there are it is.
+fn known(path: &str) -> &'static str {
+    match path {
+        "/healthz" => "healthz",
+        "/readyz" => "readyz",
+        "/metrics" => "metrics",
+        _ if path == "/lists" || path.starts_with("/lists/") => "lists",
+        _ => "other",
+    }
+}
+
+fn measured(text: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    response
 }
 
 /// A sentence.

@@ -32,6 +32,16 @@ impl Lists for One {
     }
 }
 
+struct NoFigures;
+
+impl Figures for NoFigures {
+    fn text(&self) -> Bytes {
+        Bytes::from_static(b"up 1\n")
+    }
+
+    fn answered(&self, _: &'static str, _: u16) {}
+}
+
 struct Served {
     address: SocketAddr,
     _readiness: watch::Sender<Readiness>,
@@ -49,7 +59,8 @@ async fn serve(patience: Patience, options: Options) -> Served {
     let address = server.address().unwrap();
     let (readiness, ready) = watch::channel(Err("it starts".to_owned()));
     let lists = Arc::new(One(Arc::new(Page::new(Form::Plain, Large))));
-    Served { address, _readiness: readiness, task: tokio::spawn(server.serve(ready, lists, patience)) }
+    let contents = Contents { readiness: ready, lists, figures: Arc::new(NoFigures) };
+    Served { address, _readiness: readiness, task: tokio::spawn(server.serve(contents, patience)) }
 }
 
 fn plain() -> Options {
@@ -215,4 +226,19 @@ async fn what_is_wrong_with_the_options_is_said_before_anything_is_served() {
     let taken = Options { listen: served.address, ..plain() };
     assert!(Server::bind(&taken).await.unwrap_err().contains("--http-listen 127.0.0.1:"));
     assert!(Server::bind(&with(&certificate, &key)).await.unwrap().is_https());
+}
+
+#[tokio::test]
+async fn metrics_are_served_to_whoever_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    std::fs::write(&file, "bearer 0123456789abcdef\n").unwrap();
+    let served = serve(Patience::DEFAULT, Options { credentials: Some(file), ..plain() }).await;
+    let got = served.get("GET /metrics").await;
+    assert!(got.starts_with("HTTP/1.1 200"), "{got}");
+    assert!(got.contains("content-type: text/plain; version=0.0.4; charset=utf-8") && got.ends_with("up 1\n"), "{got}");
+    let head = served.get("HEAD /metrics").await;
+    assert!(head.contains("content-length: 5") && head.ends_with("\r\n\r\n"), "{head}");
+    let list = served.get("GET /lists/a/b/fw").await;
+    assert!(list.starts_with("HTTP/1.1 401"), "{list}");
 }

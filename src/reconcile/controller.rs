@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{Fuse, FusedFuture as _, LocalBoxFuture};
 use futures::stream::FuturesUnordered;
@@ -15,9 +15,11 @@ use tokio::sync::watch;
 use super::index::{self, Documents, Setting};
 use super::lists::Lists;
 use super::once::WORKERS;
+use super::pace::{next_resync, place_when_due};
 use super::places::{Place, Places};
 use super::status;
 use super::target::{self, Bench, Clock, Halt, Intention, Progress};
+use super::watched::{self, Look, Watched};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::approval::{Approval, Subject, Word};
@@ -28,6 +30,7 @@ use crate::domain::plan::{Step, TargetInput};
 use crate::domain::project::NetworkStatus;
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
+use crate::domain::restored::restored;
 use crate::domain::scope::{OutOfScope, Scopes};
 use crate::store::{Store, StoreError, World};
 
@@ -58,8 +61,15 @@ impl<S> std::fmt::Debug for Controller<S> {
 }
 
 /// Workers live inside the loop's own future: whoever drops it, stops them.
-type Worker = LocalBoxFuture<'static, (TargetInput, Outcome)>;
+type Worker = LocalBoxFuture<'static, Ended>;
 type Workers = FuturesUnordered<Worker>;
+
+/// What a worker leaves.
+struct Ended {
+    input: TargetInput,
+    outcome: Outcome,
+    look: Look,
+}
 
 /// What the loop remembers.
 #[derive(Default)]
@@ -84,6 +94,7 @@ struct Memory {
     /// Networks that are left alone because of what they name.
     refused: BTreeMap<ObjectKey, OutOfScope>,
     lists: Lists,
+    watched: Watched,
 }
 
 impl<S: Store + 'static> Controller<S> {
@@ -122,8 +133,9 @@ impl<S: Store + 'static> Controller<S> {
                     self.look_at_approvals(&mut memory);
                     self.look_at_lists(&mut memory);
                     self.say_what_takes_long(&mut memory);
+                    self.show(&mut memory);
                     if saving.is_terminated() {
-                        saving = save(self.store.clone()).boxed_local().fuse();
+                        saving = save(self.store.clone(), self.arm.clone()).boxed_local().fuse();
                     }
                 }
                 () = &mut saving => {}
@@ -138,7 +150,7 @@ impl<S: Store + 'static> Controller<S> {
         if !saving.is_terminated() {
             saving.await;
         }
-        save(self.store.clone()).await;
+        save(self.store.clone(), self.arm.clone()).await;
     }
 
     /// A new world or new documents: queue the targets for which something changed.
@@ -181,6 +193,7 @@ impl<S: Store + 'static> Controller<S> {
             }
         }
         memory.inputs = inputs;
+        memory.watched.changed();
         Self::note_who_asked(memory);
         self.let_go(memory);
         self.write_statuses(memory, &status::networks(&memory.world));
@@ -196,6 +209,9 @@ impl<S: Store + 'static> Controller<S> {
         let (approvals, problems) = self.store.approvals();
         for problem in problems.iter().filter(|problem| !memory.unreadable_approvals.contains(problem)) {
             tracing::error!(%problem, "an approval cannot be read, and approves nothing");
+        }
+        if memory.unreadable_approvals != problems {
+            memory.watched.changed();
         }
         memory.unreadable_approvals = problems;
         if approvals == memory.approvals {
@@ -237,18 +253,25 @@ impl<S: Store + 'static> Controller<S> {
         let (arm, store, halt) = (self.arm.clone(), self.store.clone(), Halt::default());
         let contributors = input.contributions.iter().map(|contribution| contribution.network.clone()).collect();
         memory.running.insert(id.clone(), (halt.clone(), contributors));
+        let stood = memory.outcomes.get(id).is_some_and(Outcome::found_nothing_to_do);
         let work = async move {
             let (place, clock) = (Some(&place), Clock(None));
             let bench = Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, place, clock };
             let intention = Intention::Apply { progress: &Logged, shown: None };
+            let (before, started) = (store.memory(&input.id), Instant::now());
             let outcome = target::reconcile(&input, bench, intention).await;
-            (input, outcome)
+            let restored = restored(&before, &outcome, stood);
+            let look = Look { took: started.elapsed(), restored, ended_at: Timestamp::now() };
+            Ended { input, outcome, look }
         };
         Some(work.boxed_local())
     }
 
-    fn ended(&self, memory: &mut Memory, (input, outcome): (TargetInput, Outcome)) {
+    fn ended(&self, memory: &mut Memory, Ended { input, outcome, look }: Ended) {
         let id = input.id.clone();
+        let is_current = memory.inputs.get(&id) == Some(&input);
+        self.count(&outcome, look);
+        memory.watched.looked(&outcome, look, is_current, (&memory.world, &memory.documents));
         let now = Timestamp::now();
         memory.running.remove(&id);
         log(&id, &outcome, memory.outcomes.get(&id));
@@ -260,6 +283,9 @@ impl<S: Store + 'static> Controller<S> {
             End::Blocked { .. } => Done::After(BLOCKED_AGAIN),
             End::Failed(_) => Done::Failed,
         };
+        if done != Done::Finished {
+            self.arm.metrics().retried();
+        }
         memory.queue.done(&id, done, now);
         if !memory.inputs.contains_key(&id) {
             memory.queue.remove(&id);
@@ -274,7 +300,7 @@ impl<S: Store + 'static> Controller<S> {
         for (_, open) in memory.asked.values_mut() {
             open.remove(&id);
         }
-        if memory.inputs[&id] == input {
+        if is_current {
             let before = memory.outcomes.insert(id, outcome.clone());
             say_about_approvals(memory);
             let is_named_by = |memory: &TargetMemory| -> BTreeSet<ObjectKey> {
@@ -289,6 +315,26 @@ impl<S: Store + 'static> Controller<S> {
         }
         self.let_go(memory);
         self.write_statuses(memory, &networks);
+    }
+
+    /// Counts what a look at a target did.
+    fn count(&self, outcome: &Outcome, look: Look) {
+        let (kind, metrics) = (outcome.plan.id.kind.name(), self.arm.metrics());
+        metrics.reconciled(kind, watched::result(outcome), look.took);
+        for applied in &outcome.applied {
+            metrics.wrote(kind, applied.step.action.name());
+        }
+        if look.restored > 0 {
+            tracing::warn!(target_id = %outcome.plan.id, entries = look.restored, "put back what somebody else changed");
+        }
+    }
+
+    /// Makes known how everything stands.
+    fn show(&self, memory: &mut Memory) {
+        let Memory { world, inputs, outcomes, statuses, unreadable_approvals, watched, queue, .. } = memory;
+        let unreadable_approvals = unreadable_approvals.len();
+        let seen = watched::Seen { world, inputs, outcomes, statuses, unreadable_approvals };
+        watched.show(self.arm.metrics(), queue, seen);
     }
 
     /// Takes in which values of `amlnet.dev/reconcile-at` were not handled before.
@@ -334,7 +380,7 @@ impl<S: Store + 'static> Controller<S> {
     }
 
     fn write_statuses(&self, memory: &mut Memory, networks: &[ObjectKey]) {
-        let Memory { world, documents, outcomes, statuses, words, asked, incomplete, lists, .. } = memory;
+        let Memory { world, documents, outcomes, statuses, words, asked, incomplete, lists, watched, .. } = memory;
         for key in networks {
             let written = || self.store.read_status(key).map(|written| status::restore(&self.setting, &written));
             let old = statuses.get(key).cloned().or_else(written);
@@ -354,21 +400,30 @@ impl<S: Store + 'static> Controller<S> {
             if new.is_complete() || !old.as_ref().is_some_and(says_the_same) {
                 incomplete.remove(key);
             } else if incomplete.entry(key.clone()).or_insert(now).duration_until(now) < INCOMPLETE_FOR {
+                watched.found(key, old.as_ref());
                 continue;
             }
             match self.store.write_status(key, &(&new).into()) {
-                Ok(()) => {
+                Ok(written) => {
                     statuses.insert(key.clone(), new);
+                    watched.changed();
+                    if written {
+                        self.arm.metrics().status_written("AmlNetwork", true);
+                    }
                 }
-                Err(error) => tracing::error!(network = %key, %error, "the status cannot be written"),
+                Err(error) => {
+                    self.arm.metrics().status_written("AmlNetwork", false);
+                    tracing::error!(network = %key, %error, "the status cannot be written");
+                }
             }
         }
     }
 }
 
 /// Brings what is remembered to where it is kept.
-async fn save<S: Store>(store: Arc<S>) {
+async fn save<S: Store>(store: Arc<S>, arm: Arc<Arm>) {
     if let Err(error) = store.save().await {
+        arm.metrics().not_kept("Memory");
         tracing::error!(%error, "what is to be remembered cannot be written");
     }
 }
@@ -380,32 +435,6 @@ fn asked_again(old: &World, new: &World) -> BTreeSet<ObjectKey> {
         before.is_some_and(|before| *before != held.object.reconcile_at)
     });
     asked.map(|(key, _)| key.clone()).collect()
-}
-
-/// The resync, spread by up to a tenth either way so that targets do not stay in step.
-fn next_resync(id: &ResourceId, resync: Duration, now: Timestamp) -> Timestamp {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    (id, now.as_millisecond()).hash(&mut hasher);
-    let millis = i64::try_from(resync.as_millis()).unwrap_or(i64::MAX / 4);
-    let spread = (millis / 5).max(1);
-    let offset = i64::try_from(hasher.finish() % u64::try_from(spread).unwrap_or(1)).unwrap_or(0);
-    now.checked_add(SignedDuration::from_millis(millis - spread / 2 + offset)).unwrap_or(Timestamp::MAX)
-}
-
-async fn place_when_due(places: &Places, due: Option<Timestamp>) -> Place {
-    sleep_until(due).await;
-    places.take().await
-}
-
-async fn sleep_until(due: Option<Timestamp>) {
-    match due {
-        Some(due) => {
-            let wait = due.duration_since(Timestamp::now());
-            tokio::time::sleep(Duration::try_from(wait).unwrap_or(Duration::ZERO)).await;
-        }
-        None => std::future::pending().await,
-    }
 }
 
 /// One line for each reconcile that did something or ended otherwise than the last.

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::civil::Date;
+
 use crate::domain::approval::Word;
 use crate::domain::demand;
 use crate::domain::desired::{self, Contribution, Wishes};
@@ -30,6 +32,8 @@ pub struct Documents {
     pub by_feed: BTreeMap<String, Result<Arc<Document>, String>>,
     /// Feeds whose document may lack what the last one had, and why. Their targets lose nothing.
     pub no_removals: BTreeMap<String, String>,
+    /// Of the files in force.
+    pub file_dates: BTreeMap<String, Date>,
     /// One document for every feed: `--tags FILE`.
     pub instead: Option<Arc<Document>>,
     /// What is to be said about approvals of documents.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use super::whole;
 use super::write::{find_open_write, write};
 use crate::azure::arm::{Arm, ArmError};
 use crate::azure::fence::Fence;
-use crate::azure::kind;
+use crate::azure::{kind, measure};
 use crate::domain::decision::{Basis, decide};
 use crate::domain::guard::GROWTH_HIGH;
 use crate::domain::intent::{ObjectKey, span};
@@ -134,7 +134,7 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
         Err(error) => {
             if matches!(intention, Intention::Apply { .. }) && remembered.lost_at.is_some() {
                 // Whatever was lost is lost until the target was looked at.
-                remember(store, input, &remembered, false).await;
+                remember(bench, input, &remembered, false).await;
             }
             return stopped_at_once(input, remembered, error);
         }
@@ -155,14 +155,14 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     let Intention::Apply { progress, shown } = intention else {
         return outcome(plan, Vec::new(), End::Planned, memory);
     };
-    find_open_write(input, &gathered.observed, store).await;
+    find_open_write(input, &gathered.observed, bench).await;
     // Whoever is forgotten in a crash after a write would be nobody whose entries have to stay.
-    remember(store, input, &memory, memory != remembered && !plan.steps.is_empty()).await;
+    remember(bench, input, &memory, memory != remembered && !plan.steps.is_empty()).await;
     if memory.unsettled && plan.steps.is_empty() {
         if let Err(stop) = whole::settle(&gathered.observed, bench, &mut memory).await {
             return outcome(plan, Vec::new(), stop.into(), memory);
         }
-        remember(store, input, &memory, false).await;
+        remember(bench, input, &memory, false).await;
         if gathered.observed.updating {
             let why = "a write of an earlier run has ended meanwhile; what came of it is looked at".to_owned();
             return outcome(plan, Vec::new(), End::Waiting { why, seconds: Some(1) }, memory);
@@ -195,7 +195,7 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
             taken => taken,
         }
     };
-    remember(store, input, &memory, false).await;
+    remember(bench, input, &memory, false).await;
     if let Err(stop) = taken {
         let is_taken = |step: &Step| applied.iter().any(|applied: &Applied| applied.step == *step);
         let steps = plan.steps.iter().filter(|step| !is_taken(step)).cloned().collect();
@@ -228,15 +228,19 @@ async fn gather_at_rest(input: &TargetInput, bench: Bench<'_>) -> Result<Gathere
                 () = bench.fence.fallen() => Err(ArmError::Stopped.into()),
             }
         };
-        if !bench.leave_for(Duration::ZERO, end).await? {
+        let started = Instant::now();
+        let was_held = bench.leave_for(Duration::ZERO, end).await?;
+        if !was_held {
             return Ok(gathered);
         }
+        bench.arm.metrics().waited_for_lock(measure::kind_of_target(input.id.kind), started.elapsed());
     }
 }
 
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.
-async fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
-    if let Err(error) = store.remember(&input.id, memory.clone(), for_good).await {
+async fn remember(bench: Bench<'_>, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
+    if let Err(error) = bench.store.remember(&input.id, memory.clone(), for_good).await {
+        bench.arm.metrics().not_kept("Memory");
         tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
     }
 }
@@ -365,6 +369,7 @@ pub(super) fn requests(plan: &Plan, input: &TargetInput, observed: &Observed) ->
 async fn spend(steps: &[&Step], input: &TargetInput, bench: Bench<'_>, memory: &mut TargetMemory) -> Result<(), Stop> {
     memory.count_removals(steps, bench.now());
     bench.store.remember(&input.id, memory.clone(), true).await.map_err(|error| {
+        bench.arm.metrics().not_kept("Memory");
         memory.uncount_removals(steps);
         Stop::Forgetful(error)
     })
@@ -461,7 +466,7 @@ async fn read_back(
     match gather(input, bench, Surroundings::Known).await {
         Ok(gathered) => {
             let (mut plan, after) = decided(input, &gathered, basis);
-            remember(bench.store, input, &after, false).await;
+            remember(bench, input, &after, false).await;
             // What is only warned of is done by now: nobody would hear of it.
             plan.warnings.extend(before.warnings.into_iter().filter(|note| note.code == GROWTH_HIGH));
             let was_sent = |step: &&Step| applied.iter().any(|applied| applied.step.line() == step.line());

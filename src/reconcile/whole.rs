@@ -14,6 +14,7 @@ use super::target::{Bench, Course, requests, without_removals};
 use super::write::write;
 use crate::azure::arm::ArmError;
 use crate::azure::locks::Exclusive;
+use crate::azure::measure;
 use crate::domain::attached::{Attached, AttachedKind};
 use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::Applied;
@@ -85,10 +86,14 @@ pub(super) async fn take_all(
     if !removals.is_empty() || memory.unsettled {
         match bench.store.remember(&input.id, memory.clone(), true).await {
             Err(error) if !removals.is_empty() => {
+                bench.arm.metrics().not_kept("Memory");
                 memory.uncount_removals(&removals);
                 forgetful = Some(Stop::Forgetful(error));
             }
-            Err(error) => tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written"),
+            Err(error) => {
+                bench.arm.metrics().not_kept("Memory");
+                tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
+            }
             Ok(()) => {}
         }
     }
@@ -176,7 +181,10 @@ async fn exclusively(
             () = bench.fence.fallen() => Err(ArmError::Stopped.into()),
         }
     };
-    bench.leave_for(Duration::ZERO, turn).await
+    let started = Instant::now();
+    let taken = bench.leave_for(Duration::ZERO, turn).await;
+    bench.arm.metrics().waited_for_lock(measure::kind_of_target(input.id.kind), started.elapsed());
+    taken
 }
 
 /// Reads the firewalls and policies that use the target, and those that belong to them.

@@ -11,7 +11,6 @@ use crate::azure::arm::ArmError;
 use crate::azure::kind::Request;
 use crate::domain::plan::{Action, Observed, Plan, TargetInput};
 use crate::domain::resource_id::TargetKind;
-use crate::store::Store;
 use crate::store::audit::{AuditLine, AuditRoute};
 
 /// A route or a rule is written in seconds (docs/facts.md, "Durations"). What takes longer is waited for without keeping
@@ -31,9 +30,11 @@ pub(super) async fn write(
     let line = AuditLine::begin(input, plan, steps, request.entry(), bench.now().to_string(), number);
     if let Err(error) = store.audit_begin(&input.id, &line).await {
         if steps.iter().any(|step| step.action == Action::Remove) {
+            arm.metrics().not_kept("Audit");
             return Err(Stop::Forgetful(error));
         }
         // A full disk must not keep new addresses from the network; the log still has the line.
+        arm.metrics().not_kept("Audit");
         tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
     }
     let sent = arm.send(request, fence).await;
@@ -59,38 +60,40 @@ pub(super) async fn write(
         Err(_) => {
             let open = AuditLine { correlation_id: operation_id.clone(), ..line };
             if let Err(error) = store.audit_begin(&input.id, &open).await {
+                arm.metrics().not_kept("Audit");
                 tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
             }
             None
         }
     };
     if let Some(line) = line {
-        close(store, input, &line).await;
+        close(bench, input, &line).await;
     }
     ended.map(|()| operation_id).map_err(Stop::from)
 }
 
 /// Writes the line of a write whose end is known.
-async fn close(store: &dyn Store, input: &TargetInput, line: &AuditLine) {
+async fn close(Bench { store, arm, .. }: Bench<'_>, input: &TargetInput, line: &AuditLine) {
     if line.result != "Succeeded" {
         let AuditLine { target, entry, result, code, correlation_id, .. } = line;
         tracing::warn!(target_id = target, entry, result, code, correlation_id, "a write ended otherwise");
     }
     if let Err(error) = store.audit_end(&input.id, line).await {
+        arm.metrics().not_kept("Audit");
         tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
     }
 }
 
 /// A write whose answer was never seen: what stands in the target tells how it ended.
-pub(super) async fn find_open_write(input: &TargetInput, observed: &Observed, store: &dyn Store) {
-    let Some(line) = store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
+pub(super) async fn find_open_write(input: &TargetInput, observed: &Observed, bench: Bench<'_>) {
+    let Some(line) = bench.store.audit_open(&input.id).filter(|_| !observed.updating) else { return };
     if input.id.kind != TargetKind::RouteTable {
         let stands: BTreeSet<String> = observed.entries.iter().map(|entry| entry.address.to_string()).collect();
         let failed = observed.whole.as_ref().is_some_and(|whole| whole.failed);
         let came_about = !failed
             && line.added.iter().all(|address| stands.contains(address))
             && !line.removed.iter().any(|address| stands.contains(address));
-        return close(store, input, &line.ended(if came_about { "Found" } else { "NotFound" }, None, None)).await;
+        return close(bench, input, &line.ended(if came_about { "Found" } else { "NotFound" }, None, None)).await;
     }
     let entry = observed.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(&line.entry));
     let stands = match (&line.after, entry) {
@@ -101,7 +104,7 @@ pub(super) async fn find_open_write(input: &TargetInput, observed: &Observed, st
         (None, None) => true,
         _ => false,
     };
-    close(store, input, &line.ended(if stands { "Found" } else { "NotFound" }, None, None)).await;
+    close(bench, input, &line.ended(if stands { "Found" } else { "NotFound" }, None, None)).await;
 }
 
 /// The line for whoever reads the log.

@@ -108,8 +108,9 @@ pub trait Store: Send + Sync {
     fn audit_open(&self, target: &ResourceId) -> Option<AuditLine>;
     /// The status that was written last, also before a restart.
     fn read_status(&self, network: &ObjectKey) -> Option<AmlNetworkStatus>;
-    /// Writes a status if it differs from what stands there.
-    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError>;
+    /// Writes a status if it differs from what stands there; true if it was written. A store that writes it later counts
+    /// by itself.
+    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<bool, StoreError>;
     /// Takes away the statuses of Networks that are neither in `world` nor remembered by any target.
     fn forget_statuses(&self, world: &World);
     /// Lets go of a Network that is leaving: nothing of it is left to do.

@@ -10,6 +10,7 @@ mod groups;
 mod leader;
 mod lists;
 mod many_tables;
+mod metrics;
 mod networks;
 mod removals;
 #[path = "../histories/replay/mod.rs"]
@@ -61,6 +62,9 @@ fn main() {
     }
     if wanted("lists") {
         lists::measure(folder.path(), &document);
+    }
+    if wanted("metrics") {
+        metrics::measure(folder.path(), &document);
     }
     if wanted("leader") {
         leader::measure(&document);

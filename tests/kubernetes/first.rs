@@ -12,7 +12,7 @@ fn a_network_converges_and_says_so() {
     let replica = kube.replica("one", &[]);
     replica.wait_until("the routes", || ours(&kube.sim.history(TABLE)).len() == 7);
     replica.wait_until("Ready", || kube.condition("ml", "Ready") == ("True".into(), "InSync".into()));
-    kube.kubectl(&["wait", "--for=condition=Ready", "amln/ml", "--timeout=10s"]);
+    kube.kubectl(&["wait", "--for=condition=Ready", "amln/ml", "--timeout=60s"]);
     let object = kube.network("ml");
     assert_eq!(object["status"]["installation"], "prod");
     assert_eq!(object["status"]["observedGeneration"], object["metadata"]["generation"]);

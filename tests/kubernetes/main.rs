@@ -31,6 +31,7 @@ mod life;
 mod lists;
 mod manifests;
 mod memory;
+mod metrics;
 #[path = "../objects/mod.rs"]
 mod objects;
 mod rbac;

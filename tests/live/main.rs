@@ -41,6 +41,7 @@ mod lists_guarded;
 mod lists_real;
 mod logins;
 mod memory_lost;
+mod metrics;
 mod refusals;
 mod removals;
 mod requirements;

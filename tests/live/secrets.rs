@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Sim, TABLE, ours};
+use crate::harness::{Sim, TABLE, address, get, ours};
 
 /// What must not be found, by what it is called.
 fn secrets(sim: &Sim) -> Vec<(&'static str, String)> {
@@ -78,9 +78,15 @@ fn the_controller_keeps_its_secrets_and_tells_the_rest() {
         let sim = Sim::start();
         sim.usual(json!({}));
         sim.fault(json!({"match": {"method": "PUT", "nth": 2}, "effect": {"status": {"code": 401}}}));
-        let controller = sim.controller(&["--log", "trace", "--log-format", format]);
+        let listen = ["--http-listen", "127.0.0.1:0"];
+        let controller = sim.controller(&[&["--log", "trace", "--log-format", format], &listen[..]].concat());
         controller.wait_until("the first document", || ours(&sim.history(TABLE)).len() == 7);
         controller.wait_until("the status", || sim.status("ml")["targets"][0]["state"] == "InSync");
+        if format == "text" {
+            let scrape = get(address(&controller), "/metrics");
+            assert_silent(&sim, "a scrape", scrape.text());
+            assert!(scrape.text().contains("amlnet_target_state"), "{}", scrape.text());
+        }
         let (_, _, log) = controller.terminate();
         assert_silent(&sim, format, &log);
         for (path, content) in sim.state_files() {

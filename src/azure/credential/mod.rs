@@ -27,6 +27,7 @@ use self::certificate::Certificate;
 use self::http::IdentityHttp;
 pub use self::login::{Login, LoginError};
 use super::cloud::Endpoints;
+use crate::metrics::Metrics;
 
 /// A token is renewed when it has less than this left, in seconds.
 const RENEW_BEFORE: i64 = 300;
@@ -40,6 +41,7 @@ pub struct CachingCredential {
     scope: String,
     http: reqwest::Client,
     current: Mutex<Current>,
+    metrics: Metrics,
 }
 
 /// The credential in use and the token that it gave last.
@@ -56,7 +58,12 @@ impl std::fmt::Debug for CachingCredential {
 
 impl CachingCredential {
     /// Prepares a login; no request is sent before the first token is needed.
-    pub fn new(login: &Login, endpoints: &Endpoints, http: reqwest::Client) -> Result<Self, LoginError> {
+    pub fn new(
+        login: &Login,
+        endpoints: &Endpoints,
+        http: reqwest::Client,
+        metrics: &Metrics,
+    ) -> Result<Self, LoginError> {
         let source = source(login, &endpoints.authority, &http)?;
         Ok(Self {
             login: login.clone(),
@@ -64,6 +71,7 @@ impl CachingCredential {
             scope: endpoints.scope.clone(),
             http,
             current: Mutex::new(Current { source, token: None }),
+            metrics: metrics.clone(),
         })
     }
 }
@@ -130,11 +138,10 @@ impl TokenCredential for CachingCredential {
         {
             return Ok(token.clone());
         }
-        let fresh = current
-            .source
-            .get_token(&[&self.scope], None)
-            .await
-            .map_err(|error| Error::with_message(ErrorKind::Credential, || one_line(&error.to_string())))?;
+        let asked = current.source.get_token(&[&self.scope], None).await;
+        self.metrics.logged_in(asked.is_ok());
+        let fresh =
+            asked.map_err(|error| Error::with_message(ErrorKind::Credential, || one_line(&error.to_string())))?;
         // The two generations have time types of their own; a text is what both read.
         let expires_on = jiff::Timestamp::from_second(fresh.expires_on.unix_timestamp()).unwrap_or_default();
         let expires_on = azure_core::date::parse_rfc3339(&expires_on.to_string())?;

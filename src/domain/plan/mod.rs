@@ -132,6 +132,18 @@ pub enum Action {
     Remove,
 }
 
+impl Action {
+    pub const ALL: [Self; 3] = [Self::Add, Self::Change, Self::Remove];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "Add",
+            Self::Change => "Change",
+            Self::Remove => "Remove",
+        }
+    }
+}
+
 /// One write. Its fields say all there is to know at execution.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Step {

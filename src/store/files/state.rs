@@ -105,8 +105,8 @@ impl State {
         FileArchive::new(self.folder.join("documents").join(feed))
     }
 
-    /// Writes the status of a feed if it differs.
-    pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<(), StoreError> {
+    /// Writes the status of a feed if it differs; true if it was written.
+    pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<bool, StoreError> {
         write(&self.folder.join("status/feeds").join(format!("{feed}.yaml")), "ServiceTagFeed", feed, None, status)
     }
 
@@ -244,8 +244,8 @@ impl Store for FileStore {
         self.state.as_ref()?.read_status(network)
     }
 
-    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {
-        let Some(state) = &self.state else { return Ok(()) };
+    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<bool, StoreError> {
+        let Some(state) = &self.state else { return Ok(false) };
         let mut status = status.clone();
         let is_invalid = status.conditions.iter().any(|condition| condition.reason == "InvalidSpec");
         if is_invalid && status.targets.is_empty() {
@@ -257,14 +257,14 @@ impl Store for FileStore {
     }
 }
 
-/// Writes an object that has only a status, if it differs from what stands there.
+/// Writes an object that has only a status, if it differs from what stands there; true if it was written.
 fn write<T: Serialize>(
     path: &Path,
     kind: &'static str,
     name: &str,
     namespace: Option<&str>,
     status: &T,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let object = StatusFile {
         api_version: API_VERSION.to_owned(),
         kind: kind.to_owned(),
@@ -274,7 +274,7 @@ fn write<T: Serialize>(
     let text = serde_yaml::to_string(&object)
         .map_err(|error| StoreError { place: path.display().to_string(), what: error.to_string() })?;
     if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
-        return Ok(());
+        return Ok(false);
     }
-    super::replace(path, text.as_bytes())
+    super::replace(path, text.as_bytes()).map(|()| true)
 }

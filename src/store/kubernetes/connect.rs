@@ -5,11 +5,14 @@
 
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use super::explain;
 use super::lease::Times;
+use super::renewals::Renewals;
+use crate::metrics::Metrics;
 use crate::store::StoreError;
 
 /// Longer than any answer takes that is still of use to a leader.
@@ -36,7 +39,8 @@ impl std::fmt::Debug for Connection {
 }
 
 /// Connects. `context` is one of the kubeconfig's.
-pub async fn connect(context: Option<&str>, times: Times) -> Result<Connection, StoreError> {
+/// `metrics` are told of renewals.
+pub async fn connect(context: Option<&str>, times: Times, metrics: &Metrics) -> Result<Connection, StoreError> {
     let refuse = |what: String| StoreError { place: "Kubernetes".to_owned(), what };
     let mut config = match context {
         Some(context) => {
@@ -60,6 +64,7 @@ pub async fn connect(context: Option<&str>, times: Times) -> Result<Connection, 
     let client = Client::try_from(config.clone()).map_err(|error| refuse(explain(&error)))?;
     let within = times.answer_within();
     (config.connect_timeout, config.read_timeout, config.write_timeout) = (Some(within), Some(within), Some(within));
-    let leasing = Client::try_from(config).map_err(|error| refuse(explain(&error)))?;
+    let leasing = ClientBuilder::try_from(config).map_err(|error| refuse(explain(&error)))?;
+    let leasing = leasing.with_layer(&Renewals(metrics.clone())).build();
     Ok(Connection { client, watching, namespace, leasing })
 }

@@ -15,6 +15,7 @@ pub mod memory;
 mod memory_map;
 pub mod objects;
 mod packed;
+mod renewals;
 pub mod schema;
 pub mod source;
 pub mod status;
@@ -50,6 +51,7 @@ use crate::domain::intent::{Installation, ObjectKey};
 use crate::domain::list::{List, ListKey};
 use crate::domain::memory::TargetMemory;
 use crate::domain::resource_id::ResourceId;
+use crate::metrics::Metrics;
 
 /// Statuses that are still to be written when the leader stops get so long.
 const FLUSH_FOR: Duration = Duration::from_secs(1);
@@ -110,6 +112,12 @@ impl ClusterStore {
             objects,
             is_command: false,
         }
+    }
+
+    /// The same, which tells of its writes.
+    #[must_use]
+    pub fn told(self, metrics: Metrics) -> Self {
+        Self { statuses: self.statuses.told(metrics), ..self }
     }
 
     /// The same for a command that a person waits for.
@@ -259,10 +267,10 @@ impl ClusterStore {
         serde_json::from_value(objects.get(Kind::Feed, &key)?.status.value()).ok()
     }
 
-    /// Writes the status of a feed if it differs.
-    pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<(), StoreError> {
+    /// Writes the status of a feed if it differs, later.
+    pub fn write_feed_status<T: Serialize>(&self, feed: &str, status: &T) -> Result<bool, StoreError> {
         let key = ObjectKey { namespace: self.namespace.clone(), name: feed.to_owned() };
-        self.set(Kind::Feed, key, status)
+        self.set(Kind::Feed, key, status).map(|()| false)
     }
 
     fn set<T: Serialize>(&self, kind: Kind, key: ObjectKey, status: &T) -> Result<(), StoreError> {
@@ -337,8 +345,8 @@ impl Store for ClusterStore {
         serde_json::from_value(objects.get(Kind::Network, network)?.status.value()).ok()
     }
 
-    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<(), StoreError> {
-        self.set(Kind::Network, network.clone(), status)
+    fn write_status(&self, network: &ObjectKey, status: &AmlNetworkStatus) -> Result<bool, StoreError> {
+        self.set(Kind::Network, network.clone(), status).map(|()| false)
     }
 
     /// They go with their objects.

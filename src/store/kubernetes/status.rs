@@ -20,6 +20,7 @@ use super::events::{self, Events};
 use super::objects::{Kind, Seen};
 use super::watch::{Shared, api};
 use crate::domain::intent::ObjectKey;
+use crate::metrics::Metrics;
 
 /// An object's status is written at most once in this time.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
@@ -54,6 +55,7 @@ pub struct Statuses {
     wake: Notify,
     events: Arc<Events>,
     installation: String,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Statuses {
@@ -65,7 +67,14 @@ impl std::fmt::Debug for Statuses {
 impl Statuses {
     pub fn new(client: Client, objects: Shared, events: Arc<Events>, installation: &str) -> Self {
         let installation = installation.to_owned();
-        Self { client, objects, desired: Mutex::default(), wake: Notify::new(), events, installation }
+        let metrics = Metrics::default();
+        Self { client, objects, desired: Mutex::default(), wake: Notify::new(), events, installation, metrics }
+    }
+
+    /// The same, which tells of its writes.
+    #[must_use]
+    pub fn told(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Subject, Desired>> {
@@ -178,6 +187,7 @@ impl Statuses {
         let api = api(self.client.clone(), *kind, Some(&key.namespace));
         match replace(&api, *kind, key, &seen, &status.value()).await {
             Ok(written) => {
+                self.metrics.status_written(kind.name(), true);
                 let answered = written.data.get("status").map(Compact::of).unwrap_or_default();
                 for event in events::of(*kind, &seen.status.value(), &status.value()) {
                     self.events.publish(*kind, key, &seen.uid, event).await;
@@ -211,7 +221,10 @@ impl Statuses {
             if let Ok(Some(object)) = api.get_opt(&key.name).await {
                 self.objects.lock().unwrap_or_else(PoisonError::into_inner).answered(*kind, &object);
             }
-        } else if code != 404 && failures == 1 {
+        } else if code != 404 {
+            self.metrics.status_written(kind.name(), false);
+        }
+        if code != 409 && code != 404 && failures == 1 {
             let why = super::explain(error);
             tracing::error!(object = %format!("{} {key}", kind.name()), why, "a status cannot be written; tried again");
         }

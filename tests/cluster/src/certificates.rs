@@ -35,7 +35,8 @@ pub(crate) fn write(folder: &Path) -> Result<Authority, Error> {
     let certificate = authority.self_signed(&authority_key)?;
     let issuer = Issuer::new(authority, authority_key);
 
-    let names = ["127.0.0.1", "localhost", "kubernetes.default.svc", "kubernetes.default", "kubernetes"];
+    // On a node it has an address of its own.
+    let names = ["127.0.0.1", "10.96.0.1", "localhost", "kubernetes.default.svc", "kubernetes.default", "kubernetes"];
     let mut server = CertificateParams::new(names.map(str::to_owned))?;
     server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
     server.use_authority_key_identifier_extension = true;

@@ -1,6 +1,7 @@
 //! The cluster itself: etcd, the API server, and what a test asks of them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -61,7 +62,7 @@ impl Cluster {
 
     pub(crate) fn with(settings: Settings) -> Result<Self, Error> {
         let binaries = Binaries::find()?;
-        let folder = Folder::make()?;
+        let folder = Folder::make("amlnet-cluster-")?;
         let path = folder.path();
         let authority = certificates::write(path)?;
         let users = Users::write(&settings.users, &path.join(TOKENS))?;
@@ -112,18 +113,18 @@ impl Cluster {
     /// A file of the user's own, which goes with the cluster. Asking again writes it anew, with the newest token.
     #[track_caller]
     pub fn kubeconfig(&self, user: &str) -> PathBuf {
-        self.kubeconfig_for(user, self.port.number())
+        self.kubeconfig_for(user, self.port.address())
     }
 
     /// The same by way of a proxy.
     #[track_caller]
     pub fn kubeconfig_via(&self, user: &str, proxy: &Proxy) -> PathBuf {
-        self.kubeconfig_for(user, proxy.address().port())
+        self.kubeconfig_for(user, proxy.address())
     }
 
     #[track_caller]
-    fn kubeconfig_for(&self, user: &str, port: u16) -> PathBuf {
-        self.users.kubeconfig(user, port, self.folder.path(), &self.folder.path().join(certificates::AUTHORITY))
+    fn kubeconfig_for(&self, user: &str, server: SocketAddr) -> PathBuf {
+        self.users.kubeconfig(user, server, self.folder.path(), &self.folder.path().join(certificates::AUTHORITY))
     }
 
     /// A way to the API server that can be cut.

@@ -21,12 +21,18 @@ pub enum Error {
     Build { program: &'static str, source_folder: PathBuf, why: String },
     #[error("certificates for the API server cannot be made: {0}")]
     Certificates(#[from] rcgen::Error),
+    #[error("an image for the node cannot be made: {0}")]
+    Image(#[from] crate::image::Error),
     #[error("no port on 127.0.0.1 could be had: {0}")]
     Port(std::io::Error),
     #[error("user {name:?} cannot be written into a token file: {why}")]
     User { name: String, why: &'static str },
+    #[error("{what} of its own cannot be made: {why}")]
+    Namespace { what: &'static str, why: String },
     #[error("{program} cannot be started: {source}")]
     Spawn { program: String, source: std::io::Error },
+    #[error("`{command}` failed: {why}")]
+    Command { command: String, why: String },
     #[error("{program} {what}. The end of its log:\n{log}")]
     Server { program: &'static str, what: String, log: String },
 }

@@ -27,9 +27,9 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    pub(crate) fn make() -> Result<Self, Error> {
+    pub(crate) fn make(prefix: &str) -> Result<Self, Error> {
         let folder = tempfile::Builder::new()
-            .prefix("amlnet-cluster-")
+            .prefix(prefix)
             .tempdir()
             .map_err(Error::file("cannot make a folder in", std::env::temp_dir()))?;
         if !folder.path().is_absolute() {

@@ -16,6 +16,7 @@ mod helm;
 mod http;
 pub mod image;
 mod kubectl;
+mod node;
 mod port;
 mod process;
 mod proxy;
@@ -23,12 +24,16 @@ mod settings;
 mod users;
 
 pub use audit::Request;
-pub use binaries::{API_SERVER, Binaries, ETCD, HELM, HELM_3, HELM_UNITTEST, KUBECTL, Program};
+pub use binaries::{
+    API_SERVER, Binaries, CONTAINERD, CONTAINERD_SHIM, CONTROLLER_MANAGER, CTR, ETCD, HELM, HELM_3, HELM_UNITTEST,
+    KUBECTL, KUBELET, Program, SCHEDULER,
+};
 pub use cluster::Cluster;
 pub use error::Error;
 pub use helm::Helm;
 pub use http::Answer;
 pub use kubectl::Output;
+pub use node::{NoNode, Node};
 pub use process::Server;
 pub use proxy::Proxy;
 pub use settings::Settings;

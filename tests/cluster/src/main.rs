@@ -10,8 +10,7 @@ use cluster::{ADMIN, Binaries, Cluster, Program};
 
 const USAGE: &str = "\
 usage: cluster build [PROGRAM…]
-                       build etcd, kube-apiserver, kubectl, helm, helm3 and helm-unittest, or those that are named,
-                       into the cache; print where they are
+                       build all programs that tests need, or those that are named, into the cache; print where they are
        cluster serve   start an API server, print one line of JSON {kubeconfig, url, kubectl}, and stay until standard
                        input is closed or a signal comes
 ";

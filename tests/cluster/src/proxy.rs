@@ -53,7 +53,11 @@ enum Next {
 
 impl Proxy {
     pub fn to(to: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::between(TcpListener::bind("127.0.0.1:0")?, to)
+    }
+
+    /// From where the listener is to where the thread that calls this is: on a node these are two networks.
+    pub(crate) fn between(listener: TcpListener, to: SocketAddr) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             to,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -63,17 +64,17 @@ impl Users {
 
     /// Written whole and renamed, as another process may read it right now.
     #[track_caller]
-    pub(crate) fn kubeconfig(&self, user: &str, port: u16, folder: &Path, authority: &Path) -> PathBuf {
+    pub(crate) fn kubeconfig(&self, user: &str, server: SocketAddr, folder: &Path, authority: &Path) -> PathBuf {
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "test", "cluster": {
-                "server": format!("https://127.0.0.1:{port}"), "certificate-authority": authority}}],
+                "server": format!("https://{server}"), "certificate-authority": authority}}],
             "users": [{"name": user, "user": {"token": self.token(user)}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
             "current-context": "test",
         });
-        let path = folder.join(format!("{}-{port}.kubeconfig", plain(user)));
+        let path = folder.join(format!("{}-{}.kubeconfig", plain(user), server.port()));
         let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
             file.write_all(config.to_string().as_bytes())?;
             file.persist(&path).map_err(|error| error.error)?;

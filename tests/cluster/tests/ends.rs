@@ -9,7 +9,7 @@ use std::time::Instant;
 use cluster::{ADMIN, Binaries, Cluster};
 
 /// The command lines of all processes that name the folder.
-fn processes(folder: &Path) -> Vec<String> {
+pub(crate) fn processes(folder: &Path) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
         // One that ended meanwhile has none.
         let line = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
@@ -19,7 +19,7 @@ fn processes(folder: &Path) -> Vec<String> {
 }
 
 #[track_caller]
-fn nothing_is_left(folder: &Path) {
+pub(crate) fn nothing_is_left(folder: &Path) {
     crate::wait_until("all processes are gone", || processes(folder).is_empty());
     crate::wait_until("the folder is gone", || !folder.exists());
 }

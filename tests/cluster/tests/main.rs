@@ -7,6 +7,7 @@ mod access;
 mod binaries;
 mod ends;
 mod image;
+mod node;
 mod objects;
 mod proxy;
 

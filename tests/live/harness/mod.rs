@@ -8,6 +8,7 @@ mod objects;
 mod process;
 mod proxy;
 pub(crate) mod rules;
+mod scrape;
 pub(crate) mod security;
 mod sim;
 pub(crate) mod told;
@@ -18,6 +19,7 @@ pub(crate) use http::{Answer, address, get, request};
 pub(crate) use objects::{feed, file_feed, merge, network, route, table_id};
 pub(crate) use process::{Controller, Ran, wait_until};
 pub(crate) use proxy::Proxy;
+pub(crate) use scrape::Scrape;
 pub(crate) use sim::{Sim, TABLE};
 
 /// Checks a value against `docs/schemas/<name>.schema.json`.

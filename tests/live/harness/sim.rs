@@ -59,6 +59,11 @@ impl Sim {
 
     /// Tables with their routes, and more for the world file; week 1 is published.
     pub(crate) fn with_tables(tables: &[(&str, Vec<Value>)], world: Value) -> Self {
+        Self::listening(Options::default(), TIME_SCALE, tables, world)
+    }
+
+    /// The same elsewhere than on loopback, for who is in a network where that may be, and with a time of its own.
+    pub(crate) fn listening(options: Options, time_scale: f64, tables: &[(&str, Vec<Value>)], world: Value) -> Self {
         let resource = |(id, routes): &(&str, Vec<Value>)| {
             json!({"id": id, "location": "eastus2", "tags": {"owner": "network team"},
                 "properties": {"disableBgpRoutePropagation": true, "routes": routes, "subnets": [{"id": SUBNET}]}})
@@ -66,9 +71,9 @@ impl Sim {
         let mut all = json!({"resources": tables.iter().map(resource).collect::<Vec<_>>()});
         merge(&mut all, &world);
         let folder = tempfile::tempdir().unwrap();
-        let world = World::from_yaml(&all.to_string(), folder.path()).unwrap().with_time_scale(TIME_SCALE);
+        let world = World::from_yaml(&all.to_string(), folder.path()).unwrap().with_time_scale(time_scale);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let running = runtime.block_on(armsim::server::start(world, Options::default())).unwrap();
+        let running = runtime.block_on(armsim::server::start(world, options)).unwrap();
         std::fs::create_dir(folder.path().join("dir")).unwrap();
         let sim = Self { running, folder, published: AtomicUsize::new(0) };
         sim.publish(&Doc::week(1));
@@ -114,6 +119,15 @@ impl Sim {
 
     pub(crate) fn login(&self) -> String {
         self.running.endpoints.login.clone()
+    }
+
+    pub(crate) fn credentials(&self) -> Credentials {
+        self.running.endpoints.credentials.clone()
+    }
+
+    /// The certificate of the authority that signed those of all its servers.
+    pub(crate) fn ca_pem(&self) -> String {
+        std::fs::read_to_string(&self.running.endpoints.ca_file).unwrap()
     }
 
     pub(crate) fn secret(&self) -> String {
@@ -188,6 +202,11 @@ impl Sim {
 
     pub(crate) fn clear_faults(&self) {
         self.running.world().clear_faults();
+    }
+
+    /// Lets the answers go that a fault holds under this key.
+    pub(crate) fn release(&self, key: &str) {
+        self.running.world().release_answers(key);
     }
 
     /// Changes settings of the running simulator.

@@ -18,6 +18,7 @@ mod firewall_policy;
 mod firewall_policy_write;
 mod firewall_rules;
 mod firewall_write;
+mod held_answers;
 pub mod history;
 pub mod http;
 pub mod ip_group;

@@ -1,9 +1,10 @@
 //! The model on sockets: five listeners on loopback, the clock, the log file. Answers come from the model; nothing here
-//! decides about one. Must never listen beyond loopback.
+//! decides about one. Must never listen where another computer could reach it.
 
 mod control;
 mod listener;
 mod metadata;
+mod place;
 mod simulated;
 mod tls;
 
@@ -39,7 +40,10 @@ impl Default for Options {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{0} is not a loopback address, and the simulator listens on loopback only")]
+    #[error(
+        "{0} is not a loopback address, and the simulator listens on loopback only, or in a network namespace of its own \
+         that has no default route"
+    )]
     NotLoopback(SocketAddr),
     #[error("cannot start listening: {0}")]
     Listen(#[from] io::Error),
@@ -122,18 +126,19 @@ fn now() -> Time {
 /// Starts the simulator on threads of its own, so that it answers whatever the caller's runtime is doing and ends with
 /// `Running`, connections included.
 pub async fn start(world: World, options: Options) -> Result<Running, Error> {
-    if !options.listen.ip().is_loopback() {
-        return Err(Error::NotLoopback(options.listen));
-    }
     let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("armsim").enable_all().build()?;
     let (endpoints, shared, folder) = runtime.spawn(open(world, options)).await??;
     Ok(Running { endpoints, shared, runtime: Some(runtime), _folder: folder })
 }
 
 async fn open(mut world: World, options: Options) -> Result<(Endpoints, Arc<Shared>, tempfile::TempDir), Error> {
+    // Asked on the thread that will listen: a network belongs to a thread.
+    if !options.listen.ip().is_loopback() && !place::is_cut_off() {
+        return Err(Error::NotLoopback(options.listen));
+    }
     let folder = tempfile::tempdir()?;
     let ca_file = folder.path().join("armsim-ca.pem");
-    let tls = tls::acceptor(&ca_file)?;
+    let tls = tls::acceptor(&ca_file, options.listen.ip())?;
     let other = SocketAddr::new(options.listen.ip(), 0);
     let arm = TcpListener::bind(options.listen).await?;
     let login = TcpListener::bind(other).await?;

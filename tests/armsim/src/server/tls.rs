@@ -1,4 +1,4 @@
-//! A certificate authority for one run and a certificate of it for loopback. The key never leaves the process.
+//! A certificate authority for one run and a certificate of it for where it listens. The key never leaves the process.
 
 use super::Error;
 use rcgen::{
@@ -8,11 +8,11 @@ use rustls::{
     ServerConfig,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
-use std::{path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
 /// What accepts TLS connections; the authority's certificate is written to `ca_file`.
-pub(super) fn acceptor(ca_file: &Path) -> Result<TlsAcceptor, Error> {
+pub(super) fn acceptor(ca_file: &Path, listen: IpAddr) -> Result<TlsAcceptor, Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.distinguished_name.push(DnType::CommonName, "armsim test authority");
@@ -23,7 +23,7 @@ pub(super) fn acceptor(ca_file: &Path) -> Result<TlsAcceptor, Error> {
     std::fs::write(ca_file, authority_certificate.pem())?;
     let issuer = Issuer::new(authority, authority_key);
 
-    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), listen.to_string()];
     let mut leaf = CertificateParams::new(names)?;
     leaf.distinguished_name.push(DnType::CommonName, "localhost");
     leaf.use_authority_key_identifier_extension = true;

@@ -118,9 +118,92 @@ pub static HELM_UNITTEST: Program = Program {
     tags: "",
     linked: &[],
 };
+pub static CONTROLLER_MANAGER: Program = Program {
+    name: "kube-controller-manager",
+    files: &["kube-controller-manager"],
+    version: &["--version"],
+    oldest: KUBERNETES,
+    below: None,
+    module: "kubernetes",
+    package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+    tags: "",
+    linked: KUBERNETES_LINKED,
+};
+pub static SCHEDULER: Program = Program {
+    name: "kube-scheduler",
+    files: &["kube-scheduler"],
+    version: &["--version"],
+    oldest: KUBERNETES,
+    below: None,
+    module: "kubernetes",
+    package: "k8s.io/kubernetes/cmd/kube-scheduler",
+    tags: "",
+    linked: KUBERNETES_LINKED,
+};
+pub static KUBELET: Program = Program {
+    name: "kubelet",
+    files: &["kubelet"],
+    version: &["--version"],
+    oldest: KUBERNETES,
+    below: None,
+    module: "kubernetes",
+    package: "k8s.io/kubernetes/cmd/kubelet",
+    tags: "",
+    linked: KUBERNETES_LINKED,
+};
+/// The oldest whose configuration file has the form that a node writes.
+const CONTAINERD_OLDEST: Option<Version> = Some(Version { major: 2, minor: 0 });
+/// Their libraries would be needed to build it, and a node uses none of them.
+const CONTAINERD_TAGS: &str = "no_btrfs,no_devmapper,no_zfs";
+pub static CONTAINERD: Program = Program {
+    name: "containerd",
+    files: &["containerd"],
+    version: &["--version"],
+    oldest: CONTAINERD_OLDEST,
+    below: None,
+    module: "containerd",
+    package: "github.com/containerd/containerd/v2/cmd/containerd",
+    tags: CONTAINERD_TAGS,
+    linked: &[],
+};
+pub static CONTAINERD_SHIM: Program = Program {
+    name: "containerd-shim-runc-v2",
+    files: &["containerd-shim-runc-v2"],
+    version: &["-v"],
+    oldest: CONTAINERD_OLDEST,
+    below: None,
+    module: "containerd",
+    package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+    tags: CONTAINERD_TAGS,
+    linked: &[],
+};
+pub static CTR: Program = Program {
+    name: "ctr",
+    files: &["ctr"],
+    version: &["--version"],
+    oldest: CONTAINERD_OLDEST,
+    below: None,
+    module: "containerd",
+    package: "github.com/containerd/containerd/v2/cmd/ctr",
+    tags: CONTAINERD_TAGS,
+    linked: &[],
+};
 
 /// All of them, in the order in which they are built.
-static PROGRAMS: [&Program; 6] = [&API_SERVER, &ETCD, &KUBECTL, &HELM, &HELM_3, &HELM_UNITTEST];
+static PROGRAMS: [&Program; 12] = [
+    &API_SERVER,
+    &ETCD,
+    &KUBECTL,
+    &HELM,
+    &HELM_3,
+    &HELM_UNITTEST,
+    &CONTROLLER_MANAGER,
+    &SCHEDULER,
+    &KUBELET,
+    &CONTAINERD,
+    &CONTAINERD_SHIM,
+    &CTR,
+];
 
 fn part(version: &str, position: usize) -> Option<String> {
     version.split('.').nth(position).map(str::to_owned)
@@ -196,7 +279,7 @@ fn first_fit(program: &Program, folders: &[PathBuf]) -> Option<PathBuf> {
 }
 
 /// Past the capturing of test output: a build of minutes that says nothing looks like a hang.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // Nobody is there to hear it.
     let _ = writeln!(std::io::stderr(), "cluster: {text}");
 }
