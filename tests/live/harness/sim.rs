@@ -121,10 +121,12 @@ impl Sim {
         self.running.endpoints.login.clone()
     }
 
+    #[allow(dead_code, reason = "for the tests of files")]
     pub(crate) fn credentials(&self) -> Credentials {
         self.running.endpoints.credentials.clone()
     }
 
+    #[allow(dead_code, reason = "for the tests of files")]
     /// The certificate of the authority that signed those of all its servers.
     pub(crate) fn ca_pem(&self) -> String {
         std::fs::read_to_string(&self.running.endpoints.ca_file).unwrap()
