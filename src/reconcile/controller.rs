@@ -371,7 +371,7 @@ impl<S: Store + 'static> Controller<S> {
 /// Brings what is remembered to where it is kept.
 async fn save<S: Store>(store: Arc<S>) {
     let saved = store.save().await;
-    said::kept(&"all targets", saved.as_ref().map(|()| ()).map_err(|error| error as _));
+    said::kept(&"all targets", saved.as_ref().err().map(|error| error as _));
 }
 
 /// Networks whose `amlnet.dev/reconcile-at` was set anew.

@@ -237,7 +237,7 @@ async fn gather_at_rest(input: &TargetInput, bench: Bench<'_>) -> Result<Gathere
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.
 async fn remember(store: &dyn Store, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
     let remembered = store.remember(&input.id, memory.clone(), for_good).await;
-    super::said::kept(&input.id, remembered.as_ref().map(|()| ()).map_err(|error| error as _));
+    super::said::kept(&input.id, remembered.as_ref().err().map(|error| error as _));
 }
 
 /// Of a security rule, what comes and what goes is one write. Where removals cannot be counted nothing is taken away; what

@@ -91,7 +91,7 @@ pub(super) async fn take_all(
                 memory.uncount_removals(&removals);
                 forgetful = Some(Stop::Forgetful(error));
             }
-            Err(error) => super::said::kept(&input.id, Err(&error)),
+            Err(error) => super::said::kept(&input.id, Some(&error)),
             Ok(()) => {}
         }
     }
