@@ -428,7 +428,7 @@ async fn save<S: Store>(store: Arc<S>, arm: Arc<Arm>) {
     if saved.is_err() {
         arm.metrics().not_kept("Memory");
     }
-    said::kept(&"all targets", saved.as_ref().map(|()| ()).map_err(|error| error as _));
+    said::kept(&"all targets", saved.as_ref().err().map(|error| error as _));
 }
 
 /// Networks whose `amlnet.dev/reconcile-at` was set anew.

@@ -44,7 +44,7 @@ pub async fn apply(
     });
     let outcomes = work.collect::<FuturesUnordered<_>>().collect().await;
     if let Err(error) = bench.store.save().await {
-        super::said::kept(&"all targets", Err(&error));
+        super::said::kept(&"all targets", Some(&error));
     }
     outcomes
 }

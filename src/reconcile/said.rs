@@ -170,15 +170,15 @@ pub(super) fn not_audited(id: &ResourceId, error: &dyn std::fmt::Display) {
 }
 
 /// What could not be kept, once until it can or fails otherwise.
-pub(super) fn kept(whom: &dyn ToString, result: Result<(), &dyn std::fmt::Display>) {
+pub(super) fn kept(whom: &dyn ToString, error: Option<&dyn std::fmt::Display>) {
     const WHAT: &str = "memory";
-    match result {
-        Ok(()) => {
+    match error {
+        None => {
             if telemetry::is_over(WHAT, whom) {
                 tracing::info!(whom = whom.to_string(), "what is to be remembered is written again");
             }
         }
-        Err(error) => {
+        Some(error) => {
             if telemetry::is_news(WHAT, whom, &error) {
                 tracing::error!(whom = whom.to_string(), %error, "what is to be remembered cannot be written");
             }

@@ -243,7 +243,7 @@ async fn remember(bench: Bench<'_>, input: &TargetInput, memory: &TargetMemory, 
     if remembered.is_err() {
         bench.arm.metrics().not_kept("Memory");
     }
-    super::said::kept(&input.id, remembered.as_ref().map(|()| ()).map_err(|error| error as _));
+    super::said::kept(&input.id, remembered.as_ref().err().map(|error| error as _));
 }
 
 /// Of a security rule, what comes and what goes is one write. Where removals cannot be counted nothing is taken away; what

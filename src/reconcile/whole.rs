@@ -95,7 +95,7 @@ pub(super) async fn take_all(
             }
             Err(error) => {
                 bench.arm.metrics().not_kept("Memory");
-                super::said::kept(&input.id, Err(&error));
+                super::said::kept(&input.id, Some(&error));
             }
             Ok(()) => {}
         }
