@@ -97,6 +97,13 @@ fn lives(helm: &'static Helm) -> Site {
     site.release("upgrade", "amlnet", &["feeds.public.interval=12h"]).ok();
     assert_eq!(site.uids(), uids);
 
+    // Back to the first revision, which had the feed in its hook, and forth.
+    site.helm(&["rollback", "amlnet", "1", "--namespace", "amlnet"]).ok();
+    assert_eq!(site.get("/apis/apps/v1/namespaces/amlnet/deployments/amlnet")["spec"]["replicas"], 2);
+    assert_eq!(site.uids(), uids);
+    site.release("upgrade", "amlnet", &["feeds.public.interval=12h"]).ok();
+    assert_eq!(site.uids(), uids);
+
     // The id stays.
     let said = site.release("upgrade", "amlnet", &["installationId=other"]);
     assert!(
