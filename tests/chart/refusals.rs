@@ -30,7 +30,10 @@ const REFUSED: [(&str, &str); 41] = [
     ("azure.auth=clientCertificate,azure.tenantId=x", "azure.secret is incomplete: azure.auth is clientCertificate"),
     ("azure.secret.name=x", "azure.secret is set, and azure.auth is workloadIdentity, which has none"),
     ("azure.auth=none", "azure.auth is none, so azure.clientId and azure.tenantId would count for nothing"),
-    ("azure.authorityHost=https://login.example.com", "azure.authorityHost is set without azure.armEndpoint"),
+    (
+        "azure.authorityHost=http://login.example.com",
+        "'/azure/authorityHost': 'http://login.example.com' does not match",
+    ),
     ("watchNamespaces={team-a}", "watchNamespaces is set, and nothing says what the AmlNetworks there may name"),
     (
         "watchNamespaces={*,team-a},allowAnyScope=true",

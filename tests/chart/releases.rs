@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cluster::{ADMIN, Cluster, Helm, Output};
 use serde_json::{Value, json};
 
-use crate::tools::{MINIMAL, chart, helm_3, helm_4, helms, install_monitoring};
+use crate::tools::{MINIMAL, chart, copy_chart, helm_3, helm_4, helms, install_monitoring};
 
 const FEED: &str = "/apis/amlnet.dev/v1alpha1/namespaces/amlnet/servicetagfeeds/public";
 const NETWORK: &str = "/apis/amlnet.dev/v1alpha1/namespaces/amlnet/amlnetworks/workspace";
@@ -94,6 +94,13 @@ fn lives(helm: &'static Helm) -> Site {
 
     // Without the CRDs among its objects they stay, and belong to it when they come back.
     site.release("upgrade", "amlnet", &["crds.install=false", "feeds.public.interval=12h"]).ok();
+    site.release("upgrade", "amlnet", &["feeds.public.interval=12h"]).ok();
+    assert_eq!(site.uids(), uids);
+
+    // Back to the first revision, which had the feed in its hook, and forth.
+    site.helm(&["rollback", "amlnet", "1", "--namespace", "amlnet"]).ok();
+    assert_eq!(site.get("/apis/apps/v1/namespaces/amlnet/deployments/amlnet")["spec"]["replicas"], 2);
+    assert_eq!(site.uids(), uids);
     site.release("upgrade", "amlnet", &["feeds.public.interval=12h"]).ok();
     assert_eq!(site.uids(), uids);
 
@@ -193,15 +200,13 @@ fn an_upgrade_brings_the_crds_up_to_date() {
     for (generation, helm) in helms() {
         let site = Site::new(helm);
         let older = tempfile::tempdir().unwrap();
-        let copied = std::process::Command::new("cp").args(["-r", &chart()]).arg(older.path()).status().unwrap();
-        assert!(copied.success());
-        let crd = older.path().join("amlnet/files/crds/amlnetworks.yaml");
+        let folder = copy_chart(older.path());
+        let crd = format!("{folder}/files/crds/amlnetworks.yaml");
         let text = std::fs::read_to_string(&crd).unwrap();
         let marked = text.replace("amlnet.dev/crd-version: \"", "amlnet.dev/crd-version: \"0");
         let without = marked.replace("    - amln\n", "");
         assert!(marked != text && without != marked);
         std::fs::write(&crd, without).unwrap();
-        let folder = older.path().join("amlnet").display().to_string();
         let mut arguments = vec!["install", "amlnet", &folder, "--namespace", "amlnet", "--create-namespace"];
         arguments.extend(MINIMAL);
         site.helm(&arguments).ok();

@@ -61,9 +61,6 @@
 {{- if and (eq .auth "none") (or .clientId .tenantId) }}
 {{- $wrong = append $wrong "azure.auth is none, so azure.clientId and azure.tenantId would count for nothing: remove them, or write how amlnet logs in" }}
 {{- end }}
-{{- if and .authorityHost (not .armEndpoint) }}
-{{- $wrong = append $wrong "azure.authorityHost is set without azure.armEndpoint: a login of another cloud is of no use to this one's Azure Resource Manager. Write both, or cloud" }}
-{{- end }}
 {{- end }}
 {{- if and $v.caBundle.pem $v.caBundle.configMap.name }}
 {{- $wrong = append $wrong "caBundle.pem and caBundle.configMap.name exclude each other: remove one of them" }}
