@@ -3,6 +3,9 @@
 //! from disk is the service tag file that is being published.
 
 pub mod access;
+mod access_dispatch;
+mod access_error;
+pub mod access_path;
 pub mod arm_id;
 mod cloud_metadata;
 mod control;
@@ -41,6 +44,8 @@ mod policy_operation;
 mod public_address;
 pub(crate) mod random;
 pub mod resource_group;
+mod role_assignment;
+mod role_definition;
 mod route_request;
 pub mod route_table;
 pub mod rule_collection_group;
@@ -57,6 +62,7 @@ mod throttle;
 pub mod time;
 pub mod token;
 pub mod usages;
+mod user_identity;
 mod virtual_network;
 pub mod world;
 pub mod world_file;

@@ -24,6 +24,8 @@ use super::{
     public_address::PublicAddress,
     random::Random,
     resource_group::ResourceGroup,
+    role_assignment::RoleAssignment,
+    role_definition::RoleDefinitions,
     route_table::RouteTable,
     rule_collection_group::RuleEntry,
     security_group::SecurityGroup,
@@ -33,6 +35,7 @@ use super::{
     time::Time,
     token::{Credentials, Identity},
     usages::{self, Quota},
+    user_identity::UserIdentity,
     virtual_network::VirtualNetwork,
 };
 use std::{
@@ -83,6 +86,9 @@ pub struct World {
     pub(super) settings: Settings,
     pub(super) locations: Vec<Location>,
     pub(super) roles: Option<Vec<Role>>,
+    pub(super) role_definitions: RoleDefinitions,
+    pub(super) role_assignments: Vec<RoleAssignment>,
+    pub(super) user_identities: BTreeMap<String, UserIdentity>,
     pub(super) locks: Locks,
     pub(super) credentials: Vec<Credentials>,
     pub(super) managed_identities: Vec<ManagedIdentity>,
@@ -124,6 +130,9 @@ impl Default for World {
             settings: Settings::default(),
             locations: locations::built_in(),
             roles: None,
+            role_definitions: RoleDefinitions::default(),
+            role_assignments: vec![],
+            user_identities: BTreeMap::new(),
             locks: Locks::default(),
             credentials: vec![Credentials::default()],
             managed_identities: vec![],
@@ -326,7 +335,7 @@ impl World {
             self.require_subscription(subscription)?;
         }
         let method = call.request.method.as_str();
-        access::check_roles(self.roles.as_deref(), &identity, method, path, &call.request.body)?;
+        access::check_roles(self.roles_of(&identity).as_deref(), &identity, method, path, &call.request.body)?;
         self.locks.check(method, path)?;
         policy::check(&self.policies, method, path, &call.request.body)?;
         self.dispatch(&call, method, path)
