@@ -1,6 +1,8 @@
 //! /metrics of the binary in file mode, over everything that can happen to one table: what is told, what vanishes, and
 //! that all of it stands in the table of names.
 
+#![allow(clippy::cast_precision_loss, reason = "seconds since 1970 have room in a float")]
+
 use std::collections::BTreeSet;
 
 use amlnet::metrics::names;
