@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::{Fuse, FusedFuture as _, LocalBoxFuture};
 use futures::stream::FuturesUnordered;
@@ -14,13 +14,14 @@ use tokio::sync::watch;
 
 use super::index::{self, Documents, Setting};
 use super::lists::Lists;
+use super::look::{Before, Look, look};
 use super::once::WORKERS;
 use super::pace::{next_resync, place_when_due};
 use super::places::{Place, Places};
 use super::said;
 use super::status;
-use super::target::{self, Bench, Clock, Halt, Intention, Progress};
-use super::watched::{self, Look, Watched};
+use super::target::{Bench, Clock, Halt, Intention, Progress};
+use super::watched::{self, Watched};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::approval::{Approval, Subject, Word};
@@ -31,7 +32,6 @@ use crate::domain::plan::{Step, TargetInput};
 use crate::domain::project::NetworkStatus;
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
-use crate::domain::restored::restored;
 use crate::domain::scope::{OutOfScope, Scopes};
 use crate::store::{Store, StoreError, World};
 
@@ -255,15 +255,12 @@ impl<S: Store + 'static> Controller<S> {
         let (arm, store, halt) = (self.arm.clone(), self.store.clone(), Halt::default());
         let contributors = input.contributions.iter().map(|contribution| contribution.network.clone()).collect();
         memory.running.insert(id.clone(), (halt.clone(), contributors));
-        let stood = memory.outcomes.get(id).is_some_and(Outcome::found_nothing_to_do);
+        let before = Before::of(&input, &memory.world, &memory.documents, memory.outcomes.get(id));
         let work = async move {
             let (place, clock) = (Some(&place), Clock(None));
             let bench = Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, place, clock };
             let intention = Intention::Apply { progress: &Logged, shown: None };
-            let (before, started) = (store.memory(&input.id), Instant::now());
-            let outcome = target::reconcile(&input, bench, intention).await;
-            let restored = restored(&before, &outcome, stood);
-            let look = Look { took: started.elapsed(), restored, ended_at: Timestamp::now() };
+            let (outcome, look) = look(&input, bench, intention, &before).await;
             Ended { input, outcome, look }
         };
         Some(work.boxed_local())
@@ -273,7 +270,7 @@ impl<S: Store + 'static> Controller<S> {
         let id = input.id.clone();
         let is_current = memory.inputs.get(&id) == Some(&input);
         self.count(&outcome, look);
-        memory.watched.looked(&outcome, look, is_current, (&memory.world, &memory.documents));
+        memory.watched.looked(&outcome, look, is_current);
         let now = Timestamp::now();
         memory.running.remove(&id);
         said::decision(&id, &outcome, memory.outcomes.get(&id));

@@ -6,6 +6,7 @@ pub mod controller;
 mod gather;
 pub mod index;
 pub mod lists;
+pub mod look;
 pub mod once;
 mod pace;
 pub mod places;

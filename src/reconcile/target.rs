@@ -238,7 +238,7 @@ async fn gather_at_rest(input: &TargetInput, bench: Bench<'_>) -> Result<Gathere
 }
 
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.
-async fn remember(bench: Bench<'_>, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
+pub(super) async fn remember(bench: Bench<'_>, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
     let remembered = bench.store.remember(&input.id, memory.clone(), for_good).await;
     if remembered.is_err() {
         bench.arm.metrics().not_kept("Memory");

@@ -1,6 +1,8 @@
 //! /metrics of the binary in file mode, over everything that can happen to one table: what is told, what vanishes, and
 //! that all of it stands in the table of names.
 
+#![allow(clippy::cast_precision_loss, reason = "seconds since 1970 have room in a float")]
+
 use std::collections::BTreeSet;
 
 use amlnet::metrics::names;
@@ -309,4 +311,30 @@ fn gone(sim: &Sim, watched: &mut Watched<'_>) {
             ("amlnet_objects_unreadable", &[], Some(0.0)),
         ],
     );
+}
+
+#[test]
+fn a_restart_gives_no_new_notice() {
+    let sim = Sim::start();
+    sim.usual(json!({}));
+    let controller = sim.controller(&LISTEN);
+    let mut watched = Watched { controller: &controller, seen: BTreeSet::new() };
+    watched.until("in sync", &[("amlnet_target_state", &target(&[("state", "InSync")]), Some(1.0))]);
+    sim.fault(put(error(403, "AuthorizationFailed"), 0));
+    sim.publish(&Doc::week(2).regions(0..5, 0..3));
+    sim.ask_feed();
+    let deadline = "amlnet_target_additions_deadline_timestamp_seconds";
+    let ends = Some(day("2025-01-15") + 7.0 * DAY);
+    watched.until("the deadline", &[(deadline, &TARGET, ends)]);
+    controller.terminate();
+
+    sim.publish(&Doc::week(3).regions(0..6, 0..3));
+    let controller = sim.controller(&LISTEN);
+    let mut watched = Watched { controller: &controller, seen: BTreeSet::new() };
+    let pending = target(&[("action", "Add")]);
+    watched.until("both additions", &[("amlnet_target_pending", &pending, Some(2.0)), (deadline, &TARGET, ends)]);
+    sim.clear_faults();
+    let asked = json!({"metadata": {"annotations": {"amlnet.dev/reconcile-at": "now"}}});
+    sim.usual(asked);
+    watched.until("the end of it", &[("amlnet_target_pending", &pending, Some(0.0)), (deadline, &TARGET, None)]);
 }
