@@ -17,8 +17,9 @@ ARG REVISION=unknown
 # The files in the image carry this time, so that one commit gives one layer.
 ARG SOURCE_DATE_EPOCH=0
 RUN AMLNET_COMMIT="${REVISION}" cargo build --locked --release --bin amlnet
-# A label that says another version than the program is an error here.
-RUN test "$(target/release/amlnet version)" = "amlnet ${VERSION} (${REVISION})" \
+# Labels and program have to say the same.
+RUN said="$(target/release/amlnet version)" && labels="amlnet ${VERSION} (${REVISION})" \
+    && if [ "$said" != "$labels" ]; then echo "the program is $said, its labels are for $labels: VERSION has to be that of Cargo.toml" >&2; exit 1; fi \
     && install -D -m 0755 target/release/amlnet /out/amlnet \
     && install -D -m 0644 LICENSE /out/LICENSE \
     && touch --date="@${SOURCE_DATE_EPOCH}" /out/amlnet /out/LICENSE

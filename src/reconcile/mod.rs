@@ -9,6 +9,7 @@ pub mod lists;
 pub mod once;
 mod pace;
 pub mod places;
+mod said;
 pub mod status;
 mod stop;
 pub mod target;

@@ -239,10 +239,11 @@ async fn gather_at_rest(input: &TargetInput, bench: Bench<'_>) -> Result<Gathere
 
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.
 async fn remember(bench: Bench<'_>, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
-    if let Err(error) = bench.store.remember(&input.id, memory.clone(), for_good).await {
+    let remembered = bench.store.remember(&input.id, memory.clone(), for_good).await;
+    if remembered.is_err() {
         bench.arm.metrics().not_kept("Memory");
-        tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
     }
+    super::said::kept(&input.id, remembered.as_ref().map(|()| ()).map_err(|error| error as _));
 }
 
 /// Of a security rule, what comes and what goes is one write. Where removals cannot be counted nothing is taken away; what

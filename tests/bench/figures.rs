@@ -6,12 +6,22 @@
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
 
 mod budgets;
+#[path = "../shared/dice.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod dice;
 mod groups;
+#[path = "../live/harness/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests")]
+mod harness;
 mod leader;
 mod lists;
 mod many_tables;
 mod metrics;
 mod networks;
+mod node;
+#[path = "../node/release.rs"]
+#[allow(dead_code, reason = "shared with the tests on a node")]
+mod release;
 mod removals;
 #[path = "../histories/replay/mod.rs"]
 mod replay;
@@ -65,6 +75,9 @@ fn main() {
     }
     if wanted("metrics") {
         metrics::measure(folder.path(), &document);
+    }
+    if wanted("node") {
+        node::measure(&document);
     }
     if wanted("leader") {
         leader::measure(&document);

@@ -253,11 +253,14 @@ fn documents(sim: &Sim, watched: &mut Watched<'_>) {
     sim.ask_feed();
     let held = watched.until("held", &[("amlnet_feed_document_held", &[("feed", "public")], Some(1.0))]);
     assert_eq!(held.sum(answers, &[("result", "Held"), ("reason", "Shrunk")]), Some(1.0));
-    sim.publish(&Doc::week(7).numbered(99, "20240101"));
+    sim.publish(&Doc::week(8).of_cloud("China"));
     sim.ask_feed();
     watched.until(
         "rejected",
-        &[(answers, &[("result", "Rejected")], Some(1.0)), ("amlnet_feed_document_held", &[], None)],
+        &[
+            (answers, &[("result", "Rejected"), ("reason", "WrongCloud")], Some(1.0)),
+            ("amlnet_feed_document_held", &[], None),
+        ],
     );
     // The document in force stays.
     assert_eq!(watched.scrape().sum("amlnet_feed_document_change_number", &[]), Some(105.0));
@@ -278,13 +281,13 @@ fn documents(sim: &Sim, watched: &mut Watched<'_>) {
 
 fn gone(sim: &Sim, watched: &mut Watched<'_>) {
     sim.usual(json!({"spec": {"mode": "Observe"}}));
-    sim.publish(&Doc::week(8).regions(0..10, 0..3));
+    sim.publish(&Doc::week(9).regions(0..10, 0..3));
     sim.ask_feed();
     let held = target(&[("action", "Add"), ("reason", "Mode")]);
     watched.until(
         "held by the mode",
         &[
-            ("amlnet_feed_document_change_number", &[("feed", "public")], Some(108.0)),
+            ("amlnet_feed_document_change_number", &[("feed", "public")], Some(109.0)),
             ("amlnet_target_held", &held, Some(3.0)),
             ("amlnet_target_additions_deadline_timestamp_seconds", &[], None),
             ("amlnet_target_blocked", &[], None),

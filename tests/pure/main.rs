@@ -11,6 +11,7 @@ mod golden_rules;
 mod groups;
 mod imports;
 mod layering;
+mod logs;
 mod metrics;
 #[path = "../objects/mod.rs"]
 mod objects;

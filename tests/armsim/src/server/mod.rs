@@ -41,8 +41,8 @@ impl Default for Options {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "{0} is not a loopback address, and the simulator listens on loopback only, or in a network namespace of its own \
-         that has no default route"
+        "{0} is not a loopback address, and the simulator listens on loopback only, or on one address of a network that \
+         no default route leaves"
     )]
     NotLoopback(SocketAddr),
     #[error("cannot start listening: {0}")]
@@ -127,13 +127,20 @@ fn now() -> Time {
 /// `Running`, connections included.
 pub async fn start(world: World, options: Options) -> Result<Running, Error> {
     let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("armsim").enable_all().build()?;
-    let (endpoints, shared, folder) = runtime.spawn(open(world, options)).await??;
-    Ok(Running { endpoints, shared, runtime: Some(runtime), _folder: folder })
+    let opened = runtime.spawn(open(world, options)).await.map_err(Error::from).and_then(std::convert::identity);
+    match opened {
+        Ok((endpoints, shared, folder)) => Ok(Running { endpoints, shared, runtime: Some(runtime), _folder: folder }),
+        Err(error) => {
+            // Dropped within a future, a runtime panics.
+            runtime.shutdown_background();
+            Err(error)
+        }
+    }
 }
 
 async fn open(mut world: World, options: Options) -> Result<(Endpoints, Arc<Shared>, tempfile::TempDir), Error> {
     // Asked on the thread that will listen: a network belongs to a thread.
-    if !options.listen.ip().is_loopback() && !place::is_cut_off() {
+    if !place::is_allowed(options.listen.ip()) {
         return Err(Error::NotLoopback(options.listen));
     }
     let folder = tempfile::tempdir()?;

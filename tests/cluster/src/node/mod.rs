@@ -168,6 +168,12 @@ impl Node {
         self.kubeconfig_to(self.way.address())
     }
 
+    /// For programs in the node's network.
+    #[track_caller]
+    pub fn kubeconfig_within(&self) -> PathBuf {
+        self.kubeconfig_to(configuration::api_server())
+    }
+
     #[track_caller]
     fn kubeconfig_to(&self, api_server: SocketAddr) -> PathBuf {
         let path = self.folder.path();

@@ -35,7 +35,7 @@ impl Running {
         running.server("kube-apiserver", &programs.api_server, &arguments, folder, || {
             node.ask("GET", "/readyz", None).is_ok_and(|answer| answer.status == 200)
         })?;
-        let kubeconfig = node.kubeconfig_to(text::api_server());
+        let kubeconfig = node.kubeconfig_within();
         let arguments = text::controller_manager_arguments(folder, &kubeconfig);
         running.server("kube-controller-manager", &programs.controller_manager, &arguments, folder, || true)?;
         let arguments = text::scheduler_arguments(&kubeconfig);
