@@ -41,7 +41,10 @@ fn what_keeps_azure_away_is_said_and_the_pods_are_ready_all_the_same() {
     // With the right values and read-only, everything is planned and nothing is written; then it is.
     let output = release.helm("upgrade", json!({"readOnly": true}), &["--wait", "--timeout=180s"]).ok();
     assert!(output.contains("readOnly is true"), "{output}");
-    release.wait("a plan", || release.network()["status"]["targets"][0]["add"] == 7);
+    release.wait("a plan, and why it is not carried out", || {
+        let target = release.network()["status"]["targets"][0].clone();
+        target["held"] == 7 && target["message"].as_str().is_some_and(|message| message.contains("--read-only"))
+    });
     assert_eq!(release.counts().writes(), 0);
     release.helm("upgrade", json!({}), &["--wait", "--timeout=180s"]).ok();
     release.in_sync();

@@ -1,5 +1,6 @@
-//! Debian's Prometheus on the node: it finds the pods as the chart's ServiceMonitor says, evaluates the rules that the
-//! chart has, and an alert fires on a real fault, alone, and ends with it.
+//! Debian's Prometheus on the node: it scrapes the pods that the chart's ServiceMonitor selects, evaluates the rules that
+//! the chart has, and an alert fires on a real fault, alone, and ends with it. (It is built without discovery in
+//! Kubernetes, so the test does what the Prometheus operator would.)
 //!
 //! So that nobody waits for a quarter of an hour, the waiting times of the rules are rewritten to seconds here, and
 //! nothing else of them. The times themselves are tested with promtool, which needs no clock.
@@ -10,7 +11,7 @@ use cluster::{HELM, Helm, Server, debian};
 use serde_json::{Value, json};
 
 use crate::harness::{Doc, TABLE};
-use crate::release::{PATIENCE, Release, shared};
+use crate::release::{PATIENCE, Release, name_of, shared};
 
 const RULES: &str = include_str!("../../charts/amlnet/files/alerts.yaml");
 const PORT: u16 = 9090;
@@ -24,8 +25,8 @@ fn hurried(rules: &str) -> String {
     rules.lines().map(line).collect()
 }
 
-/// What the Prometheus operator makes of the chart's ServiceMonitor.
-fn scrape(release: &Release) -> Value {
+/// The chart's ServiceMonitor, as it would stand in a cluster that knows the kind.
+fn monitor(release: &Release) -> Value {
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/amlnet");
     let rendered = Helm::find(&HELM).unwrap().run(&[
         "template",
@@ -37,32 +38,37 @@ fn scrape(release: &Release) -> Value {
         "--api-versions=monitoring.coreos.com/v1",
         "--set=installationId=prod,azure.clientId=x,serviceMonitor.enabled=true",
     ]);
-    let monitor: Value = serde_yaml::from_str(rendered.ok().trim_start_matches("---")).unwrap();
-    assert_eq!(monitor["kind"], "ServiceMonitor");
+    let text = rendered.ok();
+    let monitor: Value = serde_yaml::from_str(text.trim_start_matches("---")).unwrap();
+    assert_eq!(monitor["kind"], "ServiceMonitor", "{text}");
+    monitor
+}
+
+/// What the operator makes of it: the addresses behind the services that it selects, at the port that it names, with the
+/// labels that the operator gives them.
+fn scrape(release: &Release) -> Value {
+    let monitor = monitor(release);
     let endpoint = &monitor["spec"]["endpoints"][0];
-    let plain = |label: &str| label.replace(|char: char| !char.is_ascii_alphanumeric(), "_");
-    let keep = |label: &str, value: &Value| json!({"action": "keep", "source_labels": [label], "regex": value});
+    assert_eq!(monitor["spec"]["namespaceSelector"]["matchNames"], json!([release.namespace]));
     let labels = monitor["spec"]["selector"]["matchLabels"].as_object().unwrap();
-    let mut relabel: Vec<Value> = labels
-        .iter()
-        .map(|(name, value)| keep(&format!("__meta_kubernetes_service_label_{}", plain(name)), value))
-        .collect();
-    relabel.push(keep("__meta_kubernetes_endpoint_port_name", &endpoint["port"]));
-    for (from, to) in
-        [("namespace", "namespace"), ("pod_name", "pod"), ("service_name", "service"), ("service_name", "job")]
-    {
-        relabel.push(json!({"source_labels": [format!("__meta_kubernetes_{from}")], "target_label": to}));
+    let selector: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
+    let found = release.kubectl(&["get", "endpoints", "--selector", &selector.join(","), "-o", "json"]);
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let mut targets = Vec::new();
+    for service in found["items"].as_array().unwrap() {
+        let subset = &service["subsets"][0];
+        let ports = subset["ports"].as_array().unwrap();
+        let port = &ports.iter().find(|port| port["name"] == endpoint["port"]).expect("the port of the name")["port"];
+        for address in subset["addresses"].as_array().unwrap() {
+            let labels = json!({
+                "namespace": release.namespace, "job": name_of(service), "service": name_of(service),
+                "pod": address["targetRef"]["name"], "endpoint": endpoint["port"],
+            });
+            targets.push(json!({"targets": [format!("{}:{port}", address["ip"].as_str().unwrap())], "labels": labels}));
+        }
     }
-    json!({
-        "job_name": "serviceMonitor",
-        "metrics_path": endpoint["path"],
-        "kubernetes_sd_configs": [{
-            "role": "endpoints",
-            "namespaces": {"names": monitor["spec"]["namespaceSelector"]["matchNames"]},
-            "kubeconfig_file": release.node.kubeconfig_within(),
-        }],
-        "relabel_configs": relabel,
-    })
+    json!({"job_name": "serviceMonitor", "metrics_path": endpoint["path"], "static_configs": targets})
 }
 
 /// A Prometheus that looks every second.
@@ -128,6 +134,7 @@ fn prometheus_finds_the_pods_and_an_alert_fires_when_azure_takes_a_right_away() 
     release.apply_network(json!({}));
     release.in_sync();
 
+    release.wait("two pods that are ready", || release.ready_pods().len() == 2);
     let prometheus = Prometheus::start(&release, &program);
     release.wait("both pods among the targets", || prometheus.value("sum(up)") == Some(2.0));
     assert_eq!(prometheus.value("sum(amlnet_leader)"), Some(1.0));
