@@ -3,12 +3,10 @@
 //! Whole processes are measured, because whole processes are what a user starts.
 
 #![allow(clippy::unwrap_used, reason = "a figure that panics says where")]
+#![allow(clippy::needless_pass_by_value, reason = "so that calls of the shared harness stay short")]
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures for whoever typed make bench")]
 
 mod budgets;
-#[path = "../shared/dice.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod dice;
 mod groups;
 #[path = "../live/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests")]
@@ -28,6 +26,8 @@ mod replay;
 mod round;
 mod rules;
 
+// Where the harness of the tests looks for it.
+use replay::dice;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
