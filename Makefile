@@ -75,7 +75,8 @@ histories: tools
 	AMLNET_SEEDS=$(SEEDS) $(CARGO) test --locked --test histories histories -- --nocapture
 
 golden: tools
-	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --lib --test pure
+	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --lib --test pure --test scripts
+	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --test chart -- current readme
 
 # Compiled once, kept between runs, pinned.
 DENY_VERSION = 0.20.2

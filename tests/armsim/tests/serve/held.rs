@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 #[tokio::test]
 async fn a_held_answer_comes_when_its_key_is_released_and_no_sooner() {
     let server = Server::start(&world()).await;
-    let hold = |key: &str| json!({"match": {"method": "PUT"}, "effect": {"hold": {"key": key}}});
+    let fault = |key: &str| json!({"match": {"method": "PUT"}, "effect": {"hold": {"key": key}}});
     let release = |key: &str| server.control(Method::POST, "/release", Some(json!({"key": key})));
-    assert_eq!(server.control(Method::POST, "/faults", Some(hold("one"))).await.status(), 200);
+    assert_eq!(server.control(Method::POST, "/faults", Some(fault("one"))).await.status(), 200);
     let body = json!({"properties": {"addressPrefix": "20.1.0.0/16", "nextHopType": "Internet"}});
     let held = tokio::spawn(server.request(Method::PUT, &format!("{TABLE}/routes/a")).json(&body).send());
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -29,7 +29,7 @@ async fn a_held_answer_comes_when_its_key_is_released_and_no_sooner() {
     assert_eq!(server.settled(&answer).await["status"], "Succeeded");
 
     for key in ["another", "one"] {
-        server.control(Method::POST, "/faults", Some(hold(key))).await;
+        server.control(Method::POST, "/faults", Some(fault(key))).await;
         let answer = server.put_route("b", "20.2.0.0/16").await.unwrap();
         assert!(answer.status().is_success(), "{key} was released before");
         server.settled(&answer).await;
