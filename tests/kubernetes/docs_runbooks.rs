@@ -1,5 +1,7 @@
 //! `docs/runbooks/`: every command of every page runs, with the objects as they usually are.
 
+use std::path::Path;
+
 use cluster::ADMIN;
 use serde_json::json;
 
@@ -11,7 +13,7 @@ fn runbooks() -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut pages: Vec<String> = names
-        .filter(|name| name.ends_with(".md") && name != "README.md")
+        .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "md") && name != "README.md")
         .map(|name| format!("runbooks/{name}"))
         .collect();
     pages.sort();

@@ -16,6 +16,9 @@ const TARGET: [(&str, &str); 2] = [("kind", "RouteTable"), ("target", TABLE)];
 const IN_KUBERNETES: [&str; 2] = ["amlnet_lease_renewals_total", "amlnet_lease_last_renewal_timestamp_seconds"];
 const DAY: f64 = 86400.0;
 
+/// A name, the labels that its series have, and their sum; `None`: there are none.
+type Wanted<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<f64>);
+
 struct Watched<'a> {
     controller: &'a Controller,
     seen: BTreeSet<String>,
@@ -32,7 +35,7 @@ impl Watched<'_> {
 
     /// Scrapes until all of these hold of one scrape, and returns it.
     #[track_caller]
-    fn until(&mut self, what: &str, wanted: &[(&str, &[(&str, &str)], Option<f64>)]) -> Scrape {
+    fn until(&mut self, what: &str, wanted: &[Wanted<'_>]) -> Scrape {
         let mut last = Scrape::default();
         let controller = self.controller;
         controller.wait_until(&format!("{what}: {wanted:?}"), || {
@@ -232,7 +235,7 @@ fn late(sim: &Sim, watched: &mut Watched<'_>) {
         sim.publish(&Doc::week(week).regions(0..last, 0..3));
         sim.ask_feed();
         let wanted = wanted(change_number, pending);
-        let wanted: Vec<(&str, &[(&str, &str)], Option<f64>)> =
+        let wanted: Vec<Wanted<'_>> =
             wanted.iter().map(|(name, labels, value)| (*name, labels.as_slice(), *value)).collect();
         watched.until("late", &wanted);
     }
