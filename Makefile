@@ -6,12 +6,14 @@ export CARGO_TERM_COLOR ?= auto
 # Files that are built in tests must not depend on the machine's language.
 export LC_ALL = C.UTF-8
 
-.PHONY: help demo dev test check lint unit bench faults histories golden deny tools faketime
+.PHONY: help demo dev test test-node image check lint unit bench faults histories golden deny tools faketime
 
 help:
 	@echo "make demo    build, then show the main job against a simulator of Azure (under a minute after the build)"
 	@echo "make dev     build, then start an API server, a simulated Azure and amlnet, and say what to type; needs Go the first time"
 	@echo "make test    format, lints, and every test"
+	@echo "make test-node  the chart and the image on a real node: needs root on Linux, says why it is skipped otherwise"
+	@echo "make image   the container image, with docker, podman or buildah (docs/image.md); IMAGE=NAME names it"
 	@echo "make check   the fast loop: format, lints, unit tests"
 	@echo "make bench   the figures, on a release build"
 	@echo "make faults  the fault campaigns with SEEDS=1000 seeds (make test: 100); SEEDS=17..18 runs seed 17 again"
@@ -44,6 +46,14 @@ faketime:
 	@test -n "$(FAKETIME)" || { test "$$(id -u)" = 0 && command -v apt-get && { $(APT_INSTALL) || { apt-get update -qq && $(APT_INSTALL); }; }; } >/dev/null 2>&1 \
 		|| echo "a test of stepped clocks is skipped: there is no libfaketime (Debian: apt-get install faketime)" >&2
 
+# Part of `make test` too; alone it shows what it does.
+test-node: tools
+	$(CARGO) test --locked --test node -- --nocapture
+
+# With docker, podman or buildah, whichever works; BUILD_OPTIONS go to the builder.
+image:
+	@deploy/image.sh $(if $(IMAGE),$(IMAGE),amlnet:$(shell sed -n '/^\[workspace.package\]/,/^\[workspace.dep/s/^version = "\(.*\)"$$/\1/p' Cargo.toml)) $(BUILD_OPTIONS)
+
 check: lint unit
 
 lint: tools
@@ -65,7 +75,8 @@ histories: tools
 	AMLNET_SEEDS=$(SEEDS) $(CARGO) test --locked --test histories histories -- --nocapture
 
 golden: tools
-	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --lib --test pure
+	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --lib --test pure --test scripts
+	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --test chart -- current readme
 
 # Compiled once, kept between runs, pinned.
 DENY_VERSION = 0.20.2

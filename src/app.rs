@@ -31,9 +31,9 @@ use crate::domain::scope::Scopes;
 use crate::domain::service_tags::{Cloud, Document};
 use crate::feed::download::{Download, Start};
 use crate::feed::file::{self, File};
-use crate::feed::poll::{Judge, State as FeedState};
+use crate::feed::poll::{Judge, Report, State as FeedState};
 use crate::feed::status::{self, Asked};
-use crate::feed::{Archive, Fetched, Source, SourceError, Validators, page};
+use crate::feed::{Archive, Fetched, Source, SourceError, Validators, page, said};
 use crate::metrics::Metrics;
 use crate::reconcile::index::{Absent, Documents, Setting};
 use crate::store::World;
@@ -69,6 +69,12 @@ pub fn arm(options: &AzureOptions, metrics: &Metrics) -> Result<Arm, AppError> {
         .map_err(AppError::new)?;
     let http = cloud::http_client(options.ca_file.as_deref()).map_err(AppError::new)?;
     let login = Login::from_variables(|name| std::env::var(name).ok()).map_err(AppError::new)?;
+    tracing::info!(login = ?login, arm = %endpoints.arm, authority = %endpoints.authority, "Azure is asked");
+    if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+        && let Some(doubt) = login.doubt_in_pod()
+    {
+        tracing::warn!(login = ?login, doubt, "the login is likely to fail");
+    }
     let figures = if options.cloud == Cloud::China { Figures::CHINA } else { Figures::AZURE };
     let credential = CachingCredential::new(&login, &endpoints, http.clone(), metrics).map_err(AppError::new)?;
     Arm::new(&endpoints, Arc::new(credential), http, figures, metrics.clone()).map_err(AppError::new)
@@ -231,13 +237,11 @@ pub async fn poll_once(
         let after = before.poll(&sources, archive.filter(|_| kept.write), judge).await;
         let concerned = approvals.iter().filter(|approval| approval.subject == Subject::Feed(name.clone()));
         documents.words.extend(concerned.map(|approval| word_about_document(approval, &after, now)));
-        for line in after.report.lines.iter().filter(|line| !line.result.is_good()) {
-            if let Some(path) = instead {
-                return Err(AppError(format!("--tags {}: {}", path.display(), line.message)));
-            }
-            let (source, message) = (line.source, &line.message);
-            tracing::warn!(feed = name, source, message, "a source has no document to offer");
+        let bad = after.report.lines.iter().find(|line| !line.result.is_good());
+        if let (Some(path), Some(line)) = (instead, bad) {
+            return Err(AppError(format!("--tags {}: {}", path.display(), line.message)));
         }
+        said::polled(name, &Report::default(), &after);
         if let (Some(state), true) = (kept.state, kept.write) {
             let asked = Asked {
                 generation: held.object.generation,
@@ -248,9 +252,6 @@ pub async fn poll_once(
             if let Err(error) = state.write_feed_status(name, &status) {
                 // A full disk must not keep new addresses from the network.
                 tracing::error!(feed = name, %error, "the status cannot be written");
-            }
-            if let Some(why) = &after.report.not_stored {
-                tracing::error!(feed = name, why, "the documents cannot be stored");
             }
         }
         documents.no_removals.extend(after.no_removals.clone().map(|why| (name.clone(), why)));

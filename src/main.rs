@@ -1,6 +1,5 @@
 //! Arguments. Everything else is in the library.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,9 +36,9 @@ struct Cli {
     /// How logs are written (to standard error).
     #[arg(long, global = true, default_value = "text", env = "AMLNET_LOG_FORMAT")]
     log_format: LogFormat,
-    /// How much is logged: off, error, warn, info, debug or trace.
-    #[arg(long, global = true, env = "AMLNET_LOG")]
-    log: Option<LevelFilter>,
+    /// How much is logged: off, error, warn, info, debug or trace; for one module of amlnet MODULE=LEVEL, with commas.
+    #[arg(long, global = true, value_name = "LEVELS", env = "AMLNET_LOG")]
+    log: Option<telemetry::Levels>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -354,12 +353,11 @@ fn main() -> ExitCode {
     // Where `apply` draws progress bars the lines would break them, and the correlation ids stand in its JSON.
     let bars = commands::shows_progress();
     let audit = !(bars && matches!(cli.command, Command::Apply { .. }));
-    telemetry::start(format, cli.log.unwrap_or(default), audit, bars);
+    telemetry::start(format, cli.log.clone().unwrap_or_default().or(default), audit, bars);
     match execute(cli) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            // Nothing is left to tell it to when standard error is gone.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            telemetry::last_word(format, &error);
             ExitCode::from(Exit::Error as u8)
         }
     }

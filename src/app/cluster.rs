@@ -69,7 +69,7 @@ pub async fn open(selection: &Selection, installation: &Installation, now: Times
     store.take_over(now).await.map_err(AppError::new)?;
     let world = World::clone(&store.world().borrow());
     for (key, other) in world.foreign.iter().filter(|(key, _)| key.namespace == namespace) {
-        tracing::warn!(network = %key, "installation {other} handles it, so it is left alone");
+        tracing::warn!(network = %key, reason = "OtherInstallation", other, "left alone: another installation handles it");
     }
     let chosen = chosen(&world, &namespace, &selection.names)?;
     let name = selection.lease_name.clone().unwrap_or_else(|| format!("amlnet-{installation}"));

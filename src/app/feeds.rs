@@ -19,11 +19,12 @@ use crate::domain::region::Regions;
 use crate::domain::service_tags::Document;
 use crate::feed::poll::{Judge, State as FeedState};
 use crate::feed::status::{self, Asked};
-use crate::feed::{Archive, Source};
+use crate::feed::{Archive, Source, said};
 use crate::reconcile::index::Documents;
 use crate::store::files::state::State;
 use crate::store::kubernetes::ClusterStore;
 use crate::store::{Held, Store as _, StoreError, World};
+use crate::telemetry;
 
 /// How often local files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -147,18 +148,18 @@ impl Feeds {
         let archive = self.shelf.archive(&name);
         let archive = Some(&*archive);
         let mut state = FeedState::restore(archive, intent.cloud).await;
-        if let Some(current) = &state.current {
-            tracing::info!(feed = name, change_number = current.record.change_number, "taken from what is stored");
-        }
         let mut figures = FeedFigures::default();
         figures.found(&state);
         self.arm.metrics().show_feed(&name, Some(figures.samples(&name, &state)));
+        said::restored(&name, &state);
         self.publish(&name, &state);
         let sources = loop {
             match super::sources(intent, &held.origin, self.ca_file.as_deref(), &self.arm, self.shelf.cluster()) {
                 Ok(sources) => break sources,
                 Err(error) => {
-                    tracing::error!(feed = name, %error, "the feed's sources cannot be used, will be tried again");
+                    if telemetry::is_news("sources", &name, &error) {
+                        tracing::error!(feed = name, %error, "the feed's sources cannot be used, will be tried again");
+                    }
                     if state.current.is_none() {
                         self.publish_found(&name, Err(error.to_string()), None, None);
                     }
@@ -173,9 +174,11 @@ impl Feeds {
             let approved = self.approved(&name);
             let judge =
                 Judge { cloud: intent.cloud, regions: &self.regions, now: Timestamp::now(), approved: &approved };
+            let before = state.report.clone();
             state = state.poll(&sources, archive, judge).await;
             figures.polled(&state, Timestamp::now());
             self.arm.metrics().show_feed(&name, Some(figures.samples(&name, &state)));
+            said::polled(&name, &before, &state);
             let good = state.report.lines.iter().any(|line| line.result.is_good());
             self.report(&name, &state, &answers_to);
             self.say_about_approvals(&name, &state);
@@ -212,30 +215,13 @@ impl Feeds {
         for approval in
             self.shelf.approvals().into_iter().filter(|approval| approval.subject == Subject::Feed(name.to_owned()))
         {
-            let word = super::word_about_document(&approval, state, Timestamp::now());
-            if word.state.is_idle() {
-                let (approval, state, message) = (&word.approval.id, word.state.name(), &word.message);
-                tracing::info!(feed = name, approval, state, message, "an approval of a document changes nothing now");
-            }
+            said::approval(name, &super::word_about_document(&approval, state, Timestamp::now()));
         }
     }
 
     fn report(&self, name: &str, state: &FeedState, asked: &Asked) {
-        for line in &state.report.lines {
-            let (source, message) = (line.source, &line.message);
-            if line.result.is_good() {
-                tracing::info!(feed = name, source, message, "polled");
-            } else {
-                tracing::warn!(feed = name, source, message, "the document in force stays in force");
-            }
-        }
-        if let Some(why) = &state.report.not_stored {
+        if state.report.not_stored.is_some() {
             self.arm.metrics().not_kept("Document");
-            tracing::error!(
-                feed = name,
-                why,
-                "the documents cannot be stored; a restart without internet would lack them"
-            );
         }
         let status = status::of(state, asked, self.shelf.status(name).as_ref(), Timestamp::now());
         match self.shelf.write_status(name, &status) {

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use super::credential;
 use crate::domain::outcome::Failure;
 use crate::domain::plan::BlockedReason;
+use crate::telemetry::reach;
 
 /// What ARM answered when it did not do what was asked, or why there was no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -216,11 +218,11 @@ impl Refusal {
     pub fn failure(&self) -> Failure {
         let advice = self.row().map_or("", |row| row.advice);
         let advice = match (advice, self.code.as_str()) {
-            ("", NO_ANSWER | NO_TOKEN) if self.message.contains("invalid peer certificate") => {
-                "the server's certificate is not trusted; name its CA with --ca-file"
-            }
-            ("", NO_ANSWER) => "check the network, the proxy and --arm-endpoint; it is tried again",
-            ("", NO_TOKEN) => "set the variables of a login, or log in with az; see docs/azure.md",
+            ("", NO_ANSWER) => reach::advice(&self.message)
+                .unwrap_or("check the network, the proxy and --arm-endpoint; it is tried again"),
+            ("", NO_TOKEN) => credential::advice(&self.message)
+                .or_else(|| reach::advice(&self.message))
+                .unwrap_or("set the variables of a login, or log in with az; see docs/azure.md"),
             ("", UNREADABLE) => "something between amlnet and Azure answered instead; it is tried again",
             ("", OPERATION_LOST | SUPERSEDED) => "it is read again",
             ("", _) if self.class() == Class::Refused => {

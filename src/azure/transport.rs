@@ -105,7 +105,12 @@ impl ArmHttp {
     }
 
     async fn exchange(&self, request: reqwest::Request, refusal: Refusal) -> Result<Answer, Refusal> {
-        let no_answer = |error: reqwest::Error| Refusal { message: chain(&error), ..refusal.clone() };
+        // The host tells where it was looked for; the rest of the address may be signed.
+        let host = shown_host(request.url());
+        let no_answer = |error: reqwest::Error| Refusal {
+            message: format!("{host}: {}", chain(&error.without_url())),
+            ..refusal.clone()
+        };
         let mut answer = self.client.execute(request).await.map_err(no_answer)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         self.compare_clocks(&headers);
@@ -123,6 +128,11 @@ impl ArmHttp {
         let answer = Answer { status: status.as_u16(), headers, body: body.freeze() };
         if status.is_success() { Ok(answer) } else { Err(read_refusal(&answer, refusal)) }
     }
+}
+
+fn shown_host(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Reads an error body: ARM's JSON, or whatever a proxy sent instead.

@@ -25,6 +25,7 @@ use crate::store::kubernetes::connect::{Connection, connect};
 use crate::store::kubernetes::lease::{Candidate, Times};
 use crate::store::kubernetes::schema::{self, SchemaError};
 use crate::store::kubernetes::watch::{Namespaces, Progress};
+use crate::telemetry;
 
 /// What could not be done yet is tried again after this.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -145,11 +146,16 @@ async fn replica(common: &Common, options: &ClusterOptions) -> Result<Exit, AppE
         ended = &mut looking => Some(Err(AppError(format!("the scopes are no longer watched: {ended:?}")))),
         ended = &mut serving => Some(Err(AppError(format!("/healthz and the lists are no longer served: {ended:?}")))),
     };
+    let led = leader.is_leading.load(Ordering::SeqCst);
     let Some(result) = ended else {
+        tracing::warn!(reason = "LeaseLost", "leads no more");
         // It is not there to be given up, and the API server may be out of reach.
         return Err(AppError("the lease is lost, and another replica may lead; this one starts anew".to_owned()));
     };
     candidate.release().await;
+    if led {
+        tracing::info!(reason = "Stopped", "leads no more");
+    }
     tracing::info!("stopped");
     result.map(|()| Exit::Done)
 }
@@ -234,7 +240,9 @@ impl Leader {
         let _leading = self.arm.metrics().lead();
         tracing::info!(identity = candidate.identity, "leads");
         while let Err(error) = self.store.take_over(Timestamp::now()).await {
-            tracing::error!(%error, "what is remembered cannot be read; nothing is done before it can");
+            if telemetry::is_news("take-over", &"", &error) {
+                tracing::error!(%error, "what is remembered cannot be read; nothing is done before it can");
+            }
             tokio::select! {
                 () = tokio::time::sleep(AGAIN) => {}
                 () = fence.fallen() => return Ok(()),

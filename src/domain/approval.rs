@@ -173,11 +173,12 @@ pub fn word(approval: &Approval, networks: &BTreeSet<ObjectKey>, targets: &[Seen
         );
     }
     for found in targets.iter().filter_map(pending) {
-        if found.approved_by.contains(&approval.id) {
-            if found.is_approved {
+        // One that came after the look that made the plan wait is not among those that the plan counts.
+        if found.approved_by.contains(&approval.id) || found.hash.to_string() == approval.hash {
+            let namespaces: BTreeSet<&str> = found.approvers.iter().map(|key| key.namespace.as_str()).collect();
+            if found.is_approved || namespaces.len() == 1 {
                 return say(State::InForce, "it covers what waits".to_owned());
             }
-            let namespaces: BTreeSet<&str> = found.approvers.iter().map(|key| key.namespace.as_str()).collect();
             let list = namespaces.into_iter().collect::<Vec<_>>().join(", ");
             return say(
                 State::OthersMissing,

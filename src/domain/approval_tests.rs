@@ -167,6 +167,18 @@ fn what_is_said_of_an_approval_is_what_becomes_of_it() {
 }
 
 #[test]
+fn an_approval_of_what_waits_counts_before_it_is_looked_at() {
+    let (scene, plan) = shared();
+    let (state, message) = said(&given("new", "ns/a", &plan.hash().to_string()), &scene, &plan);
+    assert_eq!(state, State::OthersMissing, "{message}");
+    let alone = || asked(&[A, B]).remove(0);
+    let mut scene = Scene::empty();
+    scene.apply(&input(vec![alone()]));
+    let plan = scene.decide(&input(vec![asked(&[A]).remove(0)]));
+    assert_eq!(said(&given("new", "ns/a", &plan.hash().to_string()), &scene, &plan).0, State::InForce);
+}
+
+#[test]
 fn an_approval_of_a_plan_that_has_grown_names_what_waits_now() {
     let (mut scene, plan) = shared();
     scene.approve(&plan, "ns/a", 7);

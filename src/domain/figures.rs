@@ -32,23 +32,19 @@ pub struct Figures {
     pub conflicts: usize,
     pub warnings: BTreeMap<&'static str, usize>,
     pub blocked: Option<BlockedReason>,
-    /// Additions that are awaited, each with the date of the first document that asked for it.
-    pub awaited: BTreeMap<Address, Date>,
+    /// The file date of the oldest document of which additions are missing.
+    pub awaited_since: Option<Date>,
 }
 
 impl Figures {
     /// The figures after a look, `before` being those after the one before. Where it was not seen what stands in the
-    /// target, what was counted before still counts. `file_date` is that of a Network's document.
-    pub fn after(outcome: &Outcome, before: Option<&Self>, file_date: impl Fn(&ObjectKey) -> Option<Date>) -> Self {
+    /// target, what was counted before still counts.
+    pub fn after(outcome: &Outcome, before: Option<&Self>) -> Self {
         let (state, blocked) = (state(outcome), blocked(outcome));
+        let awaited_since = outcome.memory.awaited.values().min().copied();
         match before {
-            Some(before) if !came_to_a_plan(outcome) => Self { state, blocked, ..before.clone() },
-            _ => Self {
-                state,
-                blocked,
-                awaited: awaited(&outcome.plan, before.map(|before| &before.awaited), file_date),
-                ..Self::of(&outcome.plan)
-            },
+            Some(before) if !came_to_a_plan(outcome) => Self { state, blocked, awaited_since, ..before.clone() },
+            _ => Self { state, blocked, awaited_since, ..Self::of(&outcome.plan) },
         }
     }
 
@@ -75,14 +71,13 @@ impl Figures {
             conflicts: plan.conflicts.len(),
             warnings,
             blocked: None,
-            awaited: BTreeMap::new(),
+            awaited_since: None,
         }
     }
 
     /// When the notice ends of the oldest document whose additions are awaited.
     pub fn additions_deadline(&self) -> Option<Timestamp> {
-        let date = self.awaited.values().min()?;
-        date.to_zoned(TimeZone::UTC).ok()?.timestamp().checked_add(NOTICE).ok()
+        self.awaited_since?.to_zoned(TimeZone::UTC).ok()?.timestamp().checked_add(NOTICE).ok()
     }
 }
 
@@ -112,17 +107,17 @@ fn came_to_a_plan(outcome: &Outcome) -> bool {
         || !applied.is_empty()
 }
 
+/// What is to be remembered of additions that are missing after a look; `file_date` is that of a Network's document.
 /// Each keeps the date of the document that asked for it first: a newer document gives no new notice.
-fn awaited(
-    plan: &Plan,
-    before: Option<&BTreeMap<Address, Date>>,
-    file_date: impl Fn(&ObjectKey) -> Option<Date>,
-) -> BTreeMap<Address, Date> {
+pub fn awaited(outcome: &Outcome, file_date: impl Fn(&ObjectKey) -> Option<Date>) -> BTreeMap<Address, Date> {
+    let (plan, before) = (&outcome.plan, &outcome.memory.awaited);
+    if !came_to_a_plan(outcome) {
+        return before.clone();
+    }
     let held = plan.held.iter().filter(|held| held.reason != HeldReason::Mode).map(|held| &held.step);
     let additions = plan.steps.iter().chain(held).filter(|step| step.action == Action::Add);
     let dated = additions.filter_map(|step| {
-        let known = before.and_then(|before| before.get(&step.address).copied());
-        let date = known.or_else(|| step.wanted_by.iter().filter_map(&file_date).min())?;
+        let date = before.get(&step.address).copied().or_else(|| step.wanted_by.iter().filter_map(&file_date).min())?;
         Some((step.address.clone(), date))
     });
     dated.collect()

@@ -29,21 +29,27 @@ fn day(text: &str) -> Date {
     text.parse().unwrap()
 }
 
-fn figures(outcome: &Outcome, before: Option<&Figures>, date: &str) -> Figures {
-    Figures::after(outcome, before, |network| (*network == key("ml")).then(|| day(date)))
+fn figures(outcome: &Outcome, before: Option<&Figures>) -> Figures {
+    Figures::after(outcome, before)
+}
+
+/// After a look, with the document of this date.
+fn dated(mut outcome: Outcome, before: Option<&Outcome>, date: &str) -> Outcome {
+    outcome.memory.awaited = before.map(|before| before.memory.awaited.clone()).unwrap_or_default();
+    outcome.memory.awaited = awaited(&outcome, |network| (*network == key("ml")).then(|| day(date)));
+    outcome
 }
 
 #[test]
 fn steps_are_counted_by_action_and_by_what_holds_them() {
-    let now = figures(&outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[OURS], failed()), None, "2026-05-04");
+    let now = figures(&outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[OURS], failed()), None);
     assert_eq!((now.state, now.entries, now.limit), ("Failed", 1, 400));
     assert_eq!(now.pending, [(Action::Add, 1), (Action::Change, 0), (Action::Remove, 0)].into());
     assert_eq!((now.held.len(), now.conflicts), (0, 0));
-    let observe = figures(&outcome(Mode::Observe, &[FIRST, SECOND], &[OURS], End::Planned), None, "2026-05-04");
+    let observe = figures(&outcome(Mode::Observe, &[FIRST, SECOND], &[OURS], End::Planned), None);
     assert_eq!((observe.state, observe.pending[&Action::Add]), ("Changes", 1));
     assert_eq!(observe.held, [((Action::Add, HeldReason::Mode), 1)].into());
-    let conflict =
-        figures(&outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[OURS, FOREIGN], End::Planned), None, "2026-05-04");
+    let conflict = figures(&outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[OURS, FOREIGN], End::Planned), None);
     assert_eq!((conflict.state, conflict.entries, conflict.conflicts), ("NeedsPerson", 2, 1));
     assert_eq!(conflict.pending.values().sum::<usize>(), 0);
 }
@@ -55,48 +61,45 @@ fn what_nobody_waits_for_is_not_pending() {
     let held =
         |is_offer| Held { step: step.clone(), reason: HeldReason::Approval, why: String::new(), until: None, is_offer };
     outcome.plan.held = vec![held(true), held(false)];
-    let now = figures(&outcome, None, "2026-05-04");
+    let now = figures(&outcome, None);
     assert_eq!((now.pending[&Action::Add], now.held[&(Action::Add, HeldReason::Approval)]), (1, 1));
 }
 
 #[test]
 fn a_notice_ends_seven_days_after_the_first_document_that_asked() {
-    let end = |date: &str| Some(date.parse::<Timestamp>().unwrap());
+    let end = |outcome: &Outcome| figures(outcome, None).additions_deadline().map(|at| at.to_string());
+    let second = ("amlnet.prod.20.2.0.0_26", SECOND, "Internet");
     let late = || outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[OURS], failed());
-    let first = figures(&late(), None, "2026-05-04");
-    assert_eq!(first.additions_deadline(), end("2026-05-11T00:00:00Z"));
-    let next_week = figures(&late(), Some(&first), "2026-05-11");
-    assert_eq!(next_week.additions_deadline(), end("2026-05-11T00:00:00Z"), "a newer document gives no new notice");
-    let both = figures(&outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[], failed()), Some(&next_week), "2026-05-18");
-    assert_eq!(both.awaited.values().copied().collect::<Vec<_>>(), [day("2026-05-18"), day("2026-05-04")]);
-    let done = figures(
-        &outcome(
-            Mode::UpsertOnly,
-            &[FIRST, SECOND],
-            &[OURS, ("amlnet.prod.20.2.0.0_26", SECOND, "Internet")],
-            End::Applied,
-        ),
-        Some(&both),
-        "2026-05-18",
-    );
-    assert_eq!((done.state, done.additions_deadline()), ("InSync", None));
-    let observe = figures(&outcome(Mode::Observe, &[FIRST], &[], End::Planned), None, "2026-05-04");
-    assert_eq!(observe.additions_deadline(), None, "nobody waits for what the mode holds");
-    let undated = Figures::after(&late(), None, |_| None);
-    assert_eq!(undated.additions_deadline(), None);
+    let first = dated(late(), None, "2026-05-04");
+    assert_eq!(end(&first).as_deref(), Some("2026-05-11T00:00:00Z"));
+    let next_week = dated(late(), Some(&first), "2026-05-11");
+    assert_eq!(end(&next_week).as_deref(), Some("2026-05-11T00:00:00Z"), "a newer document gives no new notice");
+    let both = dated(outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[], failed()), Some(&next_week), "2026-05-18");
+    assert_eq!(both.memory.awaited.values().copied().collect::<Vec<_>>(), [day("2026-05-18"), day("2026-05-04")]);
+    let done = outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[OURS, second], End::Applied);
+    let done = dated(done, Some(&both), "2026-05-18");
+    assert_eq!((figures(&done, None).state, end(&done)), ("InSync", None));
+    let observe = dated(outcome(Mode::Observe, &[FIRST], &[], End::Planned), None, "2026-05-04");
+    assert_eq!(end(&observe), None, "nobody waits for what the mode holds");
+    let mut undated = late();
+    undated.memory.awaited = awaited(&undated, |_| None);
+    assert_eq!(end(&undated), None);
 }
 
 #[test]
 fn while_a_target_cannot_be_seen_what_was_counted_still_counts() {
-    let before = figures(&outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[OURS], failed()), None, "2026-05-04");
+    let seen = dated(outcome(Mode::UpsertOnly, &[FIRST, SECOND], &[OURS], failed()), None, "2026-05-04");
+    let before = figures(&seen, None);
+    assert!(before.additions_deadline().is_some());
     let mut unseen = outcome(Mode::UpsertOnly, &[], &[], failed());
     unseen.plan = Plan::unknown(&input(vec![contribution("ml", &[])]));
     let reason = BlockedReason::Forbidden;
     let End::Failed(failure) = failed() else { unreachable!() };
     unseen.end = End::Blocked { reason, failure };
-    let now = figures(&unseen, Some(&before), "2026-05-11");
+    let unseen = dated(unseen, Some(&seen), "2026-05-11");
+    let now = figures(&unseen, Some(&before));
     assert_eq!(now, Figures { state: "Blocked", blocked: Some(reason), ..before });
-    assert_eq!(figures(&unseen, None, "2026-05-11").entries, 0);
+    assert_eq!(figures(&unseen, None).entries, 0);
 }
 
 #[test]
@@ -104,11 +107,8 @@ fn a_target_is_blocked_when_the_needs_of_all_are_unknown() {
     let of = |contributions: Vec<_>| {
         let seen = contributions.iter().map(|c: &super::super::desired::Contribution| (c.network.clone(), 1)).collect();
         let plan = guarded(&input(contributions), &observed(&[OURS]), Limits::DEFAULT);
-        figures(
-            &Outcome { plan, applied: Vec::new(), end: End::Planned, seen, memory: TargetMemory::default() },
-            None,
-            "2026-05-04",
-        )
+        let memory = TargetMemory::default();
+        figures(&Outcome { plan, applied: Vec::new(), end: End::Planned, seen, memory }, None)
     };
     let all = of(vec![unresolved("a")]);
     assert_eq!((all.state, all.blocked), ("Blocked", Some(BlockedReason::Unresolved)));
@@ -123,6 +123,6 @@ fn conflicts_and_warnings_are_counted() {
     outcome.plan.conflicts = vec![conflict(FIRST), conflict(SECOND)];
     let note = |message: &str| super::super::resolve::Note { code: "X", message: message.to_owned() };
     outcome.plan.warnings = [note("a"), note("b")].into();
-    let now = figures(&outcome, None, "2026-05-04");
+    let now = figures(&outcome, None);
     assert_eq!((now.conflicts, now.warnings), (2, [("X", 2)].into()));
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,9 @@ pub struct TargetMemory {
     /// Whether it is still to be seen that the firewalls and policies that use the target are in order after a write.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unsettled: bool,
+    /// Additions that are still missing, each with the file date of the first document that asked for it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub awaited: BTreeMap<Address, Date>,
     /// When the memory of this target was found to be lost, if it ever was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_at: Option<Timestamp>,

@@ -161,6 +161,7 @@ fn full() -> TargetMemory {
         orphaned: BTreeMap::from([(address_of(C), BTreeSet::from([key("b")]))]),
         deleting: BTreeMap::from([(address_of(D), key("c"))]),
         removals: vec![clock, Clock::start(noon())],
+        awaited: BTreeMap::from([(address_of(A), "2026-05-04".parse().unwrap())]),
         waiting: vec![Waiting {
             hash: "sha256:0".to_owned(),
             steps: BTreeSet::from(["a line".to_owned()]),

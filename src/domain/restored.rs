@@ -26,11 +26,10 @@ pub fn restored(before: &TargetMemory, outcome: &Outcome, stood: bool) -> usize 
     };
     let has_rules = matches!(outcome.plan.id.kind, TargetKind::SecurityGroup | TargetKind::RuleCollectionGroup);
     let is_put_back = |step: &Step| match step.action {
-        Action::Add => was_ours(step),
         // Of a rule, something else than the part may differ, such as its ports. What the spec asks for changes then
         // comes with another input.
         Action::Change if is_the_same(step) => has_rules && stood && was_ours(step),
-        Action::Change => was_ours(step),
+        Action::Add | Action::Change => was_ours(step),
         Action::Remove => false,
     };
     outcome.applied.iter().filter(|applied| is_put_back(&applied.step)).count()

@@ -13,7 +13,7 @@ use url::Url;
 use super::address::Allowed;
 use super::{Candidate, Fetched, Source, SourceError, Validators, decode, page};
 use crate::domain::service_tags::{Cloud, Digest, DocumentError, MAX_DOCUMENT_BYTES};
-use crate::telemetry::chain;
+use crate::telemetry::{chain, reach};
 
 /// Requests without a browser's name were refused in 2025 (docs/facts.md).
 const USER_AGENT: &str =
@@ -96,7 +96,10 @@ impl Download {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let forbidden = |what| SourceError::Forbidden { place: shown(&url), what };
-            let unreachable = |what| SourceError::Unreachable { place: shown(&url), what };
+            let unreachable = |what: String| {
+                let advice = reach::advice(&what).map(|advice| format!("; {advice}"));
+                SourceError::Unreachable { place: shown(&url), what: what + &advice.unwrap_or_default() }
+            };
             self.allowed.check(&url).map_err(forbidden)?;
             let mut request = self.client.get(url.clone());
             for (name, value) in conditions(known, &url) {

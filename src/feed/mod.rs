@@ -8,6 +8,7 @@ pub mod download;
 pub mod file;
 pub mod page;
 pub mod poll;
+pub mod said;
 pub mod status;
 
 use std::sync::Arc;

@@ -129,7 +129,7 @@ impl Server {
         }
         let listener = TcpListener::bind(options.listen)
             .await
-            .map_err(|error| format!("--http-listen {}: {error}", options.listen))?;
+            .map_err(|error| format!("--http-listen {}: {}", options.listen, explain(&error)))?;
         Ok(Self { listener, certificates, credentials })
     }
 
@@ -184,6 +184,19 @@ impl Server {
         };
         tokio::join!(rereading, accepting);
     }
+}
+
+/// Why nobody can listen there, and what to do.
+fn explain(error: &std::io::Error) -> String {
+    let advice = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "; another program listens there: end it, or name another address",
+        std::io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need a right that amlnet does not have: name another"
+        }
+        std::io::ErrorKind::AddrNotAvailable => "; this machine has no such address: 0.0.0.0 stands for all of them",
+        _ => "",
+    };
+    format!("{error}{advice}")
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Shared>, patience: Patience) {

@@ -229,7 +229,9 @@ impl Metrics {
             gathered(&self.0.counters.leading, &mut text);
         }
         let mut whole = Vec::with_capacity(text.len() + leading.iter().map(Bytes::len).sum::<usize>());
-        leading.iter().for_each(|part| whole.extend_from_slice(part));
+        for part in &leading {
+            whole.extend_from_slice(part);
+        }
         whole.extend_from_slice(text.as_bytes());
         whole.into()
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::{Fuse, FusedFuture as _, LocalBoxFuture};
 use futures::stream::FuturesUnordered;
@@ -14,12 +14,14 @@ use tokio::sync::watch;
 
 use super::index::{self, Documents, Setting};
 use super::lists::Lists;
+use super::look::{Before, Look, look};
 use super::once::WORKERS;
 use super::pace::{next_resync, place_when_due};
 use super::places::{Place, Places};
+use super::said;
 use super::status;
-use super::target::{self, Bench, Clock, Halt, Intention, Progress};
-use super::watched::{self, Look, Watched};
+use super::target::{Bench, Clock, Halt, Intention, Progress};
+use super::watched::{self, Watched};
 use crate::azure::arm::Arm;
 use crate::azure::fence::Fence;
 use crate::domain::approval::{Approval, Subject, Word};
@@ -30,7 +32,6 @@ use crate::domain::plan::{Step, TargetInput};
 use crate::domain::project::NetworkStatus;
 use crate::domain::queue::{Done, Queue};
 use crate::domain::resource_id::ResourceId;
-use crate::domain::restored::restored;
 use crate::domain::scope::{OutOfScope, Scopes};
 use crate::store::{Store, StoreError, World};
 
@@ -157,6 +158,7 @@ impl<S: Store + 'static> Controller<S> {
     fn take_in(&self, memory: &mut Memory, world: Arc<World>, documents: Option<Arc<Documents>>) {
         let now = Timestamp::now();
         let asked = asked_again(&memory.world, &world);
+        said::networks(&memory.world, &world);
         memory.world = world;
         if let Some(documents) = documents {
             memory.documents = documents;
@@ -164,7 +166,7 @@ impl<S: Store + 'static> Controller<S> {
         self.store.forget_statuses(&memory.world);
         let refused = index::out_of_scope(&memory.world, &self.setting);
         for (network, why) in refused.iter().filter(|(network, why)| memory.refused.get(*network) != Some(*why)) {
-            tracing::warn!(%network, %why, "left alone: it names something outside its scope");
+            said::out_of_scope(network, why);
         }
         memory.refused = refused;
         memory.lists.look(&*self.store, &memory.world, &memory.documents, &self.setting, now);
@@ -253,15 +255,12 @@ impl<S: Store + 'static> Controller<S> {
         let (arm, store, halt) = (self.arm.clone(), self.store.clone(), Halt::default());
         let contributors = input.contributions.iter().map(|contribution| contribution.network.clone()).collect();
         memory.running.insert(id.clone(), (halt.clone(), contributors));
-        let stood = memory.outcomes.get(id).is_some_and(Outcome::found_nothing_to_do);
+        let before = Before::of(&input, &memory.world, &memory.documents, memory.outcomes.get(id));
         let work = async move {
             let (place, clock) = (Some(&place), Clock(None));
             let bench = Bench { arm: &arm, store: &*store, fence: &fence, halt: &halt, place, clock };
             let intention = Intention::Apply { progress: &Logged, shown: None };
-            let (before, started) = (store.memory(&input.id), Instant::now());
-            let outcome = target::reconcile(&input, bench, intention).await;
-            let restored = restored(&before, &outcome, stood);
-            let look = Look { took: started.elapsed(), restored, ended_at: Timestamp::now() };
+            let (outcome, look) = look(&input, bench, intention, &before).await;
             Ended { input, outcome, look }
         };
         Some(work.boxed_local())
@@ -271,10 +270,10 @@ impl<S: Store + 'static> Controller<S> {
         let id = input.id.clone();
         let is_current = memory.inputs.get(&id) == Some(&input);
         self.count(&outcome, look);
-        memory.watched.looked(&outcome, look, is_current, (&memory.world, &memory.documents));
+        memory.watched.looked(&outcome, look, is_current);
         let now = Timestamp::now();
         memory.running.remove(&id);
-        log(&id, &outcome, memory.outcomes.get(&id));
+        said::decision(&id, &outcome, memory.outcomes.get(&id));
         let done = match &outcome.end {
             End::Planned | End::Applied => Done::Finished,
             End::Waiting { seconds, .. } => {
@@ -422,10 +421,11 @@ impl<S: Store + 'static> Controller<S> {
 
 /// Brings what is remembered to where it is kept.
 async fn save<S: Store>(store: Arc<S>, arm: Arc<Arm>) {
-    if let Err(error) = store.save().await {
+    let saved = store.save().await;
+    if saved.is_err() {
         arm.metrics().not_kept("Memory");
-        tracing::error!(%error, "what is to be remembered cannot be written");
     }
+    said::kept(&"all targets", saved.as_ref().err().map(|error| error as _));
 }
 
 /// Networks whose `amlnet.dev/reconcile-at` was set anew.
@@ -437,38 +437,13 @@ fn asked_again(old: &World, new: &World) -> BTreeSet<ObjectKey> {
     asked.map(|(key, _)| key.clone()).collect()
 }
 
-/// One line for each reconcile that did something or ended otherwise than the last.
-fn log(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>) {
-    let left = outcome.plan.counts().to_string();
-    if !outcome.applied.is_empty() {
-        tracing::info!(target_id = %id, writes = outcome.writes(), left, "reconciled");
-    }
-    if before.is_some_and(|before| before.end.is_like(&outcome.end) && before.plan == outcome.plan) {
-        return;
-    }
-    match &outcome.end {
-        End::Applied | End::Planned => match &outcome.plan.blocked {
-            Some(blocked) => {
-                tracing::warn!(target_id = %id, reason = blocked.reason.name(), message = blocked.message, "blocked");
-            }
-            None if outcome.applied.is_empty() => tracing::info!(target_id = %id, left, "nothing to write"),
-            None => {}
-        },
-        End::Waiting { why, .. } => tracing::info!(target_id = %id, why, "waits"),
-        End::Blocked { reason, failure } => {
-            tracing::warn!(target_id = %id, reason = reason.name(), %failure, "blocked");
-        }
-        End::Failed(failure) => tracing::warn!(target_id = %id, %failure, "failed, will be tried again"),
-    }
-}
-
 /// Progress in the log.
 #[derive(Debug)]
 struct Logged;
 
 impl Progress for Logged {
     fn started(&self, id: &ResourceId, steps: usize) {
-        tracing::info!(target_id = %id, steps, "applying a plan");
+        tracing::debug!(target_id = %id, steps, "applying a plan");
     }
 
     fn taken(&self, _: &ResourceId, _: &Step) {}
@@ -479,12 +454,7 @@ fn say_about_approvals(memory: &mut Memory) {
     let networks = memory.world.networks.keys().cloned().collect();
     let words = outcome::words(&memory.approvals, &networks, memory.outcomes.values(), Timestamp::now());
     for word in words.iter().filter(|word| !memory.words.contains(word)) {
-        let (approval, state, message) = (&word.approval.id, word.state.name(), &word.message);
-        if word.state.is_idle() {
-            tracing::warn!(subject = %word.approval.subject, approval, state, message, "an approval changes nothing");
-        } else {
-            tracing::info!(subject = %word.approval.subject, approval, state, message, "approved");
-        }
+        said::approval(word);
     }
     memory.words = words;
 }

@@ -44,7 +44,7 @@ pub async fn apply(
     });
     let outcomes = work.collect::<FuturesUnordered<_>>().collect().await;
     if let Err(error) = bench.store.save().await {
-        tracing::error!(%error, "what is to be remembered cannot be written");
+        super::said::kept(&"all targets", Some(&error));
     }
     outcomes
 }

@@ -129,7 +129,7 @@ impl std::fmt::Debug for Bench<'_> {
 pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intention<'_>) -> Outcome {
     let Bench { store, clock, arm, .. } = bench;
     let remembered = store.memory(&input.id);
-    let mut gathered = match gather_at_rest(input, bench).await {
+    let mut gathered = match Box::pin(gather_at_rest(input, bench)).await {
         Ok(gathered) => gathered,
         Err(error) => {
             if matches!(intention, Intention::Apply { .. }) && remembered.lost_at.is_some() {
@@ -146,7 +146,7 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     let (mut plan, mut memory) = decided(input, &gathered, basis);
     if plan.blocked.is_some() && input.id.kind == TargetKind::RuleCollectionGroup {
         // What others have in the policy may be known from an hour ago.
-        if let Ok(anew) = gather(input, bench, Surroundings::Anew).await {
+        if let Ok(anew) = Box::pin(gather(input, bench, Surroundings::Anew)).await {
             gathered = Gathered { notes: gathered.notes, ..anew };
             (plan, memory) = decided(input, &gathered, basis);
         }
@@ -184,13 +184,14 @@ pub async fn reconcile(input: &TargetInput, bench: Bench<'_>, intention: Intenti
     let mut applied = Vec::new();
     let course = Course { observed: &gathered.observed, progress, applied: &mut applied, memory: &mut memory };
     let taken = if input.id.kind.is_whole() {
-        whole::take_all(&plan, input, bench, course).await
+        Box::pin(whole::take_all(&plan, input, bench, course)).await
     } else {
-        match take_steps(&plan, input, bench, basis, course).await {
+        match Box::pin(take_steps(&plan, input, bench, basis, course)).await {
             Err(Stop::Forgetful(error)) if input.id.kind == TargetKind::SecurityGroup => {
                 let (applied, memory) = (&mut applied, &mut memory);
                 let course = Course { observed: &gathered.observed, progress, applied, memory };
-                take_what_comes(input, bench, basis, plan.limits, course).await.and(Err(Stop::Forgetful(error)))
+                let taken = Box::pin(take_what_comes(input, bench, basis, plan.limits, course)).await;
+                taken.and(Err(Stop::Forgetful(error)))
             }
             taken => taken,
         }
@@ -238,11 +239,12 @@ async fn gather_at_rest(input: &TargetInput, bench: Bench<'_>) -> Result<Gathere
 }
 
 /// Remembers; where that fails, what depends on it is not done, and the rest goes on.
-async fn remember(bench: Bench<'_>, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
-    if let Err(error) = bench.store.remember(&input.id, memory.clone(), for_good).await {
+pub(super) async fn remember(bench: Bench<'_>, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
+    let remembered = bench.store.remember(&input.id, memory.clone(), for_good).await;
+    if remembered.is_err() {
         bench.arm.metrics().not_kept("Memory");
-        tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
     }
+    super::said::kept(&input.id, remembered.as_ref().err().map(|error| error as _));
 }
 
 /// Of a security rule, what comes and what goes is one write. Where removals cannot be counted nothing is taken away; what

@@ -3,12 +3,11 @@
 //! What is gone is in no sample; what is looked at anew keeps its figures until the look is over. Must not decide anything.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 
-use super::index::Documents;
+use super::look::Look;
 use crate::domain::figures::Figures;
 use crate::domain::intent::ObjectKey;
 use crate::domain::outcome::{End, Outcome};
@@ -43,14 +42,6 @@ pub struct Watched {
     not_before: Option<Instant>,
 }
 
-/// How a look at a target went.
-#[derive(Debug, Clone, Copy)]
-pub struct Look {
-    pub took: Duration,
-    pub restored: usize,
-    pub ended_at: Timestamp,
-}
-
 /// All that samples are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
@@ -76,20 +67,11 @@ impl Watched {
     }
 
     /// A look at a target has ended. `is_current`: what it looked for is still what is asked for.
-    pub fn looked(
-        &mut self,
-        outcome: &Outcome,
-        look: Look,
-        is_current: bool,
-        (world, documents): (&World, &Documents),
-    ) {
+    pub fn looked(&mut self, outcome: &Outcome, look: Look, is_current: bool) {
         let standing = self.standings.entry(outcome.plan.id.clone()).or_default();
         standing.restored += u64::try_from(look.restored).unwrap_or_default();
         if is_current {
-            let file_date = |network: &ObjectKey| -> Option<Date> {
-                documents.file_dates.get(&world.networks.get(network)?.object.intent.feed).copied()
-            };
-            standing.figures = Some(Figures::after(outcome, standing.figures.as_ref(), file_date));
+            standing.figures = Some(Figures::after(outcome, standing.figures.as_ref()));
             if result(outcome) == "Done" {
                 standing.last_success = Some(look.ended_at);
             }

@@ -1,5 +1,7 @@
 //! Rules of what is shown: every target and Network of the moment, and nothing of what is gone.
 
+use std::time::Duration;
+
 use super::*;
 use crate::api::read::Network;
 use crate::domain::intent::Mode;
@@ -67,7 +69,7 @@ impl Moment {
 
     fn looked(&mut self, end: End, restored: usize, is_current: bool) {
         let (input, outcome) = outcome(end);
-        self.watched.looked(&outcome, look(restored), is_current, (&self.world, &Documents::default()));
+        self.watched.looked(&outcome, look(restored), is_current);
         self.inputs.insert(input.id.clone(), input.clone());
         self.outcomes.insert(input.id, outcome);
     }

@@ -20,6 +20,7 @@ use crate::domain::memory::TargetMemory;
 use crate::domain::outcome::Applied;
 use crate::domain::plan::{Action, Observed, Plan, TargetInput};
 use crate::domain::rule::{Part, Place};
+use crate::telemetry;
 
 /// A firewall takes 190 to 254 s with a change of a policy (docs/facts.md, "Durations"), and several changes may queue.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30 * 60);
@@ -28,6 +29,8 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(30 * 60);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// A chain of policies that refer to each other ends somewhere; Azure allows one parent.
 const MOST_ATTACHED: usize = 200;
+/// What is not known of what it may not read, in the log.
+const HIDDEN: &str = "hidden";
 /// IP groups that one firewall may use (docs/facts.md, "Limits").
 const GROUPS_OF_A_FIREWALL: usize = 200;
 
@@ -92,7 +95,7 @@ pub(super) async fn take_all(
             }
             Err(error) => {
                 bench.arm.metrics().not_kept("Memory");
-                tracing::error!(target_id = %input.id, %error, "what is to be remembered cannot be written");
+                super::said::kept(&input.id, Some(&error));
             }
             Ok(()) => {}
         }
@@ -172,7 +175,7 @@ async fn exclusively(
     let keys: BTreeSet<String> = around.chain([input.id.to_string()]).chain(groups).collect();
     match bench.arm.locks().take(&keys) {
         Ok(exclusive) => return Ok(exclusive),
-        Err(key) => tracing::info!(target_id = %input.id, key, "waits for its turn: another write changes this too"),
+        Err(key) => tracing::debug!(target_id = %input.id, key, "waits for its turn: another write changes this too"),
     }
     let turn = async {
         tokio::select! {
@@ -196,13 +199,21 @@ async fn look_around(observed: &Observed, bench: Bench<'_>) -> Result<Surroundin
             continue;
         }
         if found.0.len() >= MOST_ATTACHED {
-            tracing::warn!(%attached, "more than {MOST_ATTACHED} firewalls and policies change with the group; this one is not looked at");
+            if telemetry::is_news("attached", &attached, &"") {
+                let most = MOST_ATTACHED;
+                tracing::warn!(%attached, most, "too many firewalls and policies change with the group; not looked at");
+            }
             continue;
         }
         let body = match bench.arm.read_attached(&attached, &observed.location, bench.fence).await {
-            Ok(body) => body,
+            Ok(body) => {
+                telemetry::is_over(HIDDEN, &attached);
+                body
+            }
             Err(error) if super::stop::is_hidden(&error) => {
-                tracing::warn!(%attached, %error, "whether it is in order after a write is not known");
+                if telemetry::is_news(HIDDEN, &attached, &"") {
+                    tracing::warn!(%attached, %error, "whether it is in order after a write is not known");
+                }
                 found.0.insert(attached, State::Unknown);
                 continue;
             }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::said;
 use super::stop::Stop;
 use super::target::Bench;
 use crate::azure::arm::ArmError;
@@ -35,7 +36,7 @@ pub(super) async fn write(
         }
         // A full disk must not keep new addresses from the network; the log still has the line.
         arm.metrics().not_kept("Audit");
-        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+        said::not_audited(&input.id, &error);
     }
     let sent = arm.send(request, fence).await;
     let (ended, operation_id) = match sent {
@@ -61,7 +62,7 @@ pub(super) async fn write(
             let open = AuditLine { correlation_id: operation_id.clone(), ..line };
             if let Err(error) = store.audit_begin(&input.id, &open).await {
                 arm.metrics().not_kept("Audit");
-                tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+                said::not_audited(&input.id, &error);
             }
             None
         }
@@ -80,7 +81,7 @@ async fn close(Bench { store, arm, .. }: Bench<'_>, input: &TargetInput, line: &
     }
     if let Err(error) = store.audit_end(&input.id, line).await {
         arm.metrics().not_kept("Audit");
-        tracing::error!(target_id = %input.id, %error, "the audit cannot be written");
+        said::not_audited(&input.id, &error);
     }
 }
 

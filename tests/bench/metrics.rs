@@ -1,5 +1,6 @@
 //! A scrape of a thousand AmlNetworks with a table each: how long it takes over loopback.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -32,7 +33,8 @@ pub(crate) fn measure(folder: &Path, document: &Path) {
         document.display()
     );
     for n in 0..NETWORKS {
-        yaml += &format!(
+        let _ = write!(
+            yaml,
             "---\napiVersion: amlnet.dev/v1alpha1\nkind: AmlNetwork\nmetadata: {{name: n{n}}}\n\
              spec: {{region: eastus2, mode: Observe, routes: {{routeTables: [{{id: \"{}\"}}]}}}}\n",
             table(n)

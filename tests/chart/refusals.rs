@@ -30,7 +30,10 @@ const REFUSED: [(&str, &str); 41] = [
     ("azure.auth=clientCertificate,azure.tenantId=x", "azure.secret is incomplete: azure.auth is clientCertificate"),
     ("azure.secret.name=x", "azure.secret is set, and azure.auth is workloadIdentity, which has none"),
     ("azure.auth=none", "azure.auth is none, so azure.clientId and azure.tenantId would count for nothing"),
-    ("azure.authorityHost=https://login.example.com", "azure.authorityHost is set without azure.armEndpoint"),
+    (
+        "azure.authorityHost=http://login.example.com",
+        "'/azure/authorityHost': 'http://login.example.com' does not match",
+    ),
     ("watchNamespaces={team-a}", "watchNamespaces is set, and nothing says what the AmlNetworks there may name"),
     (
         "watchNamespaces={*,team-a},allowAnyScope=true",
@@ -100,6 +103,44 @@ fn all_that_does_not_fit_is_said_at_once() {
             assert!(said.stderr.contains(&format!("\n- {name} is ")), "{generation}, {name}: {}", said.stderr);
         }
     }
+}
+
+#[test]
+fn a_null_in_any_place_is_taken_or_refused_with_a_sentence() {
+    fn paths(value: &Value, above: &str, found: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+            found.push(path.clone());
+            if !["podSecurityContext", "securityContext", "resources", "nodeSelector", "feeds"].contains(&key.as_str())
+            {
+                paths(value, &path, found);
+            }
+        }
+    }
+    let defaults: Value = serde_yaml::from_str(&crate::tools::read("charts/amlnet/values.yaml")).unwrap();
+    let mut found = Vec::new();
+    paths(&defaults, "", &mut found);
+    let (chart, mut taken) = (chart(), Vec::new());
+    for path in &found {
+        let null = format!("{path}=null");
+        let mut arguments = vec!["template", "amlnet", &chart];
+        arguments.extend(MINIMAL);
+        arguments.extend(["--set", &null]);
+        let said = crate::tools::helm_4().run(&arguments);
+        let sentences =
+            ["is null or empty: leave it out", "is missing", "missing property", "write null for the other"];
+        if said.status == 0 {
+            assert!(!said.stdout.contains("<nil>") && !said.stdout.contains("<no value>"), "{path}");
+            taken.push(path.as_str());
+        } else {
+            assert!(sentences.iter().any(|sentence| said.stderr.contains(sentence)), "{path}: {}", said.stderr);
+        }
+    }
+    // Where nothing is a value too.
+    for path in ["feeds", "resources", "securityContext", "affinity", "extraEnv", "image.digest", "readOnly"] {
+        assert!(taken.contains(&path), "{path} may not be null");
+    }
+    assert!(taken.len() < found.len() - 20, "{} of {} are taken", taken.len(), found.len());
 }
 
 #[test]

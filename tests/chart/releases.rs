@@ -1,10 +1,12 @@
 //! Releases on a real API server: install, upgrade with objects in place, uninstall that keeps them, and two side by side.
 //! No pod runs there.
 
+use std::time::{Duration, Instant};
+
 use cluster::{ADMIN, Cluster, Helm, Output};
 use serde_json::{Value, json};
 
-use crate::tools::{MINIMAL, chart, helm_3, helm_4, helms, install_monitoring};
+use crate::tools::{MINIMAL, chart, copy_chart, helm_3, helm_4, helms, install_monitoring};
 
 const FEED: &str = "/apis/amlnet.dev/v1alpha1/namespaces/amlnet/servicetagfeeds/public";
 const NETWORK: &str = "/apis/amlnet.dev/v1alpha1/namespaces/amlnet/amlnetworks/workspace";
@@ -79,27 +81,27 @@ fn lives(helm: &'static Helm) -> Site {
     }
     assert_eq!(site.get(FEED)["spec"], json!({"cloud": "Public", "sources": [{"download": {}}], "interval": "6h"}));
     site.observe();
-    let pin = json!({"spec": {"pin": {"changeNumber": 374}}});
-    assert_eq!(site.cluster.ask(ADMIN, "PATCH", FEED, Some(&pin)).unwrap().status, 200);
+    let now = json!({"metadata": {"annotations": {"amlnet.dev/reconcile-at": "noon"}}});
+    assert_eq!(site.cluster.ask(ADMIN, "PATCH", FEED, Some(&now)).unwrap().status, 200);
     let uids = site.uids();
 
     // An upgrade takes the feed over and leaves what people wrote; the next one may change it.
     site.release("upgrade", "amlnet", &["replicas=3"]).ok();
     site.release("upgrade", "amlnet", &["feeds.public.interval=12h"]).ok();
     assert_eq!(site.interval(), "12h");
-    assert_eq!(site.get(FEED)["spec"]["pin"]["changeNumber"], 374);
+    assert_eq!(site.get(FEED)["metadata"]["annotations"]["amlnet.dev/reconcile-at"], "noon");
     assert_eq!(site.uids(), uids);
 
-    // An older CRD becomes what the chart has.
-    let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}", CRDS[0]);
-    let now = site.get(&path)["metadata"]["annotations"]["amlnet.dev/crd-version"].clone();
-    assert!(now.is_string());
-    site.release("upgrade", "amlnet", &["crds.install=false"]).ok();
-    assert_eq!(site.uids(), uids, "crds.install=false leaves them in place");
-    let old = json!({"metadata": {"annotations": {"amlnet.dev/crd-version": "0"}}});
-    assert_eq!(site.cluster.ask(ADMIN, "PATCH", &path, Some(&old)).unwrap().status, 200);
-    let upgraded = site.release("upgrade", "amlnet", &[]);
-    upgraded.ok();
+    // Without the CRDs among its objects they stay, and belong to it when they come back.
+    site.release("upgrade", "amlnet", &["crds.install=false", "feeds.public.interval=12h"]).ok();
+    site.release("upgrade", "amlnet", &["feeds.public.interval=12h"]).ok();
+    assert_eq!(site.uids(), uids);
+
+    // Back to the first revision, which had the feed in its hook, and forth.
+    site.helm(&["rollback", "amlnet", "1", "--namespace", "amlnet"]).ok();
+    assert_eq!(site.get("/apis/apps/v1/namespaces/amlnet/deployments/amlnet")["spec"]["replicas"], 2);
+    assert_eq!(site.uids(), uids);
+    site.release("upgrade", "amlnet", &["feeds.public.interval=12h"]).ok();
     assert_eq!(site.uids(), uids);
 
     // The id stays.
@@ -152,28 +154,73 @@ fn side_by_side(site: &Site) {
     let roles: Vec<_> =
         roles["items"].as_array().unwrap().iter().map(|role| role["metadata"]["name"].clone()).collect();
     assert_eq!(roles, ["amlnet", "second.second-amlnet-watched"]);
+    // In the same namespace it has to leave the feed alone too.
+    let values = "installationId=third,crds.install=false,peopleRoles.create=false";
+    let chart = chart();
+    let third = |more: &[&str]| {
+        let same = ["install", "third", &chart, "--namespace", "amlnet"];
+        site.helm(&[same.as_slice(), &MINIMAL, &["--set", values], more].concat())
+    };
+    let said = third(&[]);
+    assert!(said.stderr.contains("Write feeds.public: null to leave it alone"), "{}", said.stderr);
+    third(&["--set", "feeds.public=null"]).ok();
     site.helm(&["uninstall", "amlnet", "--namespace", "amlnet"]).ok();
+    site.uid("/apis/apps/v1/namespaces/amlnet/deployments/third-amlnet");
     site.uid("/apis/apps/v1/namespaces/second/deployments/second-amlnet");
     site.uid("/apis/amlnet.dev/v1alpha1/namespaces/second/servicetagfeeds/public");
 }
 
 #[test]
-fn the_first_upgrade_changes_a_feed_or_says_why_not() {
-    let four = Site::new(helm_4());
-    four.release("install", "amlnet", &[]).ok();
-    four.release("upgrade", "amlnet", &["feeds.public.interval=12h"]).ok();
-    assert_eq!(four.interval(), "12h");
+fn the_first_upgrade_changes_a_feed_or_says_how_to() {
+    for (generation, helm) in helms() {
+        let site = Site::new(helm);
+        let change = ["feeds.public.interval=12h"];
+        site.release("install", "amlnet", &[]).ok();
+        let mut said = site.release("upgrade", "amlnet", &change);
+        if generation == "Helm 3" {
+            // It does not change what it adopts, and would say nothing.
+            assert!(said.status != 0 && said.stderr.contains("cannot change it in the same step"), "{}", said.stderr);
+            assert_eq!(site.interval(), "6h");
+            let command = said.stderr.lines().find_map(|line| line.trim().strip_prefix("kubectl ")).unwrap().to_owned();
+            let (words, patch) = command.split_once('\'').unwrap();
+            let words: Vec<&str> = words.split_whitespace().chain([patch.trim_end_matches('\'')]).collect();
+            site.cluster.kubectl(ADMIN, &words).ok();
+            said = site.release("upgrade", "amlnet", &change);
+        }
+        said.ok();
+        assert_eq!(site.interval(), "12h", "{generation}");
+        site.release("upgrade", "amlnet", &["feeds.public.interval=9h"]).ok();
+        assert_eq!(site.interval(), "9h", "{generation}");
+    }
+}
 
-    // Helm 3 does not change what it adopts. What it is told to do then works.
-    let three = Site { cluster: four.cluster, helm: helm_3() };
-    three.release("install", "third", &["installationId=third", "crds.install=false", "peopleRoles.create=false"]).ok();
-    let values = ["installationId=third", "crds.install=false", "peopleRoles.create=false", "feeds.public.interval=9h"];
-    let said = three.release("upgrade", "third", &values);
-    assert!(
-        said.status != 0 && said.stderr.contains("The feed public is there and is not as feeds.public says"),
-        "{}",
-        said.stderr
-    );
+/// A chart of the same version with an older CRD, as before an upgrade.
+#[test]
+fn an_upgrade_brings_the_crds_up_to_date() {
+    for (generation, helm) in helms() {
+        let site = Site::new(helm);
+        let older = tempfile::tempdir().unwrap();
+        let folder = copy_chart(older.path());
+        let crd = format!("{folder}/files/crds/amlnetworks.yaml");
+        let text = std::fs::read_to_string(&crd).unwrap();
+        let marked = text.replace("amlnet.dev/crd-version: \"", "amlnet.dev/crd-version: \"0");
+        let without = marked.replace("    - amln\n", "");
+        assert!(marked != text && without != marked);
+        std::fs::write(&crd, without).unwrap();
+        let mut arguments = vec!["install", "amlnet", &folder, "--namespace", "amlnet", "--create-namespace"];
+        arguments.extend(MINIMAL);
+        site.helm(&arguments).ok();
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}", CRDS[0]);
+        let (uid, old) = (site.uid(&path), site.get(&path));
+        assert!(old["spec"]["names"]["shortNames"].is_null(), "{generation}: {}", old["spec"]["names"]);
+        site.observe();
+        site.release("upgrade", "amlnet", &[]).ok();
+        let new = site.get(&path);
+        assert_eq!(new["spec"]["names"]["shortNames"], json!(["amln"]), "{generation}");
+        assert!(!new["metadata"]["annotations"]["amlnet.dev/crd-version"].as_str().unwrap().starts_with('0'));
+        assert_eq!(site.uid(&path), uid, "{generation}");
+        site.uid(NETWORK);
+    }
 }
 
 #[test]
@@ -217,4 +264,35 @@ fn monitoring_is_installed_where_the_operator_is() {
         let rule = site.get("/apis/monitoring.coreos.com/v1/namespaces/amlnet/prometheusrules/amlnet");
         assert!(rule["spec"]["groups"].as_array().is_some_and(|groups| !groups.is_empty()), "{generation}: {rule}");
     }
+}
+
+#[test]
+fn approvals_are_guarded_in_the_namespaces_of_a_release_and_in_no_others() {
+    let site = Site::new(helm_4());
+    for name in ["team-a", "team-b"] {
+        site.cluster.kubectl(ADMIN, &["create", "namespace", name]).ok();
+    }
+    let robot = site.cluster.service_account("team-b", "gitops");
+    let bind =
+        ["create", "clusterrolebinding", "gitops", "--clusterrole=cluster-admin", "--serviceaccount=team-b:gitops"];
+    site.cluster.kubectl(ADMIN, &bind).ok();
+    let exempt = format!("approvals.exemptUsers={{{robot}}}");
+    site.release("install", "amlnet", &["watchNamespaces={team-a}", "allowAnyScope=true", &exempt]).ok();
+    let approve = |user: &str, namespace: &str, by: &str| {
+        let approval = json!({"apiVersion": "amlnet.dev/v1alpha1", "kind": "PlanApproval", "metadata": {"name": "one"},
+            "spec": {"network": "workspace", "approvedBy": by, "expiresAt": "2099-01-01T00:00:00Z",
+                     "hash": format!("sha256:{}", "0".repeat(64))}});
+        let path = format!("/apis/amlnet.dev/v1alpha1/namespaces/{namespace}/planapprovals?dryRun=All");
+        site.cluster.ask(user, "POST", &path, Some(&approval)).unwrap()
+    };
+    // The API server takes a moment to notice a policy.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while approve(ADMIN, "team-a", "alice").status != 422 {
+        assert!(Instant::now() < deadline, "the policy does not count");
+    }
+    let refused = approve(ADMIN, "amlnet", "alice");
+    assert!(refused.body.contains("write approvedBy: \\\"admin\\\""), "{}", refused.body);
+    assert_eq!(approve(ADMIN, "team-a", ADMIN).status, 201);
+    assert_eq!(approve(&robot, "team-a", "alice").status, 201, "exempt");
+    assert_eq!(approve(ADMIN, "team-b", "alice").status, 201, "not a namespace of the release");
 }

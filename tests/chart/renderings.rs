@@ -115,3 +115,12 @@ fn the_network_policy_lets_through_what_the_values_name() {
     assert_eq!(ports("all-namespaces"), [53, 53, 443, 6443, 80]);
     assert_eq!(ports("monitored"), [53, 53, 443, 6443, 8080]);
 }
+
+#[test]
+fn the_api_server_takes_the_plain_manifests() {
+    let text =
+        read("deploy/install.yaml").replace("YOUR-INSTALLATION-ID", "prod1").replace("YOUR-CLIENT-ID", "some-id");
+    let arguments = ["apply", "--validate=strict", "-f", "-"];
+    let said = Cluster::start().unwrap().kubectl_stdin(ADMIN, &arguments, &text).ok();
+    assert_eq!(said.lines().filter(|line| line.ends_with(" created")).count(), objects(&text).len(), "{said}");
+}

@@ -18,6 +18,13 @@ pub(crate) fn chart() -> String {
     root().join("charts/amlnet").display().to_string()
 }
 
+/// The chart in another folder, to be changed there.
+pub(crate) fn copy_chart(folder: &Path) -> String {
+    let copied = std::process::Command::new("cp").args(["-r", &chart()]).arg(folder).status().unwrap();
+    assert!(copied.success());
+    folder.join("amlnet").display().to_string()
+}
+
 pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -111,6 +111,12 @@ impl Pair {
         lease["spec"]["leaseTransitions"].as_u64().unwrap_or_default()
     }
 
+    /// When the lease was last renewed.
+    pub(crate) fn renewed(&self) -> jiff::Timestamp {
+        let lease = self.kube.cluster.ask(ADMIN, "GET", &self.lease(), None).unwrap().json();
+        lease["spec"]["renewTime"].as_str().unwrap().parse().unwrap()
+    }
+
     /// Who sent each write to ARM, in order of arrival.
     pub(crate) fn writers(&self) -> Vec<usize> {
         let is_write = |entry: &LogEntry| entry.server == Server::Arm && entry.method != "GET";

@@ -6,7 +6,7 @@ use cluster::ADMIN;
 use serde_json::json;
 
 use crate::harness::{Counts, TABLE};
-use crate::leader::{ONE, Pair, SHORT, SLOW, TWO, answer, ready};
+use crate::leader::{ONE, PATIENT, Pair, SHORT, SLOW, TWO, answer, ready};
 
 #[test]
 fn standbys_are_ready_and_write_nothing() {
@@ -37,7 +37,7 @@ fn standbys_are_ready_and_write_nothing() {
     // A standby that is asked to stop ends too, and the lease stays where it is.
     let (code, took, log) = two.terminate();
     assert_eq!(code, 0, "{log}");
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(9), "{took:?}");
     assert_eq!(pair.holder(), "one");
 }
 
@@ -46,30 +46,32 @@ fn a_leader_that_is_killed_is_followed_in_the_middle_of_its_plan() {
     let pair = Pair::start(&json!({"latencies": {"route": SLOW}}));
     let (one, two) = pair.both(&pair.kube.cluster.kubeconfig(ADMIN), &SHORT);
     one.wait_until("ten writes", || pair.writes_of(ONE) >= 10);
+    let renewed = pair.renewed();
     one.kill();
-    let killed = Instant::now();
     two.wait_until("that the second goes on", || pair.writes_of(TWO) > 0);
     // It cannot know that nobody leads before the lease has run out.
-    assert!(killed.elapsed() > Duration::from_secs(4), "{:?}", killed.elapsed());
+    let waited = jiff::Timestamp::now().duration_since(renewed);
+    assert!(waited >= jiff::SignedDuration::from_secs(6), "{waited:?}");
     pair.converges(&two);
     pair.assert_wrote_in_turn(&[ONE, TWO]);
 }
 
 #[test]
 fn a_leader_that_is_asked_to_stop_hands_over_in_the_middle_of_an_operation() {
-    // Six seconds here: longer than it takes to stop and to be followed.
-    let pair = Pair::start(&json!({"latencies": {"route": "3000s"}}));
-    let (one, two) = pair.both(&pair.kube.cluster.kubeconfig(ADMIN), &SHORT);
+    // Fourteen seconds here: longer than it takes to stop and to be followed, and a lease that nobody gives back is
+    // kept for a minute.
+    let pair = Pair::start(&json!({"latencies": {"route": "7000s"}}));
+    let (one, two) = pair.both(&pair.kube.cluster.kubeconfig(ADMIN), &PATIENT);
     let operations = || pair.kube.sim.log().iter().filter(|entry| entry.url.contains("/operations/")).count();
     one.wait_until("polls of the first write", || pair.writes_of(ONE) == 1 && operations() > 0);
     pair.kube.sim.set(json!({"latencies": {"route": "2s"}}));
     let (code, took, log) = one.terminate();
     let asked = pair.requests_of(ONE);
     assert_eq!(code, 0, "{log}");
-    assert!(took < Duration::from_secs(4), "{took:?}: {log}");
+    assert!(took < Duration::from_secs(9), "{took:?}: {log}");
     let ended = Instant::now();
     two.wait_until("that the second leads", || pair.holder() == "two");
-    assert!(ended.elapsed() < Duration::from_secs(4), "{:?}", ended.elapsed());
+    assert!(ended.elapsed() < Duration::from_secs(20), "the lease was not given back: {:?}", ended.elapsed());
     two.wait_until("that it sees the operation", || two.log().contains("another operation on the target is under way"));
     assert_eq!(pair.writers(), [ONE]);
     pair.converges(&two);

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::leader::{ONE, Pair, SHORT, SLOW, TWO, ready};
 
+/// An answer that finds the leader frozen.
+const UNHEARD: &str = "unheard";
+
 /// Freezes the leader when so many writes have arrived, and lets it go on while the next one is in its own.
 #[track_caller]
 fn frozen_at(write: usize, fault: Option<Value>) {
@@ -18,6 +21,7 @@ fn frozen_at(write: usize, fault: Option<Value>) {
     let (one, two) = pair.both(&pair.kube.cluster.kubeconfig(ADMIN), &SHORT);
     one.wait_until("the moment", || pair.writes_of(ONE) >= write);
     one.signal("STOP");
+    pair.kube.sim.release(UNHEARD);
     two.wait_until("that the second writes", || pair.writes_of(TWO) >= 3);
     one.signal("CONT");
     let (code, log) = one.end();
@@ -29,7 +33,7 @@ fn frozen_at(write: usize, fault: Option<Value>) {
 
 #[test]
 fn before_its_first_write_was_answered() {
-    frozen_at(1, Some(json!({"slow": {"ms": 2000}})));
+    frozen_at(1, Some(json!({"hold": {"key": UNHEARD}})));
 }
 
 #[test]
@@ -66,7 +70,8 @@ fn while_it_connects_for_its_next_write() {
     let pair = Pair::start(&json!({"latencies": {"route": SLOW}}));
     let sim = &pair.kube.sim;
     let proxy = Proxy::to(sim.arm().trim_start_matches("https://").parse().unwrap()).unwrap();
-    sim.fault(json!({"match": {"method": "PUT", "pathContains": "/routes/"}, "effect": "dropBefore"}));
+    let later = json!({"status": {"code": 503, "headers": {"retry-after": "5"}}});
+    sim.fault(json!({"match": {"method": "PUT", "pathContains": "/routes/"}, "effect": later}));
     let mut command = pair.command(ONE, &pair.kube.cluster.kubeconfig(ADMIN), &SHORTER);
     command.env("AMLNET_ARM_ENDPOINT", format!("https://{}", proxy.address()));
     let one = sim.background(command);

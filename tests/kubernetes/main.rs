@@ -12,6 +12,8 @@ mod crds;
 #[allow(dead_code, reason = "shared with the tests of the file mode")]
 mod dice;
 mod docs;
+mod docs_pages;
+mod docs_runbooks;
 mod documents;
 mod faults;
 mod first;
@@ -33,6 +35,7 @@ mod metrics;
 #[path = "../objects/mod.rs"]
 mod objects;
 mod rbac;
+mod reader;
 mod replica;
 mod rules;
 mod see;

@@ -298,7 +298,7 @@ fn campaign_of_another_writer_between_two_steps() {
     side_by_side(&Deed::ALL, |deed| {
         let sim = twenty_steps(STEPS);
         for step in 0..STEPS {
-            sim.fault(json!({"match": write_of(step, &table(step)), "effect": {"slow": {"ms": 1000}}}));
+            sim.fault(json!({"match": write_of(step, &table(step)), "effect": {"hold": {"key": table(step)}}}));
         }
         let expected = Mutex::new(expected(STEPS));
         std::thread::scope(|scope| {
@@ -309,6 +309,7 @@ fn campaign_of_another_writer_between_two_steps() {
                 for step in (0..STEPS).filter(|step| reached[*step] > *step) {
                     if !std::mem::replace(&mut done[step], true) {
                         deed.on(&sim, step, &mut expected.lock().unwrap()[step]);
+                        sim.release(&table(step));
                     }
                 }
                 done.iter().all(|done| *done)

@@ -143,8 +143,9 @@ fn a_token_that_arm_no_longer_takes_is_renewed_once() {
 
 #[test]
 fn tokens_that_expire_while_work_goes_on_are_renewed() {
-    // Shorter than the time before its end at which a token is renewed: every request may need another.
-    let sim = Sim::with(json!({"limits": {"tokenLifetime": "2s"}, "latencies": {"route": "100s"}}));
+    // Shorter than the time before its end at which a token is renewed: every request may need another. Seven seconds
+    // of writes outlast one.
+    let sim = Sim::with(json!({"limits": {"tokenLifetime": "5s"}, "latencies": {"route": "500s"}}));
     sim.usual(json!({}));
     sim.once(&[]).exits(0);
     assert_eq!(ours(&sim.history(TABLE)).len(), 7);

@@ -40,6 +40,7 @@ mod lists;
 mod lists_guarded;
 mod lists_real;
 mod logins;
+mod logs;
 mod memory_lost;
 mod metrics;
 mod refusals;

@@ -1,6 +1,8 @@
 //! /metrics of the binary in file mode, over everything that can happen to one table: what is told, what vanishes, and
 //! that all of it stands in the table of names.
 
+#![allow(clippy::cast_precision_loss, reason = "seconds since 1970 have room in a float")]
+
 use std::collections::BTreeSet;
 
 use amlnet::metrics::names;
@@ -13,6 +15,9 @@ const TARGET: [(&str, &str); 2] = [("kind", "RouteTable"), ("target", TABLE)];
 /// Of a lease, which there is none of in file mode.
 const IN_KUBERNETES: [&str; 2] = ["amlnet_lease_renewals_total", "amlnet_lease_last_renewal_timestamp_seconds"];
 const DAY: f64 = 86400.0;
+
+/// A name, the labels that its series have, and their sum; `None`: there are none.
+type Wanted<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<f64>);
 
 struct Watched<'a> {
     controller: &'a Controller,
@@ -30,7 +35,7 @@ impl Watched<'_> {
 
     /// Scrapes until all of these hold of one scrape, and returns it.
     #[track_caller]
-    fn until(&mut self, what: &str, wanted: &[(&str, &[(&str, &str)], Option<f64>)]) -> Scrape {
+    fn until(&mut self, what: &str, wanted: &[Wanted<'_>]) -> Scrape {
         let mut last = Scrape::default();
         let controller = self.controller;
         controller.wait_until(&format!("{what}: {wanted:?}"), || {
@@ -230,7 +235,7 @@ fn late(sim: &Sim, watched: &mut Watched<'_>) {
         sim.publish(&Doc::week(week).regions(0..last, 0..3));
         sim.ask_feed();
         let wanted = wanted(change_number, pending);
-        let wanted: Vec<(&str, &[(&str, &str)], Option<f64>)> =
+        let wanted: Vec<Wanted<'_>> =
             wanted.iter().map(|(name, labels, value)| (*name, labels.as_slice(), *value)).collect();
         watched.until("late", &wanted);
     }
@@ -309,4 +314,30 @@ fn gone(sim: &Sim, watched: &mut Watched<'_>) {
             ("amlnet_objects_unreadable", &[], Some(0.0)),
         ],
     );
+}
+
+#[test]
+fn a_restart_gives_no_new_notice() {
+    let sim = Sim::start();
+    sim.usual(json!({}));
+    let controller = sim.controller(&LISTEN);
+    let mut watched = Watched { controller: &controller, seen: BTreeSet::new() };
+    watched.until("in sync", &[("amlnet_target_state", &target(&[("state", "InSync")]), Some(1.0))]);
+    sim.fault(put(error(403, "AuthorizationFailed"), 0));
+    sim.publish(&Doc::week(2).regions(0..5, 0..3));
+    sim.ask_feed();
+    let deadline = "amlnet_target_additions_deadline_timestamp_seconds";
+    let ends = Some(day("2025-01-15") + 7.0 * DAY);
+    watched.until("the deadline", &[(deadline, &TARGET, ends)]);
+    controller.terminate();
+
+    sim.publish(&Doc::week(3).regions(0..6, 0..3));
+    let controller = sim.controller(&LISTEN);
+    let mut watched = Watched { controller: &controller, seen: BTreeSet::new() };
+    let pending = target(&[("action", "Add")]);
+    watched.until("both additions", &[("amlnet_target_pending", &pending, Some(2.0)), (deadline, &TARGET, ends)]);
+    sim.clear_faults();
+    let asked = json!({"metadata": {"annotations": {"amlnet.dev/reconcile-at": "now"}}});
+    sim.usual(asked);
+    watched.until("the end of it", &[("amlnet_target_pending", &pending, Some(0.0)), (deadline, &TARGET, None)]);
 }

@@ -12,7 +12,7 @@ use crate::harness::{
 };
 
 const APPLIANCE: &str = "VirtualAppliance 10.0.1.4";
-const SLOW: u64 = 5000;
+const PAGE: &str = "the download page";
 
 /// No route of ours had two next hops or two prefixes, and none went.
 #[track_caller]
@@ -37,6 +37,11 @@ fn first(sim: &Sim, doc: &Doc) {
     sim.write("dir/own.json", doc.bytes());
     sim.objects("own-feed.yaml", &[file_feed("own", "own.json")]);
     sim.objects("ml.yaml", &[network(json!({"spec": {"feedRef": "own"}}))]);
+}
+
+/// The page answers nobody before `PAGE` is released.
+fn held_page() -> Value {
+    json!({"match": {"server": "downloadPage"}, "times": 0, "effect": {"hold": {"key": PAGE}}})
 }
 
 /// `second` wants the prefixes of East US 2 to go to the appliance.
@@ -145,11 +150,12 @@ fn in_disagreement_no_next_hop_changes_when_one_breaks_under_the_controller() {
 fn in_disagreement_no_next_hop_changes_while_a_feed_is_slow_at_the_first_start() {
     let sim = in_disagreement(&other_feed(), false);
     sim.objects("other-feed.yaml", &[feed(&sim.page(), json!({"metadata": {"name": "other"}}))]);
-    sim.fault(json!({"match": {"server": "downloadPage"}, "times": 0, "effect": {"slow": {"ms": SLOW}}}));
+    sim.fault(held_page());
     let controller = sim.controller(&["--resync", "1s"]);
     controller.wait_until("what only the first needs", || ours(&sim.history(TABLE)).len() == 7);
     assert_eq!(sim.in_force("other"), 0, "that did not wait for the slow page");
     assert_none_changed(&sim.history(TABLE));
+    sim.release(PAGE);
     controller.wait_until("the slow document", || sim.in_force("other") == 101);
     // The same state stands there while the second's needs are unknown, so the conflicts themselves are waited for.
     let conflicts = || sim.status("ml")["targets"][0]["conflicts"].as_array().map_or(0, Vec::len);
@@ -314,11 +320,12 @@ fn the_default_route_waits_for_a_feed_that_is_slow_at_the_first_start() {
     crate::harness::merge(&mut second, &json!({"spec": {"feedRef": "other"}}));
     sim.objects("second.yaml", &[second]);
     sim.objects("other-feed.yaml", &[feed(&sim.page(), json!({"metadata": {"name": "other"}}))]);
-    sim.fault(json!({"match": {"server": "downloadPage"}, "times": 0, "effect": {"slow": {"ms": SLOW}}}));
+    sim.fault(held_page());
     let controller = sim.controller(&["--resync", "1s"]);
     controller.wait_until("what is known", || ours(&sim.history(TABLE)).len() == 7);
     controller.wait_until("the status", || sim.status("ml")["targets"][0]["held"] == 1);
     assert_eq!(sim.in_force("other"), 0);
+    sim.release(PAGE);
     controller.wait_until("the default route", || ours(&sim.history(TABLE)).contains("0.0.0.0/0"));
     assert_eq!(sim.in_force("other"), 101);
     assert_default_came_last(&sim.history(TABLE), &all_needed());

@@ -89,13 +89,21 @@ fn a_firewall_that_is_being_updated_keeps_the_policy_waiting_and_nothing_else() 
 
 #[test]
 fn a_slow_firewall_blocks_only_its_own_lock() {
-    let sim = Sim::with_policies([usual_policy("p"), usual_policy("q")].concat(), slow(1000));
+    let sim = Sim::with_policies([usual_policy("p"), usual_policy("q")].concat(), json!({}));
     let policies = [asked_policy("p", json!({})), asked_policy("q", json!({}))];
     let spec = json!({"spec": {"routes": {"routeTables": [{"id": TABLE}]}}});
     sim.ask_policies(&policies, spec);
-    let started = std::time::Instant::now();
-    sim.once(&[]).exits(0);
-    let took = started.elapsed();
+    // No firewall is done before everything else has begun, however long that takes.
+    sim.fault(json!({"match": {"method": "GET", "pathContains": "/nfvOperations/"}, "times": 0, "effect": {"status":
+        {"code": 200, "body": {"status": "InProgress"}, "headers": {"x-ms-retry-after-ms": "100"}}}}));
+    let running = sim.controller(&["--once"]);
+    running.wait_until("all writes", || {
+        let has_both = ["p", "q"].iter().all(|policy| !sim.our_group(policy).is_null());
+        has_both && ours(&sim.history_now(TABLE)).len() == 7
+    });
+    sim.clear_faults();
+    let (code, said) = running.end();
+    assert_eq!(code, 0, "{said}");
     let log = sim.log();
     let first = |part: &str| log.iter().position(|entry| entry.method == "PUT" && path(entry).contains(part)).unwrap();
     let ended = |policy: &str| {
@@ -103,7 +111,7 @@ fn a_slow_firewall_blocks_only_its_own_lock() {
         log.iter().rposition(|entry| entry.method == "GET" && path(entry) == ours).unwrap()
     };
     let (p, q) = (first("/firewallpolicies/p/"), first("/firewallpolicies/q/"));
-    assert!(q < ended("p") && p < ended("q"), "one waits for the other: {took:?}");
+    assert!(q < ended("p") && p < ended("q"), "one waits for the other");
     let last_route = log.iter().rposition(|entry| entry.method == "PUT" && path(entry).contains("/routes/")).unwrap();
     assert!(last_route < ended("p").min(ended("q")), "the table waits for a policy");
 }
@@ -140,16 +148,17 @@ fn a_sibling_that_is_written_right_before_us_is_waited_for_and_stays() {
     std::thread::scope(|scope| {
         for status in [409, 400] {
             scope.spawn(move || {
-                let mut world = slow(2000);
+                let mut world = slow(3000);
                 world["behaviour"] = json!({"policyUpdateRefusal": status});
                 let sim = with(world);
-                // The last look before the write is answered late: what begins meanwhile is not seen.
+                // The last look before the write is answered after the others began, who are not seen in it.
                 sim.fault(json!({"match": {"method": "GET", "pathContains": "/ruleCollectionGroups?", "nth": 2},
-                    "effect": {"slow": {"ms": 1500}}}));
+                    "effect": {"hold": {"key": "the last look"}}}));
                 let running = sim.controller(&["--once"]);
                 let lists = || sim.log().iter().filter(|entry| path(entry).ends_with("/rulecollectiongroups")).count();
                 running.wait_until("the last look", || lists() == 2);
                 assert_eq!(sim.others_put(&foreign_group("p", "theirs", 450)), 200);
+                sim.release("the last look");
                 running.wait_until("the refusal", || sim.log().iter().any(|entry| entry.status == status));
                 let (code, log) = running.end();
                 assert_eq!((code, puts(&sim)), (0, 2), "{log}");
@@ -204,7 +213,7 @@ fn a_firewall_that_failed_while_nothing_is_to_be_written_is_said_until_it_is_in_
     assert_eq!((puts(&sim), sim.policy_status("ml", "p")["state"].clone()), (1, json!("InSync")));
 }
 
-/// Runs with a write under way that takes six seconds here, when the write was accepted.
+/// Runs with a write under way, when the write was accepted.
 fn in_the_middle(sim: &Sim) -> crate::harness::Controller {
     let running = sim.controller(&["--once"]);
     running.wait_until("the write", || state(sim, &group_in(&policy_id("p"), OURS)) == "Updating");
@@ -230,9 +239,10 @@ fn a_kill_while_the_firewall_is_being_updated_writes_nothing_twice() {
 
 #[test]
 fn a_sigterm_ends_the_wait_at_once_and_the_next_run_goes_on() {
-    let sim = with(slow(3000));
+    // Twelve seconds here.
+    let sim = with(slow(6000));
     let (_, took, log) = in_the_middle(&sim).terminate();
-    assert!(took < std::time::Duration::from_secs(3), "it waits for the firewall: {took:?}\n{log}");
+    assert!(took < std::time::Duration::from_secs(9), "it waits for the firewall: {took:?}\n{log}");
     assert_eq!(state(&sim, &policy_id("p")), "Updating");
     sim.once(&[]).exits(0);
     assert_eq!(state(&sim, &policy_id("p")), "Succeeded");

@@ -11,7 +11,9 @@ use crate::harness::{Controller, Sim};
 
 const BATCH: &str = "amlnet.prod.BatchNodeManagement.eastus2.tcp-ip";
 
-/// Week 1 is in the policy, and the last look before the next write is answered late.
+const LAST_LOOK: &str = "the last look";
+
+/// Week 1 is in the policy, and the last look before the next write is answered when `LAST_LOOK` is released.
 fn about_to_write(seconds: u64) -> (Sim, Controller) {
     let takes = format!("{seconds}s");
     let sim = Sim::with_policies(usual_policy("p"), json!({"latencies": {"attachedFirewall": [takes, takes]}}));
@@ -19,11 +21,11 @@ fn about_to_write(seconds: u64) -> (Sim, Controller) {
     sim.once(&[]).exits(0);
     sim.publish(&rules_week(2, 1..6, 0..3));
     sim.fault(json!({"match": {"method": "GET", "pathContains": "/ruleCollectionGroups?", "nth": 2},
-        "effect": {"slow": {"ms": 1500}}}));
+        "effect": {"hold": {"key": LAST_LOOK}}}));
     let lists = || sim.log().iter().filter(|entry| path(entry).ends_with("/rulecollectiongroups")).count();
     let before = lists();
     let running = sim.controller(&["--once"]);
-    running.wait_until("the last look", || lists() == before + 2);
+    running.wait_until(LAST_LOOK, || lists() == before + 2);
     (sim, running)
 }
 
@@ -44,6 +46,7 @@ fn a_rule_that_somebody_adds_to_our_group_right_before_the_write_is_not_lost() {
     group["properties"]["ruleCollections"].as_array_mut().unwrap().push(theirs);
     sim.put(group);
     let before = sim.our_group("p");
+    sim.release(LAST_LOOK);
     let (code, log) = running.end();
     assert_eq!((code, sim.our_group("p")), (3, before), "{log}");
     assert!(log.contains("rule collection mine"), "{log}");
@@ -53,6 +56,7 @@ fn a_rule_that_somebody_adds_to_our_group_right_before_the_write_is_not_lost() {
 fn a_group_that_somebody_removes_right_before_the_write_is_whole_again() {
     let (sim, running) = about_to_write(10);
     sim.delete(&group_in(&policy_id("p"), OURS));
+    sim.release(LAST_LOOK);
     let (code, log) = running.end();
     assert_eq!((code, sim.rules("p").len()), (0, 10), "{log}");
     assert_eq!(sim.destinations("p", BATCH), (1..6).map(crate::harness::groups::batch).collect());
@@ -89,7 +93,7 @@ fn a_kill_while_our_group_is_being_deleted_deletes_nothing_twice() {
     let sim = Sim::with_policies(usual_policy("p"), json!({"latencies": {"attachedFirewall": ["10s", "10s"]}}));
     sim.ask_policies(&[asked_policy("p", json!({}))], json!({"spec": {"deletionPolicy": "Delete"}}));
     sim.once(&[]).exits(0);
-    sim.set(json!({"latencies": {"attachedFirewall": ["2000s", "2000s"]}}));
+    sim.set(json!({"latencies": {"attachedFirewall": ["3000s", "3000s"]}}));
     std::fs::remove_file(sim.path("dir/ml.yaml")).unwrap();
     let state = |sim: &Sim| sim.our_group("p")["properties"]["provisioningState"].clone();
     let running = sim.controller(&["--once"]);

@@ -274,7 +274,7 @@ fn security_groups_faults_by_other_writers_between_two_writes() {
             let (method, nth) = if step < PUTS { ("PUT", step + 1) } else { ("DELETE", step - PUTS + 1) };
             let matching =
                 json!({"method": method, "pathContains": format!("{}/securityRules/", group_of(step)), "nth": nth});
-            sim.fault(json!({"match": matching, "effect": {"slow": {"ms": 1000}}}));
+            sim.fault(json!({"match": matching, "effect": {"hold": {"key": group_of(step)}}}));
         }
         let mut more = vec![BTreeMap::new(); groups];
         std::thread::scope(|scope| {
@@ -285,6 +285,7 @@ fn security_groups_faults_by_other_writers_between_two_writes() {
                 for step in (0..groups).filter(|step| reached[*step] - before[*step] > *step) {
                     if !std::mem::replace(&mut done[step], true) {
                         deed.on(&sim, step, &mut more[step]);
+                        sim.release(&group_of(step));
                     }
                 }
                 done.iter().all(|done| *done)

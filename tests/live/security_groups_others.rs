@@ -113,12 +113,15 @@ fn security_groups_others_who_take_a_priority_meanwhile_are_gone_round() {
     let sim = Sim::with_nsg(&[]);
     sim.ask_nsg(json!({"spec": {"outbound": {"exclude": all_rows().as_array().unwrap()[3..].to_vec()}}}));
     // While the first write is on its way, the priority of the second is taken.
-    sim.fault(json!({"match": {"method": "PUT", "pathContains": "/securityRules/"}, "effect": {"slow": {"ms": 700}}}));
+    sim.fault(
+        json!({"match": {"method": "PUT", "pathContains": "/securityRules/"}, "effect": {"hold": {"key": "first"}}}),
+    );
     let running = sim.controller(&["--once"]);
     running.wait_until("the first write", || sim.log().iter().any(|entry| entry.method == "PUT"));
     let mut theirs = of_others("theirs", 2001, json!({}));
     theirs["id"] = json!(rule_id("theirs"));
     sim.put(theirs);
+    sim.release("first");
     running.wait_until("the others", || sim.our_rules("nsg-ml").len() > 3);
     drop(running);
     sim.once(&[]).exits(0);

@@ -11,9 +11,11 @@ mod golden_rules;
 mod groups;
 mod imports;
 mod layering;
+mod logs;
 mod metrics;
 #[path = "../objects/mod.rs"]
 mod objects;
+mod pages;
 mod properties;
 mod real_documents;
 mod requirements;

@@ -5,7 +5,29 @@
 {{- mul (regexFind "^[0-9]+" . | int) (get $units (regexFind "[smhd]$" .)) }}
 {{- end }}
 
+{{/* Null takes a default away, and templates would stumble over its absence. A value is of its right kind here, or none. */}}
+{{- define "amlnet.checkNulls" -}}
+{{- $needed := list "cloud" "replicas" "image.repository" "image.pullPolicy" "azure.auth" "azure.webhook" "azure.secret" }}
+{{- $needed = concat $needed (list "watchNamespaces" "scopes" "resync" "log.level" "log.format" "lease.duration" "lease.renewDeadline" "lease.retryPeriod") }}
+{{- $needed = concat $needed (list "http.port" "http.tls" "http.credentials.key" "caBundle.configMap.key" "proxy" "crds.install" "peopleRoles.create") }}
+{{- $needed = concat $needed (list "approvals.policy" "rbac.create" "serviceAccount.create" "serviceAccount.annotations" "service.type") }}
+{{- $needed = concat $needed (list "networkPolicy.apiServerPorts" "podDisruptionBudget.enabled" "serviceMonitor.interval" "serviceMonitor.scrapeTimeout") }}
+{{- $needed = concat $needed (list "serviceMonitor.labels" "prometheusRule.labels" "terminationGracePeriodSeconds" "podAnnotations" "podLabels") }}
+{{- $needed = concat $needed (list "commonLabels" "extraVolumes" "extraVolumeMounts") }}
+{{- range $path := $needed }}
+{{- $value := deepCopy $.Values }}
+{{- range splitList "." $path }}
+{{- if kindIs "map" $value }}{{ $value = get $value . }}{{ end }}
+{{- end }}
+{{- $value = toJson $value }}
+{{- if or (eq $value "null") (eq $value "\"\"") }}
+{{- fail (printf "\n\n%s is null or empty: leave it out for the default, or write a value (README.md)\n" $path) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "amlnet.checks" -}}
+{{- include "amlnet.checkNulls" . }}
 {{- $wrong := list }}
 {{- $v := .Values }}
 {{- if not $v.installationId }}
@@ -38,9 +60,6 @@
 {{- end }}
 {{- if and (eq .auth "none") (or .clientId .tenantId) }}
 {{- $wrong = append $wrong "azure.auth is none, so azure.clientId and azure.tenantId would count for nothing: remove them, or write how amlnet logs in" }}
-{{- end }}
-{{- if and .authorityHost (not .armEndpoint) }}
-{{- $wrong = append $wrong "azure.authorityHost is set without azure.armEndpoint: a login of another cloud is of no use to this one's Azure Resource Manager. Write both, or cloud" }}
 {{- end }}
 {{- end }}
 {{- if and $v.caBundle.pem $v.caBundle.configMap.name }}
@@ -112,6 +131,11 @@ Helm 3 does not change a custom resource in the upgrade that adopts it, and says
 release had already.
 */}}
 {{- define "amlnet.checkFeeds" -}}
+{{- if include "amlnet.served" . }}
+{{- range $name, $_ := .Values.feeds }}
+{{- include "amlnet.checkOwner" (dict "apiVersion" "amlnet.dev/v1alpha1" "kind" "ServiceTagFeed" "namespace" $.Release.Namespace "name" $name "write" (printf "feeds.%s: null" $name) "context" $) }}
+{{- end }}
+{{- end }}
 {{- if and (include "amlnet.served" .) (hasPrefix "v3" .Capabilities.HelmVersion.Version) }}
 {{- $deployment := lookup "apps/v1" "Deployment" .Release.Namespace (include "amlnet.fullname" .) }}
 {{- $had := splitList "," (dig "metadata" "annotations" "amlnet.dev/feeds" "" $deployment) }}
@@ -125,7 +149,7 @@ release had already.
 {{- if ne (toJson $value) (toJson (get $live.spec $key)) }}{{ $_ := set $other $key $value }}{{ end }}
 {{- end }}
 {{- if $other }}
-{{- fail (printf "\n\nThe feed %s is there and is not as feeds.%s says. Helm 3 takes it over with this upgrade, and cannot change it in the same step. Change it, then run this again:\n  kubectl -n %s patch servicetagfeed %s --type merge -p '%s'\n" $name $name $.Release.Namespace $name (dict "spec" $other | toJson)) }}
+{{- fail (printf "\n\nThe feed %s is there and is not as feeds.%s says. Helm 3 takes it over now, and cannot change it in the same step. Change it, then run this again:\n  kubectl -n %s patch servicetagfeed %s --type merge -p '%s'\n" $name $name $.Release.Namespace $name (dict "spec" $other | toJson)) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -133,9 +157,9 @@ release had already.
 {{- end }}
 {{- end }}
 
-{{/* For an object that one release of a cluster has: .kind, .apiVersion, .name, .value (which says false), .context. */}}
+{{/* For an object that somebody else may have made: .apiVersion, .kind, .namespace, .name, .write (which leaves it alone), .context. */}}
 {{- define "amlnet.checkOwner" -}}
-{{- $found := lookup .apiVersion .kind "" .name }}
+{{- $found := lookup .apiVersion .kind .namespace .name }}
 {{- $release := .context.Release }}
 {{- if $found }}
 {{- $annotations := $found.metadata.annotations | default dict }}
@@ -144,7 +168,9 @@ release had already.
 {{- if not (and (eq $owner $release.Name) (eq $namespace $release.Namespace)) }}
 {{- $whose := "was not installed by Helm" }}
 {{- if $owner }}{{ $whose = printf "belongs to the release %s in the namespace %s" $owner $namespace }}{{ end }}
-{{- fail (printf "\n\nThe %s %s is there and %s. Write %s: false to leave it alone; or, if that release is gone, hand it over:\n  kubectl label %s %s app.kubernetes.io/managed-by=Helm --overwrite\n  kubectl annotate %s %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s --overwrite\n" .kind .name $whose .value (lower .kind) .name (lower .kind) .name $release.Name $release.Namespace) }}
+{{- $object := printf "%s %s" (lower .kind) .name }}
+{{- with .namespace }}{{ $object = printf "-n %s %s" . $object }}{{ end }}
+{{- fail (printf "\n\nThe %s %s is there and %s. Write %s to leave it alone; or, if nobody else needs it, hand it over:\n  kubectl label %s app.kubernetes.io/managed-by=Helm --overwrite\n  kubectl annotate %s meta.helm.sh/release-name=%s meta.helm.sh/release-namespace=%s --overwrite\n" .kind .name $whose .write $object $object $release.Name $release.Namespace) }}
 {{- end }}
 {{- end }}
 {{- end }}

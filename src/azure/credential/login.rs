@@ -54,6 +54,12 @@ pub enum LoginError {
          ManagedIdentityCredential or dev, or leave it out"
     )]
     UnknownChoice(String),
+    #[error(
+        "AZURE_CLIENT_ID and AZURE_TENANT_ID are set, and nothing that proves it: workload identity needs \
+         AZURE_FEDERATED_TOKEN_FILE, which its webhook sets in a pod with the label azure.workload.identity/use: \"true\" (is \
+         the webhook installed?); other logins need AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH; see docs/azure.md"
+    )]
+    NoProof,
     #[error("the Azure credential cannot be used: {0}")]
     Unusable(String),
 }
@@ -84,6 +90,22 @@ impl Login {
         }
     }
 
+    /// What is to be said before the first login of a process in a pod, if that is likely to fail there.
+    pub fn doubt_in_pod(&self) -> Option<&'static str> {
+        match self {
+            Self::DeveloperTools => Some(
+                "no AZURE_ variable is set, and a pod has no az: for workload identity give the pod the label \
+                 azure.workload.identity/use: \"true\" and its ServiceAccount the annotation \
+                 azure.workload.identity/client-id, and see that the webhook runs; see docs/azure.md",
+            ),
+            Self::ManagedIdentity { client: Some(_) } => Some(
+                "AZURE_CLIENT_ID is set without AZURE_FEDERATED_TOKEN_FILE, so the node is asked for a managed identity; if \
+                 workload identity was meant, its webhook did not touch this pod: see docs/azure.md",
+            ),
+            _ => None,
+        }
+    }
+
     fn by_presence(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, LoginError> {
         let has = |name: &str| variable(name).is_some();
         if has(SECRET) {
@@ -95,7 +117,7 @@ impl Login {
         } else if has("IDENTITY_ENDPOINT") || (has("AZURE_CLIENT_ID") && !has("AZURE_TENANT_ID")) {
             Ok(Self::ManagedIdentity { client: variable("AZURE_CLIENT_ID") })
         } else if has("AZURE_CLIENT_ID") {
-            client_secret(variable)
+            Err(LoginError::NoProof)
         } else {
             Ok(Self::DeveloperTools)
         }
@@ -174,7 +196,7 @@ mod tests {
         for (set, wanted) in [
             (&[CLIENT, SECRET][..], "login with a client secret needs AZURE_TENANT_ID in the environment"),
             (&[FILE], "needs AZURE_TENANT_ID and AZURE_CLIENT_ID in the environment"),
-            (&[TENANT, CLIENT], "needs AZURE_CLIENT_SECRET"),
+            (&[TENANT, CLIENT], "workload identity needs AZURE_FEDERATED_TOKEN_FILE, which its webhook sets"),
             (&[(CHOICE, "magic")], "AZURE_TOKEN_CREDENTIALS is \"magic\""),
         ] {
             let error = login(set).unwrap_err();

@@ -6,6 +6,7 @@
 mod certificate;
 mod http;
 mod login;
+mod refused;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use tokio::sync::Mutex;
 use self::certificate::Certificate;
 use self::http::IdentityHttp;
 pub use self::login::{Login, LoginError};
+pub use self::refused::advice;
 use super::cloud::Endpoints;
 use crate::metrics::Metrics;
 

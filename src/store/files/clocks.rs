@@ -172,7 +172,9 @@ impl Clocks {
         let refuse = |what: String| StoreError { place: log.display().to_string(), what };
         if !kept.log_follows {
             // The log is there before the file says so, so that one that is missing afterwards was taken away.
-            std::fs::File::create(&log).and_then(|file| file.sync_all()).map_err(|error| refuse(error.to_string()))?;
+            std::fs::File::create(&log)
+                .and_then(|file| file.sync_all())
+                .map_err(|error| refuse(super::explain(&error)))?;
             super::replace(&self.path.with_file_name(LAST), b"")?;
             self.replace(&mut kept, true)?;
         }
@@ -180,7 +182,7 @@ impl Clocks {
         let seal = seal_of_line(&after, &target.to_string(), &memory).map_err(|error| refuse(error.to_string()))?;
         let line = Line { after, seal: seal.clone(), target: target.to_string(), memory };
         let text = serde_json::to_string(&line).map_err(|error| refuse(error.to_string()))? + "\n";
-        append(&log, text.as_bytes()).map_err(|error| refuse(error.to_string()))?;
+        append(&log, text.as_bytes()).map_err(|error| refuse(super::explain(&error)))?;
         super::replace(&self.path.with_file_name(LAST), seal.as_bytes())?;
         kept.seal = seal;
         kept.is_dirty = true;
@@ -199,7 +201,7 @@ impl Clocks {
         match std::fs::remove_file(&log) {
             // Whatever is left of it follows another seal, and is not read.
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError { place: log.display().to_string(), what: error.to_string() })
+                Err(StoreError { place: log.display().to_string(), what: super::explain(&error) })
             }
             _ => Ok(()),
         }

@@ -36,13 +36,13 @@ impl Journal {
         self.folder.join(OPEN).join(format!("{}.json", &name["sha256:".len()..]))
     }
 
-    fn refuse(path: &Path, what: &impl ToString) -> StoreError {
-        StoreError { place: path.display().to_string(), what: what.to_string() }
+    fn refuse(path: &Path, what: &std::io::Error) -> StoreError {
+        StoreError { place: path.display().to_string(), what: super::explain(what) }
     }
 
     pub fn begin(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
         let path = self.open_path(target);
-        let text = serde_json::to_vec(line).map_err(|error| Self::refuse(&path, &error))?;
+        let text = serde_json::to_vec(line).map_err(|error| Self::refuse(&path, &error.into()))?;
         std::fs::create_dir_all(self.folder.join(OPEN)).map_err(|error| Self::refuse(&path, &error))?;
         // It has to survive the process, not the machine: no sync, which would cost more than the write itself.
         let next = path.with_extension("next");
@@ -61,7 +61,7 @@ impl Journal {
     /// Appends the line, once, whatever was left half done before.
     pub fn end(&self, target: &ResourceId, line: &AuditLine) -> Result<(), StoreError> {
         let path = self.folder.join(LINES);
-        let text = serde_json::to_string(line).map_err(|error| Self::refuse(&path, &error))? + "\n";
+        let text = serde_json::to_string(line).map_err(|error| Self::refuse(&path, &error.into()))? + "\n";
         {
             let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
             append(&path, line, text.as_bytes()).map_err(|error| Self::refuse(&path, &error))?;

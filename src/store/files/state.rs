@@ -48,7 +48,7 @@ impl State {
         let refuse = |path: &Path, what: String| StoreError { place: path.display().to_string(), what };
         for sub in ["status/feeds", "documents", "approvals", "lists"] {
             let path = folder.join(sub);
-            std::fs::create_dir_all(&path).map_err(|error| refuse(&path, error.to_string()))?;
+            std::fs::create_dir_all(&path).map_err(|error| refuse(&path, super::explain(&error)))?;
         }
         let path = folder.join("lock");
         let lock = File::options()
@@ -56,12 +56,12 @@ impl State {
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(|error| refuse(&path, error.to_string()))?;
+            .map_err(|error| refuse(&path, super::explain(&error)))?;
         lock.try_lock().map_err(|error| match error {
             std::fs::TryLockError::WouldBlock => {
                 refuse(&path, "another amlnet works with this state folder; stop it, or use another --state".to_owned())
             }
-            std::fs::TryLockError::Error(error) => refuse(&path, error.to_string()),
+            std::fs::TryLockError::Error(error) => refuse(&path, super::explain(&error)),
         })?;
         let state = Self::at(folder, installation, now, Some(lock));
         if let Err(error) = state.clocks.write() {
@@ -231,7 +231,7 @@ impl Store for FileStore {
         for key in known_networks(&state.folder).iter().filter(|key| !is_known(key)) {
             let path = state.status_path(key);
             match std::fs::remove_file(&path) {
-                Ok(()) => tracing::info!(network = %key, "gone, and nothing of it is left"),
+                Ok(()) => tracing::info!(network = %key, "an AmlNetwork is let go of"),
                 Err(error) => tracing::warn!(file = %path.display(), %error, "the status cannot be taken away"),
             }
         }

@@ -149,7 +149,11 @@ impl Lifecycle {
         match self.send(key, seen, change).await {
             Ok(()) => {
                 self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-                tracing::info!(network = %key, change = ?change, "written");
+                match change {
+                    Change::Claim => tracing::info!(network = %key, "an AmlNetwork is taken"),
+                    Change::Keep => tracing::info!(network = %key, "an AmlNetwork gets the finalizer"),
+                    Change::LetGo => tracing::info!(network = %key, "an AmlNetwork loses the finalizer"),
+                }
             }
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             Err(error) => {
@@ -201,7 +205,7 @@ impl Lifecycle {
                  other one and clear status.installation",
                 self.installation
             );
-            tracing::warn!(network = %key, note, "left alone");
+            tracing::warn!(network = %key, reason = "OtherInstallation", why = note, "left alone: another installation handles it");
             self.events.publish(Kind::Network, key, &uid, Told::new(false, "OtherInstallation", &note)).await;
         }
         said.clone_from(&world.foreign);

@@ -360,6 +360,9 @@ impl Store for ClusterStore {
 /// A refusal of the API server in a user's words: what it was, and what to do where that is known.
 pub fn explain(error: &kube::Error) -> String {
     match error {
+        kube::Error::Api(status) if status.code == 403 && status.message.contains("exceeded quota") => {
+            format!("{}; raise the namespace's ResourceQuota, or make room in it", status.message)
+        }
         kube::Error::Api(status) if status.code == 403 => {
             format!("{}; the Role of the service account lacks it, see deploy/rbac", status.message)
         }
@@ -367,7 +370,13 @@ pub fn explain(error: &kube::Error) -> String {
             format!("the API server does not know who is asking ({}); is the token mounted?", status.message)
         }
         kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
-        other => other.to_string(),
+        other => {
+            let what = crate::telemetry::chain(other);
+            match crate::telemetry::reach::advice(&what) {
+                Some(advice) => format!("{what}; {advice}"),
+                None => what,
+            }
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::api::approval::PlanApproval;
 use crate::api::feed::ServiceTagFeed;
 use crate::api::network::AmlNetwork;
 use crate::store::{StoreError, World};
+use crate::telemetry;
 
 /// Changes that come together are told together.
 const GATHER: Duration = Duration::from_millis(100);
@@ -226,8 +227,11 @@ fn explain(error: &watcher::Error) -> String {
             "the CRD is not installed: apply the output of `amlnet crd` (or the chart with its CRDs)".to_owned()
         }
         Some(status) if status.code == 403 || status.code == 401 => {
-            format!("the service account may not list and watch it: {}", status.message)
+            format!(
+                "the service account may not list and watch it: {}; its Role lacks that, see deploy/rbac",
+                status.message
+            )
         }
-        _ => error.to_string(),
+        _ => telemetry::chain(error),
     }
 }

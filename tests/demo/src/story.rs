@@ -319,7 +319,7 @@ async fn did(stage: &Stage, controller: &Controller, since: Mark, lines: usize, 
     let telling = log.lines().skip(lines).filter(|line| {
         let first_audit = line.contains("amlnet::audit") && !std::mem::replace(&mut audited, true);
         first_audit
-            || ["amlnet starts", " polled ", " reconciled ", " the list changed ", " serves ", "WARN", "ERROR"]
+            || ["amlnet starts", " a document is ", " reconciled ", " the list changed ", " serves ", "WARN", "ERROR"]
                 .iter()
                 .any(|part| line.contains(part))
     });

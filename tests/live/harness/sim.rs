@@ -121,10 +121,12 @@ impl Sim {
         self.running.endpoints.login.clone()
     }
 
+    #[allow(dead_code, reason = "for the tests of files")]
     pub(crate) fn credentials(&self) -> Credentials {
         self.running.endpoints.credentials.clone()
     }
 
+    #[allow(dead_code, reason = "for the tests of files")]
     /// The certificate of the authority that signed those of all its servers.
     pub(crate) fn ca_pem(&self) -> String {
         std::fs::read_to_string(&self.running.endpoints.ca_file).unwrap()
@@ -202,6 +204,11 @@ impl Sim {
 
     pub(crate) fn clear_faults(&self) {
         self.running.world().clear_faults();
+    }
+
+    /// Lets the answers go that a fault holds under this key.
+    pub(crate) fn release(&self, key: &str) {
+        self.running.world().release_answers(key);
     }
 
     /// Changes settings of the running simulator.

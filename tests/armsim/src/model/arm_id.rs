@@ -1,6 +1,7 @@
 //! Resource ids and the paths of requests: taken apart segment by segment, compared without case. A path is decoded
 //! only after it was split, so `%2f` and `..` stay inside a name, where the rules for names refuse them.
 
+use super::access_path::AccessPath;
 use std::fmt;
 
 const NETWORK: &str = "microsoft.network";
@@ -136,6 +137,11 @@ pub enum ArmPath {
         scope: String,
         name: String,
     },
+    /// Identities, role definitions and role assignments.
+    Access {
+        subscription: String,
+        path: AccessPath,
+    },
     /// The Service Tag Discovery API.
     ServiceTags {
         subscription: String,
@@ -177,6 +183,9 @@ impl ArmPath {
                 scope: format!("/{}", segments[..segments.len() - 4].join("/")),
                 name: at(segments.len() - 1),
             };
+        }
+        if let Some(path) = AccessPath::parse(&segments, &lower) {
+            return Self::Access { subscription: at(1), path };
         }
         match lower.as_slice() {
             ["tenants"] => Self::Tenants,
@@ -235,6 +244,7 @@ impl ArmPath {
             | Self::FirewallPolicies { subscription, .. }
             | Self::Locks { subscription, .. }
             | Self::Lock { subscription, .. }
+            | Self::Access { subscription, .. }
             | Self::ServiceTags { subscription, .. }
             | Self::ServiceAliases { subscription, .. }
             | Self::UnknownType { subscription, .. } => Some(subscription),
@@ -264,6 +274,7 @@ impl ArmPath {
             Self::RuleCollectionGroup(id, name) => format!("{id}/ruleCollectionGroups/{name}"),
             Self::Subnet(id, subnet) => format!("{id}/subnets/{subnet}"),
             Self::Locks { scope, .. } | Self::Lock { scope, .. } => scope.clone(),
+            Self::Access { path, .. } => path.scope(),
             Self::Route(id, route) => format!("{id}/routes/{route}"),
             Self::SecurityRule(id, rule) => format!("{id}/securityRules/{rule}"),
             Self::DefaultSecurityRule(id, rule) => format!("{id}/defaultSecurityRules/{rule}"),
@@ -307,6 +318,7 @@ impl ArmPath {
             Self::PolicyDeployment(_) => Some("Microsoft.Network/firewallPolicies/deploy"),
             Self::PublicAddress(_) => Some("Microsoft.Network/publicIPAddresses"),
             Self::Locks { .. } | Self::Lock { .. } => Some("Microsoft.Authorization/locks"),
+            Self::Access { path, .. } => Some(path.action_type()),
             Self::ServiceTags { .. } => Some("Microsoft.Network/locations/serviceTags"),
             Self::Usages { .. } => Some("Microsoft.Network/locations/usages"),
             Self::ResourceGroups { .. } | Self::ResourceGroup { .. } => {

@@ -24,6 +24,7 @@ impl World {
             ("GET", ArmPath::Lock { scope, name, .. }) => self.get_lock(scope, name),
             ("PUT", ArmPath::Lock { scope, name, .. }) => self.put_lock(call, scope, name),
             ("DELETE", ArmPath::Lock { scope, name, .. }) => Ok(self.delete_lock(scope, name)),
+            (method, ArmPath::Access { path, .. }) => self.dispatch_access(call, method, path),
             ("GET", ArmPath::ServiceTags { subscription, location }) => {
                 Ok(self.list_service_tags(subscription, location))
             }

@@ -54,7 +54,7 @@ impl ApiError {
     }
 
     /// Refused by ARM's front end: no `details`.
-    fn gateway(status: u16, code: &str, message: String) -> Self {
+    pub(super) fn gateway(status: u16, code: &str, message: String) -> Self {
         Self {
             source: if status == 404 { Source::GatewayMarked } else { Source::Gateway },
             ..Self::new(status, code, message, None)

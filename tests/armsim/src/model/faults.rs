@@ -50,6 +50,8 @@ pub enum Effect {
     DropAfterCommit,
     /// The request is carried out, and nothing is ever answered.
     Withhold,
+    /// The request is carried out, and the answer is kept until the key is released; at once where it was before.
+    Hold { key: String },
     /// Nothing is done and this is answered.
     Status {
         code: u16,
@@ -220,6 +222,7 @@ mod tests {
             json!("html503"),
             json!({"throttle": {"retryAfter": 5}}),
             json!({"slow": {"ms": 5}}),
+            json!({"hold": {"key": "k"}}),
             json!({"failOperation": {"code": "InternalServerError", "message": "m"}}),
             json!({"failOperation": {"code": "InternalServerError", "message": "m", "leavesFailed": true}}),
             json!({"ipGroupsUpdateFailed": {}}),

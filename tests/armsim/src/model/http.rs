@@ -47,7 +47,7 @@ impl ApiRequest {
 }
 
 /// What becomes of the answer on its way to the client; anything but `Answer` is an injected fault or a latency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
     #[default]
     Answer,
@@ -56,6 +56,8 @@ pub enum Delivery {
     Drop,
     /// Nothing is ever answered; the client has to give up.
     Withhold,
+    /// Answered once this key is released.
+    Held(String),
 }
 
 #[derive(Clone, Debug, Default)]

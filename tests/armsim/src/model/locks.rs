@@ -3,6 +3,7 @@
 
 use super::{
     access::{is_within, verb},
+    access_path::AccessPath,
     arm_id::ArmPath,
     error::{self, ApiError},
     http::ApiResponse,
@@ -191,12 +192,14 @@ impl World {
     }
 
     /// What is locked exists, as far as the simulator knows its kind.
-    fn require_scope(&self, scope: &str) -> Result<(), ApiError> {
+    pub(super) fn require_scope(&self, scope: &str) -> Result<(), ApiError> {
         match ArmPath::parse(scope) {
             ArmPath::ResourceGroup { subscription, group } => self.require_group(&subscription, &group).map(|_| ()),
             ArmPath::RouteTable(id) => self.parent::<TableKind>(&id).map(|_| ()),
             ArmPath::SecurityGroup(id) => self.parent::<GroupKind>(&id).map(|_| ()),
             ArmPath::VirtualNetwork(id) => self.network(&id).map(|_| ()),
+            ArmPath::Access { path: AccessPath::Identity(id), .. } => self.get_identity(&id).map(|_| ()),
+            ArmPath::Subscription { subscription } => self.require_subscription(&subscription).map(|_| ()),
             ArmPath::IpGroup(id) => self.get_ip_group(&id).map(|_| ()),
             ArmPath::Firewall(id) => self.get_firewall(&id).map(|_| ()),
             ArmPath::FirewallPolicy(id) => self.get_firewall_policy(&id).map(|_| ()),

@@ -67,13 +67,19 @@ impl World {
         }
         let client = field("client_id");
         let known = self.credentials.iter().find(|known| known.tenant_id == tenant && known.client_id == client);
-        let known = known.ok_or_else(|| {
+        let made = self.login_of_identity(tenant, client, EXCHANGE);
+        let is_made = made.is_some();
+        let known = known.cloned().or(made).ok_or_else(|| {
             let message = format!("Application with identifier '{client}' was not found in the directory '{tenant}'.");
             NoToken(400, "unauthorized_client", 700_016, message)
         })?;
         if form.contains_key("client_assertion") {
-            check_assertion(now, known, field("client_assertion_type"), field("client_assertion"))?;
-        } else if field("client_secret") != known.client_secret {
+            if is_made && known.federated.is_empty() {
+                let message = "No matching federated identity record found for presented assertion.".to_owned();
+                return Err(NoToken(400, "invalid_request", 70021, message));
+            }
+            check_assertion(now, &known, field("client_assertion_type"), field("client_assertion"))?;
+        } else if is_made || field("client_secret") != known.client_secret {
             let message = format!(
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret \
                  value, not the client secret ID, for a secret added to app '{client}'."

@@ -3,6 +3,9 @@
 //! from disk is the service tag file that is being published.
 
 pub mod access;
+mod access_dispatch;
+mod access_error;
+pub mod access_path;
 pub mod arm_id;
 mod cloud_metadata;
 mod control;
@@ -18,6 +21,7 @@ mod firewall_policy;
 mod firewall_policy_write;
 mod firewall_rules;
 mod firewall_write;
+mod held_answers;
 pub mod history;
 pub mod http;
 pub mod ip_group;
@@ -40,6 +44,8 @@ mod policy_operation;
 mod public_address;
 pub(crate) mod random;
 pub mod resource_group;
+mod role_assignment;
+mod role_definition;
 mod route_request;
 pub mod route_table;
 pub mod rule_collection_group;
@@ -56,6 +62,7 @@ mod throttle;
 pub mod time;
 pub mod token;
 pub mod usages;
+mod user_identity;
 mod virtual_network;
 pub mod world;
 pub mod world_file;

@@ -191,6 +191,8 @@ impl World {
         }
         self.groups.remove(key);
         self.remove_networks_of(key);
+        self.remove_identities_of(key);
+        self.remove_assignments_within(key);
         self.locks.remove_within(key);
         self.firewalls.retain(|_, firewall| firewall.id.group_key() != key);
         self.public_addresses.retain(|_, address| address.id.group_key() != key);

@@ -132,7 +132,7 @@ impl World {
     }
 
     pub(super) fn token(&self, now: Time, tenant: &str, client: &str, audience: &str, lifetime: u64) -> String {
-        let object = Random::new(encoding::hash(self.key, client.as_bytes())).uuid();
+        let object = self.principal_of(client);
         let claims = Claims {
             aud: audience.to_owned(),
             iss: format!("https://sts.windows.net/{tenant}/"),

@@ -11,6 +11,7 @@ use super::{
     faults::{Effect, Fate, Fault, Faults},
     firewall::Firewall,
     firewall_policy::FirewallPolicy,
+    held_answers::HeldAnswers,
     history::{History, HistoryState},
     http::{ApiRequest, ApiResponse, Delivery},
     ip_group::IpGroup,
@@ -23,6 +24,8 @@ use super::{
     public_address::PublicAddress,
     random::Random,
     resource_group::ResourceGroup,
+    role_assignment::RoleAssignment,
+    role_definition::RoleDefinitions,
     route_table::RouteTable,
     rule_collection_group::RuleEntry,
     security_group::SecurityGroup,
@@ -32,6 +35,7 @@ use super::{
     time::Time,
     token::{Credentials, Identity},
     usages::{self, Quota},
+    user_identity::UserIdentity,
     virtual_network::VirtualNetwork,
 };
 use std::{
@@ -78,9 +82,13 @@ pub struct World {
     pub(super) history: History,
     pub(super) log: Vec<LogEntry>,
     pub(super) faults: Faults,
+    pub(super) held_answers: HeldAnswers,
     pub(super) settings: Settings,
     pub(super) locations: Vec<Location>,
     pub(super) roles: Option<Vec<Role>>,
+    pub(super) role_definitions: RoleDefinitions,
+    pub(super) role_assignments: Vec<RoleAssignment>,
+    pub(super) user_identities: BTreeMap<String, UserIdentity>,
     pub(super) locks: Locks,
     pub(super) credentials: Vec<Credentials>,
     pub(super) managed_identities: Vec<ManagedIdentity>,
@@ -118,9 +126,13 @@ impl Default for World {
             history: History::default(),
             log: vec![],
             faults: Faults::default(),
+            held_answers: HeldAnswers::default(),
             settings: Settings::default(),
             locations: locations::built_in(),
             roles: None,
+            role_definitions: RoleDefinitions::default(),
+            role_assignments: vec![],
+            user_identities: BTreeMap::new(),
             locks: Locks::default(),
             credentials: vec![Credentials::default()],
             managed_identities: vec![],
@@ -323,7 +335,7 @@ impl World {
             self.require_subscription(subscription)?;
         }
         let method = call.request.method.as_str();
-        access::check_roles(self.roles.as_deref(), &identity, method, path, &call.request.body)?;
+        access::check_roles(self.roles_of(&identity).as_deref(), &identity, method, path, &call.request.body)?;
         self.locks.check(method, path)?;
         policy::check(&self.policies, method, path, &call.request.body)?;
         self.dispatch(&call, method, path)
@@ -420,6 +432,7 @@ impl World {
         response.delivery = match effect {
             Some(Effect::DropBefore | Effect::DropAfterCommit) => Delivery::Drop,
             Some(Effect::Withhold) => Delivery::Withhold,
+            Some(Effect::Hold { key }) => Delivery::Held(key.clone()),
             Some(Effect::Slow { ms }) => Delivery::After(latency + Duration::from_millis(*ms)),
             _ if latency.is_zero() => Delivery::Answer,
             _ => Delivery::After(latency),

@@ -26,6 +26,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/publish", post(publish))
         .route("/faults", post(add_faults).delete(clear_faults))
+        .route("/release", post(release))
         .route("/resource", get(get_resource).put(put_resource).delete(delete_resource))
         .route("/settings", get(get_settings).put(put_settings))
         .route("/log", get(log))
@@ -77,6 +78,18 @@ async fn add_faults(State(shared): World, body: Bytes) -> Result<Response, Refus
 async fn clear_faults(State(shared): World) -> StatusCode {
     shared.world().clear_faults();
     StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Release {
+    key: String,
+}
+
+async fn release(State(shared): World, body: Bytes) -> Result<StatusCode, Refusal> {
+    let Release { key } = read(&body)?;
+    shared.world().release_answers(&key);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::Response,
 };
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc};
 
 pub(super) type Answer = fn(&mut World, Time, &ApiRequest) -> ApiResponse;
 
@@ -48,15 +48,16 @@ pub(super) async fn handle(shared: &Shared, answer: Answer, connection: &Connect
         shared.write_log(&world, logged);
         answered
     };
-    match answered.delivery {
+    match &answered.delivery {
         Delivery::Answer => {}
-        Delivery::After(latency) => tokio::time::sleep(latency).await,
+        Delivery::After(latency) => tokio::time::sleep(*latency).await,
         Delivery::Drop => {
             connection.cut();
             return Response::new(Body::empty());
         }
         // The server drops this future when the client closes the connection.
         Delivery::Withhold => std::future::pending().await,
+        Delivery::Held(key) => poll_fn(|context| shared.world().poll_released(key, context.waker())).await,
     }
     response(answered)
 }

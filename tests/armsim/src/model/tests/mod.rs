@@ -1,6 +1,7 @@
 //! Tests of the model on simulated time: what a client sees, request by request.
 
 mod access;
+mod assignments;
 mod attached;
 mod bodies;
 mod discovery;

@@ -7,6 +7,7 @@ use crate::model::{
     history::{HistoryEntry, HistoryState},
 };
 use serde_json::json;
+use std::task::Waker;
 
 fn fault(azure: &mut Azure, effect: &serde_json::Value) {
     let fault: Fault =
@@ -163,6 +164,19 @@ fn faults_answer_in_place_of_arm_or_keep_its_answer() {
     let statuses: Vec<u16> =
         azure.world.log().iter().filter(|entry| entry.method == "PUT").map(|entry| entry.status).collect();
     assert_eq!(statuses, [500, 503, 429, 0, 201]);
+}
+
+#[test]
+fn a_held_answer_is_the_real_one_and_is_due_when_its_key_is_released() {
+    let mut azure = Azure::with_table();
+    fault(&mut azure, &json!({"hold": {"key": "k"}}));
+    let answer = azure.put_route("a", "20.1.0.0/16");
+    assert_eq!((answer.status, &answer.delivery), (201, &Delivery::Held("k".to_owned())));
+    assert_eq!(azure.route_names(), ["default", "a"], "it was carried out");
+    azure.world.clear_faults();
+    assert!(azure.world.poll_released("k", Waker::noop()).is_pending());
+    azure.world.release_answers("k");
+    assert!(azure.world.poll_released("k", Waker::noop()).is_ready());
 }
 
 #[test]
