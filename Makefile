@@ -6,13 +6,13 @@ export CARGO_TERM_COLOR ?= auto
 # Files that are built in tests must not depend on the machine's language.
 export LC_ALL = C.UTF-8
 
-.PHONY: help demo dev test test-node image check lint unit bench faults histories golden deny tools faketime
+.PHONY: help demo dev test test-live test-others test-node image check lint unit bench faults histories golden deny tools faketime
 
 help:
 	@echo "make demo    build, then show the main job against a simulator of Azure (under a minute after the build)"
 	@echo "make dev     build, then start an API server, a simulated Azure and amlnet, and say what to type; needs Go the first time"
 	@echo "make test    format, lints, and every test"
-	@echo "make test-node  the chart and the image on a real node: needs root on Linux, says why it is skipped otherwise"
+	@echo "make test-node  the chart and the image on a real node: on Linux as root; it says what it lacks"
 	@echo "make image   the container image, with docker, podman or buildah (docs/image.md); IMAGE=NAME names it"
 	@echo "make check   the fast loop: format, lints, unit tests"
 	@echo "make bench   the figures, on a release build"
@@ -34,10 +34,20 @@ dev: tools
 	$(CARGO) build --locked --workspace --bins
 	target/debug/amlnet-dev
 
-# Many tests wait for a program rather than compute: more of them than cores run side by side.
+# Many tests wait for a program rather than compute: more of them than cores run side by side, and the longest target beside
+# the others. Everything is built before, so that nothing waits for a compiler.
 test: export RUST_TEST_THREADS ?= 4
 test: lint faketime
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-run
+	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-live test-others
+
+# Always the whole workspace, so that both are of the same build.
+test-live:
+	$(CARGO) test --locked --workspace --test live
+
+# All targets whose name does not begin as that of `live` does: cargo has no word for all but one.
+test-others:
+	$(CARGO) test --locked --workspace --lib --bins --test '[!l]*'
 
 # One test steps clocks. Where its library is missing and cannot be installed, the test says that it is skipped.
 FAKETIME = $(wildcard /usr/lib/*/faketime/libfaketime.so.1 /usr/lib*/faketime/libfaketime.so.1 /usr/local/lib/faketime/libfaketime.so.1)
@@ -48,7 +58,7 @@ faketime:
 
 # Part of `make test` too; alone it shows what it does.
 test-node: tools
-	$(CARGO) test --locked --test node -- --nocapture
+	AMLNET_NODE_REQUIRED=1 $(CARGO) test --locked --test node -- --nocapture
 
 # With docker, podman or buildah, whichever works; BUILD_OPTIONS go to the builder.
 image:

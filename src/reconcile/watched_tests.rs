@@ -113,7 +113,7 @@ fn what_is_looked_at_anew_keeps_its_figures() {
     // It worked for something that is not asked for any more.
     moment.looked(End::Waiting { why: String::new(), seconds: None }, 5, false);
     let text = moment.text();
-    assert!(has(&text, "amlnet_target_restored_total{", "5") && !text.contains("Waiting"), "{text}");
+    assert!(has(&text, "amlnet_target_restored_total{", "5") && !text.contains("state=\"Waiting\""), "{text}");
 }
 
 #[test]
