@@ -88,6 +88,8 @@ struct Memory {
     words: Vec<Word>,
     /// The last outcome of each target whose input is still the one that it worked on: any other says nothing.
     outcomes: BTreeMap<ResourceId, Outcome>,
+    /// The last ones of targets that are to be looked at anew: what is said then is compared with them.
+    former: BTreeMap<ResourceId, Outcome>,
     queue: Queue<ResourceId>,
     statuses: BTreeMap<ObjectKey, NetworkStatus>,
     /// Since when a status could only say that some target is still to be looked at.
@@ -181,6 +183,7 @@ impl<S: Store + 'static> Controller<S> {
                 None => {
                     memory.queue.remove(id);
                     memory.outcomes.remove(id);
+                    memory.former.remove(id);
                     if let Some((halt, _)) = memory.running.get(id) {
                         halt.pull();
                     }
@@ -189,7 +192,7 @@ impl<S: Store + 'static> Controller<S> {
                     if let Some((halt, _)) = memory.running.get(id) {
                         halt.pull();
                     }
-                    memory.outcomes.remove(id);
+                    memory.former.extend(memory.outcomes.remove_entry(id));
                 }
                 Some(_) => {}
             }
@@ -273,7 +276,8 @@ impl<S: Store + 'static> Controller<S> {
         memory.watched.looked(&outcome, look, is_current);
         let now = Timestamp::now();
         memory.running.remove(&id);
-        said::decision(&id, &outcome, memory.outcomes.get(&id));
+        let former = memory.former.remove(&id);
+        said::decision(&id, &outcome, memory.outcomes.get(&id).or(former.as_ref()), look.restored);
         let done = match &outcome.end {
             End::Planned | End::Applied => Done::Finished,
             End::Waiting { seconds, .. } => {
@@ -322,9 +326,6 @@ impl<S: Store + 'static> Controller<S> {
         metrics.reconciled(kind, watched::result(outcome), look.took);
         for applied in &outcome.applied {
             metrics.wrote(kind, applied.step.action.name());
-        }
-        if look.restored > 0 {
-            tracing::warn!(target_id = %outcome.plan.id, entries = look.restored, "put back what somebody else changed");
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::approval::{State, Word};
 use crate::domain::intent::ObjectKey;
 use crate::domain::outcome::{End, Failure, Outcome};
-use crate::domain::plan::{Action, HeldReason, Plan, Standing, Step};
+use crate::domain::plan::{HeldReason, Plan, Standing};
 use crate::domain::resource_id::ResourceId;
 use crate::store::World;
 use crate::telemetry;
@@ -74,7 +74,7 @@ fn needs_a_person(plan: &Plan) -> Option<(&'static str, String)> {
 }
 
 /// One line for a run that did something or ended otherwise than the last.
-pub(super) fn decision(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>) {
+pub(super) fn decision(id: &ResourceId, outcome: &Outcome, before: Option<&Outcome>, restored: usize) {
     // That nothing is left after a write was said with the write.
     let is_done = |end: &End| matches!(end, End::Planned | End::Applied);
     let is_like = |before: &Outcome| {
@@ -96,7 +96,7 @@ pub(super) fn decision(id: &ResourceId, outcome: &Outcome, before: Option<&Outco
                 reason,
                 why,
                 writes = some(outcome.writes()),
-                restored = some(restored(outcome, before)),
+                restored = some(restored),
                 add = some(counts.add),
                 change = some(counts.change),
                 remove = some(counts.remove),
@@ -125,16 +125,6 @@ fn held(plan: &Plan) -> Option<String> {
     }
     let parts: Vec<String> = counts.into_iter().map(|(reason, count)| format!("{reason}:{count}")).collect();
     (!parts.is_empty()).then(|| parts.join(","))
-}
-
-/// How many of the steps that were taken put back what was there when this was looked at last.
-fn restored(outcome: &Outcome, before: Option<&Outcome>) -> usize {
-    let Some(before) = before.filter(|before| matches!(before.end, End::Planned | End::Applied)) else { return 0 };
-    let was_right = |step: &Step| {
-        let hop = before.memory.next_hops.get(&step.address);
-        step.action != Action::Remove && hop.is_some() && hop == step.next_hop.as_ref()
-    };
-    outcome.applied.iter().filter(|applied| was_right(&applied.step)).count()
 }
 
 /// Networks that went.
