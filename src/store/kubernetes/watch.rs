@@ -159,7 +159,8 @@ pub async fn watch(
                 continue;
             }
         };
-        if failing.remove(&place).is_some() {
+        // That a listing begins is said before the API server has answered.
+        if !matches!(event, watcher::Event::Init) && failing.remove(&place).is_some() {
             tracing::info!(what = said(&place), "the watch goes on");
         }
         take_in(&place, event, objects, &mut lists, &mut listing);

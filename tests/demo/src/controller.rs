@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_address_is_read_from_a_whole_line() {
-        let line = "t INFO amlnet::app::lists: serves /healthz, /readyz and /lists address=127.0.0.1:4352";
+        let line = "t INFO amlnet::app::lists: serves /healthz, /readyz, /metrics and /lists address=127.0.0.1:4352";
         assert_eq!(served_at(line), None);
         let log = format!("amlnet starts address=1.2.3.4:5\n{line}9 scheme=\"http\"\nx");
         assert_eq!(served_at(&log), Some("127.0.0.1:43529".parse().unwrap()));
