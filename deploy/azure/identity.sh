@@ -294,11 +294,16 @@ passing=''
 
 # --- Look --------------------------------------------------------------------------------------------------------------
 
-if [ -n "$az_cloud" ]; then
-    look "the cloud that az uses" cloud show --query name
-    present=$(cat "$work/answer")
-    [ "$present" = "$az_cloud" ] || refuse "--cloud $cloud, but az uses '$present'; type: az cloud set --name $az_cloud && az login"
-fi
+look "the cloud that az uses" cloud show --query name
+present=$(cat "$work/answer")
+[ -z "$az_cloud" ] || [ "$present" = "$az_cloud" ] ||
+    refuse "--cloud $cloud, but az uses '$present'; type: az cloud set --name $az_cloud && az login"
+case $present in
+AzureCloud) cloud=Public ;;
+AzureUSGovernment) cloud=AzureGovernment ;;
+AzureChinaCloud) cloud=China ;;
+*) refuse "az uses the cloud '$present', which amlnet does not know; type: az cloud set --name AzureCloud && az login" ;;
+esac
 look "the login (az login) and the subscription" account show --subscription "$subscription" --query id
 look "the resource group of the identity" group show --subscription "$subscription" --name "$group" --query location
 [ -n "$location" ] || location=$(cat "$work/answer")
@@ -427,7 +432,7 @@ else
     say "everything was in place; nothing was changed"
 fi
 echo "# For the chart amlnet, installed in namespace $namespace."
-[ -z "$cloud" ] || echo "cloud: $cloud"
+echo "cloud: $cloud"
 echo "azure:"
 echo "  auth: workloadIdentity"
 echo "  clientId: $(cut -f2 "$work/identity")"

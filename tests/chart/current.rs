@@ -132,11 +132,17 @@ fn the_version_is_the_programs() {
 /// The program refuses what is put in place of the two ids, so that nobody starts it without having chosen.
 const INSTALLATION: &str = "YOUR-INSTALLATION-ID";
 const CLIENT: &str = "YOUR-CLIENT-ID";
-const HEAD: &str = "\
-# amlnet without Helm, for the namespace amlnet: what the chart in charts/amlnet renders. Put your own ids in, then apply it
-# after the CRDs, and a feed after both:
+/// No name of an image has capital letters, so no node looks for it anywhere.
+const IMAGE: &str = "YOUR-IMAGE";
+const HEAD: &str = concat!(
+    "\
+# amlnet without Helm, for the namespace amlnet: what the chart in charts/amlnet renders. Put your own ids and
+# image in, then apply it after the CRDs, and a feed after both:
 #   amlnet crd | kubectl apply -f -
-#   sed 's/YOUR-INSTALLATION-ID/prod1/; s/YOUR-CLIENT-ID/00000000-0000-0000-0000-000000000000/' deploy/install.yaml | kubectl apply -f -
+#   sed -e 's/YOUR-INSTALLATION-ID/prod1/' -e 's/YOUR-CLIENT-ID/00000000-0000-0000-0000-000000000000/' \\
+#     -e 's|YOUR-IMAGE|registry.example.com/amlnet:",
+    env!("CARGO_PKG_VERSION"),
+    "|' deploy/install.yaml | kubectl apply -f -
 #   kubectl -n amlnet apply -f config/samples/feed.yaml
 # The installation id is a lower-case letter and 1 to 11 lower-case letters or digits, chosen once and kept for ever.
 ---
@@ -146,12 +152,14 @@ metadata:
   name: amlnet
   labels:
     pod-security.kubernetes.io/enforce: restricted
-";
+"
+);
 
 fn plain() -> String {
     let values = "installationId=placeholder,azure.clientId=placeholder-client,crds.install=false,feeds.public=null";
     let text = template(helm_4(), "amlnet", &["--set", values]);
-    let text = text.replace("placeholder-client", CLIENT).replace("placeholder", INSTALLATION);
+    let image = concat!("ghcr.io/amlnet/amlnet:", env!("CARGO_PKG_VERSION"));
+    let text = text.replace("placeholder-client", CLIENT).replace("placeholder", INSTALLATION).replace(image, IMAGE);
     let helms = ["# Source: ", "app.kubernetes.io/managed-by: Helm", "helm.sh/chart: "];
     let lines: Vec<&str> =
         text.lines().filter(|line| !helms.iter().any(|mark| line.trim_start().starts_with(mark))).collect();
@@ -165,6 +173,7 @@ fn plain() -> String {
 fn the_plain_manifests_are_what_the_chart_renders() {
     let text = plain();
     golden("deploy/install.yaml", &text);
+    assert!(text.contains(&format!("image: \"{IMAGE}\"")), "an image that somebody else could publish");
     assert!(
         !text.contains("helm"),
         "a trace of Helm: {:?}",

@@ -10,7 +10,8 @@ const HEAD: &str = "\
 
 ```sh
 helm install amlnet charts/amlnet --namespace amlnet --create-namespace \\
-  --set installationId=prod1 --set azure.clientId=00000000-0000-0000-0000-000000000000
+  --set installationId=prod1 --set azure.clientId=00000000-0000-0000-0000-000000000000 \\
+  --set image.repository=registry.example.com/amlnet
 ```
 
 Helm 4, or Helm 3.18 and newer; Kubernetes 1.33 and newer. Use a namespace of its own: amlnet may read and delete every

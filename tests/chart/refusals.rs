@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::tools::{MINIMAL, chart, helms, template};
 
 /// What is said about values beside the minimal ones.
-const REFUSED: [(&str, &str); 41] = [
+const REFUSED: [(&str, &str); 43] = [
     ("installationId=", "installationId is missing: it is the owner part"),
     ("installationId=Prod", "'/installationId': 'Prod' does not match pattern"),
     ("installationId=a", "'/installationId': 'a' does not match pattern"),
@@ -48,6 +48,7 @@ const REFUSED: [(&str, &str); 41] = [
         "caBundle.pem=-----BEGIN CERTIFICATE-----,caBundle.configMap.name=x",
         "caBundle.pem and caBundle.configMap.name exclude each other",
     ),
+    ("proxy.https=http://user:secret@proxy:3128", "'/proxy/https': 'http://user:secret@proxy:3128' does not match"),
     ("proxy.noProxy=.svc", "proxy.noProxy is set without proxy.https"),
     ("podDisruptionBudget.minAvailable=1", "podDisruptionBudget needs one of maxUnavailable and minAvailable"),
     (
@@ -73,6 +74,10 @@ const REFUSED: [(&str, &str); 41] = [
     (
         "serviceMonitor.enabled=true",
         "serviceMonitor.enabled is true, and the cluster has no CRDs of the Prometheus operator",
+    ),
+    (
+        "serviceMonitor.enabled=true,http.tls.secretName=x",
+        "http.tls is set and serviceMonitor.tlsConfig is empty: Prometheus would verify",
     ),
     (
         "prometheusRule.enabled=true",

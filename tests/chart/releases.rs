@@ -75,8 +75,13 @@ impl Site {
 fn lives(helm: &'static Helm) -> Site {
     let site = Site::new(helm);
     let said = site.release("install", "amlnet", &[]).ok();
-    for words in ["system:serviceaccount:amlnet:amlnet", "describe amln workspace", "nothing watches this installation"]
-    {
+    for words in [
+        "system:serviceaccount:amlnet:amlnet",
+        "kubectl -n amlnet create --edit -f config/samples/network.yaml",
+        "describe amln workspace",
+        "nobody publishes this image",
+        "nothing watches this installation",
+    ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert_eq!(site.get(FEED)["spec"], json!({"cloud": "Public", "sources": [{"download": {}}], "interval": "6h"}));
@@ -255,7 +260,8 @@ fn without_the_crds_the_notes_say_what_to_do() {
 fn monitoring_is_installed_where_the_operator_is() {
     for (generation, helm) in helms() {
         let site = Site::new(helm);
-        let values = ["serviceMonitor.enabled=true", "prometheusRule.enabled=true"];
+        let image = "image.repository=registry.example.com/amlnet";
+        let values = ["serviceMonitor.enabled=true", "prometheusRule.enabled=true", image];
         let said = site.release("install", "amlnet", &values);
         assert!(said.stderr.contains("install the operator first"), "{generation}: {}", said.stderr);
         install_monitoring(&site.cluster);

@@ -110,10 +110,10 @@ fn the_network_policy_lets_through_what_the_values_name() {
             .map(|port| port["port"].as_i64().unwrap())
             .collect()
     };
-    assert_eq!(ports("minimal"), [53, 53, 443, 6443]);
-    assert_eq!(ports("proxy"), [53, 53, 443, 6443, 3128, 8443]);
-    assert_eq!(ports("all-namespaces"), [53, 53, 443, 6443, 80]);
-    assert_eq!(ports("monitored"), [53, 53, 443, 6443, 8080]);
+    assert_eq!(ports("minimal"), [53, 53, 5353, 5353, 443, 6443]);
+    assert_eq!(ports("proxy"), [53, 53, 5353, 5353, 443, 6443, 3128, 8443]);
+    assert_eq!(ports("all-namespaces"), [53, 53, 5353, 5353, 443, 6443, 80]);
+    assert_eq!(ports("monitored"), [53, 53, 5353, 5353, 443, 6443, 8080]);
 }
 
 #[test]

@@ -290,6 +290,24 @@ fn it_looks_before_it_changes_anything() {
 }
 
 #[test]
+fn the_values_name_the_cloud_that_az_uses() {
+    for (present, cloud) in
+        [("AzureCloud", "Public"), ("AzureUSGovernment", "AzureGovernment"), ("AzureChinaCloud", "China")]
+    {
+        let azure = Azure::new(&format!("named-{cloud}"));
+        azure.has("cloud", &format!("{present}\n"));
+        let ran = azure.with(&["--scope", &table()]).succeeds();
+        assert!(ran.stdout.lines().any(|line| line == format!("cloud: {cloud}")), "{present}: {}", ran.stdout);
+        assert_eq!(azure.with(&["--scope", &table(), "--cloud", cloud]).succeeds().stdout, ran.stdout);
+    }
+    let azure = Azure::new("unknown-cloud");
+    azure.has("cloud", "AzureStackCloud\n");
+    let ran =
+        azure.with(&["--scope", &table()]).says(2, "az uses the cloud 'AzureStackCloud', which amlnet does not know");
+    assert_eq!((ran.changes(), ran.stdout.as_str()), (Vec::<&str>::new(), ""));
+}
+
+#[test]
 fn bad_input_is_refused_with_a_sentence_before_az_is_called() {
     let azure = Azure::new("input");
     let table = table();

@@ -11,7 +11,7 @@
 {{- $needed = concat $needed (list "watchNamespaces" "scopes" "resync" "log.level" "log.format" "lease.duration" "lease.renewDeadline" "lease.retryPeriod") }}
 {{- $needed = concat $needed (list "http.port" "http.tls" "http.credentials.key" "caBundle.configMap.key" "proxy" "crds.install" "peopleRoles.create") }}
 {{- $needed = concat $needed (list "approvals.policy" "rbac.create" "serviceAccount.create" "serviceAccount.annotations" "service.type") }}
-{{- $needed = concat $needed (list "networkPolicy.apiServerPorts" "podDisruptionBudget.enabled" "serviceMonitor.interval" "serviceMonitor.scrapeTimeout") }}
+{{- $needed = concat $needed (list "networkPolicy.dnsPorts" "networkPolicy.apiServerPorts" "podDisruptionBudget.enabled" "serviceMonitor.interval" "serviceMonitor.scrapeTimeout") }}
 {{- $needed = concat $needed (list "serviceMonitor.labels" "prometheusRule.labels" "terminationGracePeriodSeconds" "podAnnotations" "podLabels") }}
 {{- $needed = concat $needed (list "commonLabels" "extraVolumes" "extraVolumeMounts") }}
 {{- range $path := $needed }}
@@ -105,6 +105,9 @@
 {{- if or (hasKey $set .name) (eq .name "AMLNET_IDENTITY") (and (eq .name "AZURE_CLIENT_SECRET") (eq $v.azure.auth "clientSecret")) }}
 {{- $wrong = append $wrong (printf "extraEnv has %s, which the chart sets already: use the value that is for it (README.md), or remove it" .name) }}
 {{- end }}
+{{- end }}
+{{- if and $v.serviceMonitor.enabled $v.http.tls.secretName (not $v.serviceMonitor.tlsConfig) }}
+{{- $wrong = append $wrong "http.tls is set and serviceMonitor.tlsConfig is empty: Prometheus would verify the certificate against the pod's address. Write its serverName and ca" }}
 {{- end }}
 {{- $monitoring := .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}
 {{- range $value := list "serviceMonitor" "prometheusRule" }}
