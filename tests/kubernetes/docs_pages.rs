@@ -18,7 +18,7 @@ fn without_internet() {
     let current = |field: &str| reader.get("servicetagfeeds", "public")["status"]["current"][field].clone();
     assert_eq!((current("changeNumber"), current("fileDate")), (json!(102), json!("2025-11-03")));
     reader.sim.write("ServiceTags_Public_20251110.json", Doc::week(3).bytes());
-    reader.types(ADMIN, "replace -f -");
+    reader.types(ADMIN, "create configmap service-tags-20251110");
     let current = |field: &str| reader.get("servicetagfeeds", "public")["status"]["current"][field].clone();
     assert_eq!((current("changeNumber"), current("fileDate")), (json!(103), json!("2025-11-10")));
     assert!(reader.blocks.is_empty(), "{:?}", reader.blocks);
@@ -31,6 +31,7 @@ fn troubleshooting() {
     reader.samples();
     let replica = reader.replica();
     replica.wait_until("a first look", || reader.is_ready_for("ChangesHeld"));
+    reader.types(ADMIN, "export AMLNET_INSTALLATION_ID");
     let told = reader.types(ADMIN, "describe amln workspace");
     for part in ["held: Mode", "ChangesHeld", "one\n", "7 held"] {
         assert!(told.contains(part), "{part:?} is missing:\n{told}");
@@ -44,6 +45,7 @@ fn troubleshooting() {
 #[test]
 fn the_first_hour() {
     let mut reader = Reader::of("first-hour.md");
+    reader.types(ADMIN, "export AMLNET_INSTALLATION_ID");
     let told = reader.types(ADMIN, "helm install amlnet charts/amlnet");
     assert!(told.contains("STATUS: deployed"), "{told}");
     reader.feed_from_the_page();
@@ -112,6 +114,7 @@ fn upgrade() {
     reader.does(&install);
     let replica = reader.replica_as_deployed();
     replica.wait_until("a first look", || reader.is_ready_for("ChangesHeld"));
+    reader.types(ADMIN, "export AMLNET_INSTALLATION_ID");
     reader.types(ADMIN, "amlnet version");
     let told = reader.types(ADMIN, "helm upgrade amlnet charts/amlnet");
     assert!(told.contains("servicetagfeeds.amlnet.dev"), "{told}");

@@ -31,6 +31,8 @@ fn their_commands_run() {
     replica.wait_until("the routes", || reader.is_ready_for("InSync"));
     let (spec, feed) = (reader.network()["spec"].clone(), reader.get("servicetagfeeds", "public")["spec"].clone());
 
+    reader.types(ADMIN, "export AMLNET_INSTALLATION_ID");
+    assert!(reader.blocks.is_empty(), "{:?}", reader.blocks);
     let pages = runbooks();
     assert!(pages.len() > 10, "{pages:?}");
     for name in &pages {

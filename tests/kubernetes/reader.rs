@@ -35,6 +35,8 @@ pub(crate) struct Reader {
     pub(crate) cluster: Cluster,
     pub(crate) sim: Sim,
     pub(crate) blocks: VecDeque<String>,
+    /// The `export` lines that were typed so far: a shell keeps them.
+    exports: String,
 }
 
 impl Reader {
@@ -48,7 +50,7 @@ impl Reader {
                 std::os::unix::fs::symlink(there, sim.path(folder)).unwrap();
             }
         }
-        Self { cluster, sim, blocks: blocks(&page(name), "sh") }
+        Self { cluster, sim, blocks: blocks(&page(name), "sh"), exports: String::new() }
     }
 
     /// With amlnet installed from the plain manifests, and no object of a user.
@@ -69,6 +71,10 @@ impl Reader {
         assert!(block.contains(with), "the next block is another one than that with {with:?}:\n{block}");
         let ran = self.runs(user, &block);
         assert_eq!(ran.code, 0, "{block}\n{}", ran.all());
+        for line in block.lines().filter(|line| line.starts_with("export ")) {
+            self.exports += line;
+            self.exports.push('\n');
+        }
         ran.stdout
     }
 
@@ -90,10 +96,11 @@ impl Reader {
         for (name, value) in amlnet.get_envs().filter_map(|(name, value)| Some((name, value?))) {
             command.env(name, value);
         }
+        // The page has to say it.
+        command.env_remove("AMLNET_INSTALLATION_ID");
         command
-            .args(["-euc", block])
+            .args(["-euc", &format!("{}{block}", self.exports)])
             .current_dir(self.sim.path(""))
-            .env("AMLNET_INSTALLATION_ID", INSTALLATION)
             .env("PATH", std::env::join_paths(folders).unwrap())
             .env("HOME", self.sim.path(""))
             .env("KUBECONFIG", self.cluster.kubeconfig(user));

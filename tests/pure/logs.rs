@@ -1,8 +1,11 @@
 //! docs/logs.md has every line that amlnet writes, with its level and its fields: read from the sources.
-//! `AMLNET_UPDATE_GOLDEN=1` writes the table anew.
+//! `AMLNET_UPDATE_GOLDEN=1` writes the table anew. The commands that look for lines find them, in JSON and in text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const BEGIN: &str = "<!-- the lines, from the sources -->\n";
@@ -149,4 +152,82 @@ fn the_documentation_has_every_line_of_the_log() {
         lacking.is_empty() && unknown.is_empty(),
         "AMLNET_UPDATE_GOLDEN=1 writes docs/logs.md anew\nit lacks:\n{lacking:#?}\nnobody writes:\n{unknown:#?}"
     );
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Logged {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A log as the program writes it, as JSON or as text, with a line of the audit among it.
+fn log(json: bool) -> String {
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    let say = || {
+        tracing::info!(target: "amlnet::commands::controller", identity = "one", "leads");
+        tracing::info!(target: "amlnet::feed::said", source = "WARN", "a document is accepted");
+        tracing::warn!(target: "amlnet::reconcile::said", reason = "Locked", why = "it leads elsewhere", "blocked");
+        tracing::info!(target: "amlnet::reconcile::said", why = "no ERROR or WARN of ours", "waits");
+        tracing::error!(target: "amlnet::commands::ready", why = "the CRDs are missing", "not ready");
+        tracing::info!(target: "amlnet::commands::controller", reason = "asked to stop", "leads no more");
+    };
+    if json {
+        tracing::subscriber::with_default(subscriber.json().flatten_event(true).finish(), say);
+    } else {
+        tracing::subscriber::with_default(subscriber.finish(), say);
+    }
+    let lines = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(lines.lines().count(), 6, "{lines}");
+    format!("{{\"at\":\"2026-01-05T10:12:07Z\",\"write\":\"0c4d\",\"action\":\"Add\"}}\n{lines}")
+}
+
+/// What a shell lets through.
+fn filtered(filter: &str, log: &str) -> String {
+    let mut shell =
+        Command::new("sh").args(["-c", filter]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(log.as_bytes()).unwrap();
+    String::from_utf8(shell.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn the_commands_of_the_pages_find_what_they_look_for() {
+    let wanted: [(&str, &[&str]); 5] = [
+        ("docs/logs.md", &["blocked", "not ready"]),
+        ("docs/logs.md", &["leads", "leads no more"]),
+        ("docs/logs.md", &["a document is accepted"]),
+        ("docs/logs.md", &["not ready"]),
+        ("docs/kubernetes.md", &["\"write\":\"0c4d\""]),
+    ];
+    let mut filters = Vec::new();
+    for page in ["docs/logs.md", "docs/kubernetes.md"] {
+        let text = std::fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
+        let commands = text.lines().filter(|line| line.starts_with("kubectl -n amlnet logs"));
+        filters.extend(commands.map(|line| {
+            // With `--all-pods` each line begins with the name of its pod, whatever `--prefix` says.
+            let filter = line.strip_prefix("kubectl -n amlnet logs -l app.kubernetes.io/name=amlnet --tail=-1 | ");
+            (page, filter.unwrap_or_else(|| panic!("{page}: {line}")).to_owned())
+        }));
+    }
+    assert_eq!(filters.len(), wanted.len(), "{filters:?}");
+    for json in [true, false] {
+        let log = log(json);
+        for ((page, filter), (of, messages)) in filters.iter().zip(wanted) {
+            assert_eq!(*page, of);
+            let found = filtered(filter, &log);
+            assert_eq!(found.lines().count(), messages.len(), "{filter}\n{log}found:\n{found}");
+            for (line, message) in found.lines().zip(messages) {
+                assert!(line.contains(message), "{filter}: {message} is not in {line}");
+            }
+        }
+    }
 }

@@ -175,7 +175,7 @@ fn fields() -> BTreeSet<String> {
 /// kubectl prints nothing for a field that there is not, and succeeds.
 #[test]
 fn fields_in_commands_are_there() {
-    // Of other objects: a Lease, a ConfigMap, a ServiceAccount.
+    // Of other objects: a Lease, a ConfigMap, a ServiceAccount, a Prometheus.
     let others = [
         "metadata",
         "name",
@@ -187,6 +187,8 @@ fn fields_in_commands_are_there() {
         "data",
         "binaryData",
         "target",
+        "ruleSelector",
+        "serviceMonitorSelector",
     ];
     let known: BTreeSet<String> = fields().into_iter().chain(others.map(str::to_owned)).collect();
     let (mut count, mut wrong) = (0, Vec::new());
