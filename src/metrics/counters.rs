@@ -74,7 +74,7 @@ impl Counters {
         };
         let results: [&[&str]; 2] = [&["Ok"], &["Failed"]];
         Self {
-            renewals: counters_of(&names::LEASE_RENEWALS, &[]),
+            renewals: counters_of(&names::LEASE_RENEWALS, &[&["Renewed"], &["Failed"]]),
             answers: counters_of(&names::HTTP_REQUESTS, &[]),
             written: counters_of(&names::ENTRIES_WRITTEN, &[]),
             reconciles: histograms(&names::RECONCILE_DURATION, &RECONCILES, &leading),

@@ -138,7 +138,9 @@ impl Metrics {
         let mut samples = Samples::default();
         samples.count(&names::QUEUE_DEPTH, &[], due);
         samples.count(&names::QUEUE_RUNNING, &[], running);
-        samples.time(&names::QUEUE_OLDEST_DUE, &[], oldest.unwrap_or(Timestamp::UNIX_EPOCH));
+        if let Some(oldest) = oldest {
+            samples.time(&names::QUEUE_OLDEST_DUE, &[], oldest);
+        }
         self.shown().queue = samples.text().into();
     }
 
@@ -276,7 +278,7 @@ mod tests {
 
         let leading = metrics.lead();
         metrics.lease_renewed(true, Timestamp::from_second(5).unwrap());
-        metrics.show_queue(2, 1, None);
+        metrics.show_queue(2, 1, Some(Timestamp::from_second(7).unwrap()));
         let mut feed = Samples::default();
         feed.count(&names::FEED_DOCUMENT_TAGS, &["public"], 3);
         metrics.show_feed("public", Some(feed.clone()));
@@ -287,13 +289,17 @@ mod tests {
             "amlnet_leader 1",
             "amlnet_lease_last_renewal_timestamp_seconds 5",
             "amlnet_queue_depth 2",
-            "amlnet_queue_oldest_due_timestamp_seconds 0",
+            "amlnet_queue_oldest_due_timestamp_seconds 7",
             "amlnet_feed_document_tags{feed=\"public\"} 3",
             "amlnet_arm_throttled_seconds_total 1",
             "amlnet_login_total{result=\"Failed\"} 0",
         ] {
             assert_eq!(leader.lines().filter(|found| *found == line).count(), 1, "{line} in {leader}");
         }
+
+        metrics.show_queue(0, 1, None);
+        let idle = scraped(&metrics);
+        assert!(idle.contains("amlnet_queue_depth 0") && !idle.contains("oldest_due"), "{idle}");
 
         drop(leading);
         let after = scraped(&metrics);

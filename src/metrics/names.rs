@@ -122,7 +122,7 @@ pub static NETWORKS: Family = gauge(
 );
 pub static NETWORK_CONDITION: Family = gauge(
     "amlnet_network_condition",
-    &["namespace", "network", "condition", "reason"],
+    &["network_namespace", "network", "condition", "reason"],
     "1 where the condition (Ready, Reconciling, Stalled or Blocked) of an AmlNetwork is true, else 0.",
 );
 pub static OBJECTS_UNREADABLE: Family = gauge(
@@ -224,12 +224,12 @@ pub static QUEUE_RUNNING: Family = gauge("amlnet_queue_running", &[], "Targets t
 pub static QUEUE_OLDEST_DUE: Family = gauge(
     "amlnet_queue_oldest_due_timestamp_seconds",
     &[],
-    "Since when the target is due that waits longest; 0 where none is.",
+    "Since when the target is due that waits longest; absent where none is.",
 );
 pub static QUEUE_RETRIES: Family = counter(
     "amlnet_queue_retries_total",
     &[],
-    "Targets that were queued again because a look at them failed or had to wait.",
+    "Targets that were queued again because a look at them failed or had to wait; not the blocked ones.",
 );
 
 pub static STATUS_WRITES: Family = counter(

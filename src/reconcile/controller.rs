@@ -286,7 +286,7 @@ impl<S: Store + 'static> Controller<S> {
             End::Blocked { .. } => Done::After(BLOCKED_AGAIN),
             End::Failed(_) => Done::Failed,
         };
-        if done != Done::Finished {
+        if matches!(outcome.end, End::Waiting { .. } | End::Failed(_)) {
             self.arm.metrics().retried();
         }
         memory.queue.done(&id, done, now);

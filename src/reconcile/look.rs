@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::index::Documents;
+use super::remember::remember;
 use super::target::{self, Bench, Intention};
 use crate::domain::figures;
 use crate::domain::intent::ObjectKey;
@@ -58,7 +59,7 @@ pub(super) async fn look(
     let awaited = figures::awaited(&outcome, |network| before.file_dates.get(network).copied());
     if awaited != outcome.memory.awaited {
         outcome.memory.awaited = awaited;
-        target::remember(bench, input, &outcome.memory, false).await;
+        remember(bench, input, &outcome.memory, false).await;
     }
     (outcome, Look { took: started.elapsed(), restored, ended_at: Timestamp::now() })
 }

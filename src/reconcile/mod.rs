@@ -10,6 +10,7 @@ pub mod look;
 pub mod once;
 mod pace;
 pub mod places;
+mod remember;
 mod said;
 pub mod status;
 mod stop;

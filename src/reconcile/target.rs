@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::gather::{Gathered, Surroundings, gather, observe};
 use super::places::Place;
+use super::remember::remember;
 use super::stop::{Stop, is_about_one_entry};
 use super::whole;
 use super::write::{find_open_write, write};
@@ -236,15 +237,6 @@ async fn gather_at_rest(input: &TargetInput, bench: Bench<'_>) -> Result<Gathere
         }
         bench.arm.metrics().waited_for_lock(measure::kind_of_target(input.id.kind), started.elapsed());
     }
-}
-
-/// Remembers; where that fails, what depends on it is not done, and the rest goes on.
-pub(super) async fn remember(bench: Bench<'_>, input: &TargetInput, memory: &TargetMemory, for_good: bool) {
-    let remembered = bench.store.remember(&input.id, memory.clone(), for_good).await;
-    if remembered.is_err() {
-        bench.arm.metrics().not_kept("Memory");
-    }
-    super::said::kept(&input.id, remembered.as_ref().err().map(|error| error as _));
 }
 
 /// Of a security rule, what comes and what goes is one write. Where removals cannot be counted nothing is taken away; what

@@ -148,8 +148,8 @@ fn networks_are_counted_by_mode_and_condition() {
         "amlnet_networks{mode=\"Sync\",condition=\"Ready\",status=\"True\",reason=\"InSync\"} 2",
         "amlnet_networks{mode=\"Observe\",condition=\"Ready\",status=\"False\",reason=\"Pending\"} 1",
         "amlnet_networks{mode=\"Observe\",condition=\"Ready\",status=\"False\",reason=\"Failed\"} 1",
-        "amlnet_network_condition{namespace=\"ns\",network=\"a\",condition=\"Ready\",reason=\"InSync\"} 1",
-        "amlnet_network_condition{namespace=\"ns\",network=\"d\",condition=\"Ready\",reason=\"Failed\"} 0",
+        "amlnet_network_condition{network_namespace=\"ns\",network=\"a\",condition=\"Ready\",reason=\"InSync\"} 1",
+        "amlnet_network_condition{network_namespace=\"ns\",network=\"d\",condition=\"Ready\",reason=\"Failed\"} 0",
     ] {
         assert_eq!(text.lines().filter(|found| *found == line).count(), 1, "{line} in {text}");
     }

@@ -55,6 +55,9 @@ fn names_are_as_prometheus_wants_them() {
                 !["prefix", "address", "message", "correlation_id", "hash", "le"].contains(label),
                 "{name}: {label}"
             );
+            // Prometheus would rename it to exported_….
+            let of_the_scrape = ["namespace", "job", "instance", "pod", "container", "service", "endpoint", "cluster"];
+            assert!(!of_the_scrape.contains(label), "{name}: {label}");
         }
     }
 }
