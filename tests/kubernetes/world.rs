@@ -82,8 +82,12 @@ fn crds(sim: &Sim, change: impl Fn(&mut Value)) -> String {
 fn healthy(replica: &Controller, path: &str) -> Option<(u16, String)> {
     use std::io::{Read as _, Write as _};
     let log = replica.log();
-    let address =
-        log.split("serves /healthz, /readyz, /metrics and /lists address=").nth(1)?.split_whitespace().next()?.to_owned();
+    let address = log
+        .split("serves /healthz, /readyz, /metrics and /lists address=")
+        .nth(1)?
+        .split_whitespace()
+        .next()?
+        .to_owned();
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
     let mut text = String::new();
