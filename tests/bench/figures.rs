@@ -208,6 +208,18 @@ impl Drop for Stopped {
 const TABLE: &str =
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/routeTables/rt";
 
+/// The controller on a folder of objects, against the simulator; not started yet.
+fn controller(objects: &Path, state: &Path, simulator: &armsim::server::Endpoints) -> Command {
+    let credentials = &simulator.credentials;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amlnet"));
+    command.args(["run", "--installation-id", "bench", "--log", "off", "--dir"]).arg(objects).arg("--state").arg(state);
+    command.args(["--arm-endpoint", &simulator.arm, "--authority-host", &simulator.login, "--ca-file"]);
+    command.arg(&simulator.ca_file);
+    command.env("AZURE_TENANT_ID", &credentials.tenant_id).env("AZURE_CLIENT_ID", &credentials.client_id);
+    command.env("AZURE_CLIENT_SECRET", &credentials.client_secret);
+    command
+}
+
 fn idle_memory(folder: &Path, document: &Path) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let world = armsim::model::World::default().with_time_scale(0.001).with_route_table(TABLE, "eastus2", &[]);
@@ -228,19 +240,7 @@ fn idle_memory(folder: &Path, document: &Path) {
         simulator.endpoints.download_page
     );
     std::fs::write(objects.join("ml.yaml"), yaml).expect("the temporary folder");
-    let credentials = &simulator.endpoints.credentials;
-    let child = Command::new(env!("CARGO_BIN_EXE_amlnet"))
-        .args(["run", "--installation-id", "bench", "--log", "off", "--dir"])
-        .arg(&objects)
-        .arg("--state")
-        .arg(&state)
-        .args(["--arm-endpoint", &simulator.endpoints.arm, "--authority-host", &simulator.endpoints.login, "--ca-file"])
-        .arg(&simulator.endpoints.ca_file)
-        .env("AZURE_TENANT_ID", &credentials.tenant_id)
-        .env("AZURE_CLIENT_ID", &credentials.client_id)
-        .env("AZURE_CLIENT_SECRET", &credentials.client_secret)
-        .spawn()
-        .expect("amlnet");
+    let child = controller(&objects, &state, &simulator.endpoints).spawn().expect("amlnet");
     let child = Stopped(child);
     let deadline = Instant::now() + Duration::from_secs(60);
     let status = state.join("status/default.ml.yaml");

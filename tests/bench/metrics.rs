@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::{Stopped, ms};
+use crate::{Stopped, controller, ms};
 
 const NETWORKS: usize = 1000;
 const SCRAPES: usize = 100;
@@ -42,17 +42,8 @@ pub(crate) fn measure(folder: &Path, document: &Path) {
     }
     std::fs::write(objects.join("all.yaml"), yaml).expect("the temporary folder");
     let at = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number");
-    let credentials = &simulator.endpoints.credentials;
-    let child = Command::new(env!("CARGO_BIN_EXE_amlnet"))
-        .args(["run", "--installation-id", "bench", "--log", "off", "--http-listen", &at.to_string(), "--dir"])
-        .arg(&objects)
-        .arg("--state")
-        .arg(&state)
-        .args(["--arm-endpoint", &simulator.endpoints.arm, "--authority-host", &simulator.endpoints.login, "--ca-file"])
-        .arg(&simulator.endpoints.ca_file)
-        .env("AZURE_TENANT_ID", &credentials.tenant_id)
-        .env("AZURE_CLIENT_ID", &credentials.client_id)
-        .env("AZURE_CLIENT_SECRET", &credentials.client_secret)
+    let child = controller(&objects, &state, &simulator.endpoints)
+        .args(["--http-listen", &at.to_string()])
         .stdout(Stdio::null())
         .spawn()
         .expect("amlnet");

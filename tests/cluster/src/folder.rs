@@ -1,5 +1,6 @@
 //! A temporary folder that goes with this process, however it ends.
 
+use std::ffi::OsStr;
 use std::io::{Error as IoError, ErrorKind};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -36,16 +37,7 @@ impl Folder {
             let source = IoError::new(ErrorKind::InvalidInput, "TMPDIR has to be an absolute path");
             return Err(Error::file("cannot use", folder.path())(source));
         }
-        let remover = Command::new("sh")
-            .args(["-c", REMOVER, "remover"])
-            .arg(folder.path())
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(|source| Error::Spawn { program: "sh".to_owned(), source })?;
+        let remover = remover(REMOVER, folder.path().as_os_str())?;
         Ok(Self { folder, remover })
     }
 
@@ -60,4 +52,19 @@ impl Drop for Folder {
         // `TempDir` removes the folder as well; two that do it disturb nobody.
         let _ = self.remover.wait();
     }
+}
+
+/// Starts a script that takes `what` away when its standard input is closed: with this process, however that ends. It has a
+/// process group of its own, so that Ctrl-C leaves it to its work.
+pub(crate) fn remover(script: &str, what: &OsStr) -> Result<Child, Error> {
+    Command::new("sh")
+        .args(["-c", script, "remover"])
+        .arg(what)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|source| Error::Spawn { program: "sh".to_owned(), source })
 }

@@ -1,11 +1,11 @@
 //! The control groups of a node's containers: one name below every hierarchy, removed when the node is gone.
 
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::Error;
+use crate::folder::remover;
 
 /// Of names in control groups and of folders, with the process that they belong to.
 const PREFIX: &str = "amlnet-node-";
@@ -38,15 +38,7 @@ impl Cgroups {
     pub(super) fn make() -> Result<Self, Error> {
         static NODES: AtomicU32 = AtomicU32::new(1);
         let name = format!("{PREFIX}{}-{}", std::process::id(), NODES.fetch_add(1, Ordering::Relaxed));
-        let remover = Command::new("sh")
-            .args(["-c", REMOVER, "remover", &name])
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(|source| Error::Spawn { program: "sh".to_owned(), source })?;
+        let remover = remover(REMOVER, name.as_ref())?;
         let made = Self { name, remover };
         for hierarchy in hierarchies() {
             let path = hierarchy.join(&made.name);
