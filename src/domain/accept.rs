@@ -6,6 +6,7 @@
 
 use jiff::civil::Date;
 
+use super::cover::Cover;
 use super::prefix::{Family, Prefix};
 use super::region::Regions;
 use super::service_tags::{Cloud, Document, Tag};
@@ -160,8 +161,8 @@ fn check_masks(tag: &Tag) -> Result<(), Rejection> {
 fn check_containment(tag: &Tag, document: &Document, regions: &Regions) -> Result<(), Rejection> {
     let suffix = tag.suffix().unwrap_or_default();
     let region = regions.find(suffix, document).ok();
-    let cloud = region.as_ref().map(|region| cloud_prefixes(document, region)).unwrap_or_default();
-    match tag.prefixes.iter().find(|prefix| !cloud.iter().any(|wide| wide.contains(prefix))) {
+    let cloud: Cover = region.iter().flat_map(|region| cloud_prefixes(document, region)).collect();
+    match tag.prefixes.iter().find(|prefix| !cloud.contains(prefix)) {
         Some(prefix) => Err(Rejection::OutsideRegion {
             tag: tag.name.to_string(),
             prefix: *prefix,

@@ -26,6 +26,7 @@ pub mod address;
 pub mod approval;
 pub mod ask;
 pub mod attached;
+pub mod cover;
 pub mod decision;
 pub mod demand;
 pub mod desired;

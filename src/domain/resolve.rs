@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::accept::{cloud_prefixes, obeys_identity};
+use super::cover::Cover;
 use super::prefix::Prefix;
 use super::region::{Pair, Region, Regions, UnknownRegion};
 use super::service_tags::{Document, Tag};
@@ -167,10 +168,9 @@ fn widen_by_identity(
     found: &mut BTreeSet<Prefix>,
     notes: &mut BTreeSet<Note>,
 ) {
-    let cloud = cloud_prefixes(document, region);
+    let cloud: Cover = cloud_prefixes(document, region).into_iter().collect();
     let global = document.tag(service).map(|tag| &*tag.prefixes).unwrap_or_default();
-    let by_identity: BTreeSet<Prefix> =
-        global.iter().filter(|prefix| cloud.iter().any(|wide| wide.contains(prefix))).copied().collect();
+    let by_identity: BTreeSet<Prefix> = global.iter().filter(|prefix| cloud.contains(prefix)).copied().collect();
     if by_identity == *found {
         return;
     }

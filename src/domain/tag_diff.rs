@@ -1,7 +1,5 @@
 //! Two documents compared tag by tag, on content alone.
 
-use std::collections::BTreeSet;
-
 use super::prefix::Prefix;
 use super::service_tags::{Document, Tag};
 
@@ -25,13 +23,25 @@ pub enum TagChange {
 
 /// Compares content tag by tag; `changeNumber`s are not looked at. Sorted by name without case.
 pub fn diff(old: &Document, new: &Document) -> Vec<TagDiff> {
-    let names: BTreeSet<String> =
-        old.tags().iter().chain(new.tags()).map(|tag| tag.name.to_ascii_lowercase()).collect();
-    names.iter().filter_map(|name| diff_tag(old.tag(name), new.tag(name))).collect()
+    let (mut old, mut new) = (old.tags(), new.tags());
+    let mut found = Vec::new();
+    // Both are sorted by name without case, and have each name once.
+    while let Some(first) = old.first().into_iter().chain(new.first()).min_by_key(|tag| tag.name.to_ascii_lowercase()) {
+        let pair = [&mut old, &mut new].map(|tags| {
+            let tag = tags.first().filter(|tag| tag.name.eq_ignore_ascii_case(&first.name));
+            *tags = &tags[usize::from(tag.is_some())..];
+            tag
+        });
+        found.extend(diff_tag(pair[0], pair[1]));
+    }
+    found
+}
+
+fn prefixes(tag: Option<&Tag>) -> &[Prefix] {
+    tag.map(|tag| &*tag.prefixes).unwrap_or_default()
 }
 
 fn diff_tag(old: Option<&Tag>, new: Option<&Tag>) -> Option<TagDiff> {
-    let prefixes = |tag: Option<&Tag>| tag.map(|tag| tag.prefixes.to_vec()).unwrap_or_default();
     let features = |tag: &Tag| tag.network_features.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (before, after) = (prefixes(old), prefixes(new));
     let only_in = |list: &[Prefix], other: &[Prefix]| -> Vec<Prefix> {
@@ -46,8 +56,8 @@ fn diff_tag(old: Option<&Tag>, new: Option<&Tag>) -> Option<TagDiff> {
     Some(TagDiff {
         name: new.or(old).map(|tag| tag.name.to_string()).unwrap_or_default(),
         change,
-        added: only_in(&after, &before),
-        removed: only_in(&before, &after),
+        added: only_in(after, before),
+        removed: only_in(before, after),
         features: old
             .zip(new)
             .filter(|(o, n)| o.network_features != n.network_features)

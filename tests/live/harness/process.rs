@@ -147,7 +147,6 @@ impl Controller {
         (code, started.elapsed(), self.log())
     }
 
-    #[allow(dead_code, reason = "for the tests in Kubernetes")]
     /// Sends it a signal by its name, such as STOP.
     #[track_caller]
     pub(crate) fn signal(&self, name: &str) {
