@@ -26,7 +26,7 @@ use crate::domain::accept;
 use crate::domain::approval::{self, Approval, Subject, Word};
 use crate::domain::intent::Installation;
 use crate::domain::region::Regions;
-use crate::domain::requirement::Requirements;
+use crate::domain::requirement::{Requirements, Tables};
 use crate::domain::scope::Scopes;
 use crate::domain::service_tags::{Cloud, Document};
 use crate::feed::download::{Download, Start};
@@ -92,19 +92,19 @@ pub fn regions(path: Option<&Path>) -> Result<Arc<Regions>, AppError> {
 }
 
 /// The tables of requirements: a file's, or those that are compiled in.
-pub fn requirements(path: Option<&Path>) -> Result<Arc<Requirements>, AppError> {
+pub fn requirements(path: Option<&Path>) -> Result<Tables, AppError> {
     let Some(path) = path else {
-        return Ok(Arc::new(Requirements::built_in()));
+        return Ok(Tables::BuiltIn);
     };
     let refuse = |error: &dyn std::fmt::Display| AppError(format!("--requirements {}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
-    Ok(Arc::new(Requirements::parse(&text).map_err(|error| refuse(&error))?))
+    Ok(Tables::Read(Arc::new(Requirements::parse(&text).map_err(|error| refuse(&error))?)))
 }
 
 /// What stays the same for a run.
 pub fn setting(
     installation: Installation,
-    (regions, requirements): (Arc<Regions>, Arc<Requirements>),
+    (regions, requirements): (Arc<Regions>, Tables),
     has_state: bool,
     absent: Absent,
     read_only: bool,

@@ -41,7 +41,10 @@ mod tests {
 
     #[test]
     fn what_lies_in_a_prefix_is_covered_and_what_reaches_beyond_is_not() {
-        let cover: Cover = ["10.1.0.0/16", "10.0.0.0/8", "20.0.0.0/25", "20.0.0.128/25", "2603::/16"].into_iter().map(prefix).collect();
+        let cover: Cover = ["10.1.0.0/16", "10.0.0.0/8", "20.0.0.0/25", "20.0.0.128/25", "2603::/16"]
+            .into_iter()
+            .map(prefix)
+            .collect();
         for (text, expected) in [
             ("10.0.0.0/8", true),
             ("10.1.2.0/24", true),
@@ -59,11 +62,13 @@ mod tests {
         assert!(!Cover::default().contains(&prefix("10.0.0.0/8")));
     }
 
-    /// Few leading bits, so that many of them lie in each other.
+    /// Of both families, with few leading bits, so that many of them lie in each other.
     fn any_prefix() -> impl Strategy<Value = Prefix> {
-        let v4 = (0_u32..256, 1_u8..9)
-            .prop_map(|(bits, length)| (std::net::Ipv4Addr::from((bits << 24) & (u32::MAX << (32 - length))), length));
-        v4.prop_map(|(address, length)| prefix(&format!("{address}/{length}")))
+        (any::<bool>(), 0_u16..256, 0_u32..9).prop_map(|(is_v4, bits, length)| {
+            let bits = (bits >> (8 - length)) << (8 - length);
+            let address = if is_v4 { format!("{bits}.0.0.0") } else { format!("{:x}::", bits << 8) };
+            prefix(&format!("{address}/{length}"))
+        })
     }
 
     proptest! {

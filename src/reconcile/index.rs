@@ -18,7 +18,7 @@ use crate::domain::outbound::{
 };
 use crate::domain::plan::{Departure, Former, TargetInput};
 use crate::domain::region::Regions;
-use crate::domain::requirement::Requirements;
+use crate::domain::requirement::Tables;
 use crate::domain::resolve::Unresolved;
 use crate::domain::resource_id::ResourceId;
 use crate::domain::rule;
@@ -120,7 +120,7 @@ impl Documents {
 pub struct Setting {
     pub installation: Installation,
     pub regions: Arc<Regions>,
-    pub requirements: Arc<Requirements>,
+    pub requirements: Tables,
     /// Why nothing is ever removed, if so: `plan` and `apply` without `--state` have no memory.
     pub no_memory: Option<&'static str>,
     /// What it means that a Network which is remembered is not there.

@@ -27,7 +27,7 @@ fn setting() -> Setting {
     Setting {
         installation: "prod".parse().unwrap(),
         regions: Arc::new(Regions::built_in()),
-        requirements: Arc::new(crate::domain::requirement::Requirements::built_in()),
+        requirements: crate::domain::requirement::Tables::BuiltIn,
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,

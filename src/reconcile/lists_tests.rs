@@ -31,7 +31,7 @@ impl Scene {
         let setting = Setting {
             installation: testing::installation(),
             regions: Arc::new(crate::domain::region::Regions::built_in()),
-            requirements: Arc::new(crate::domain::requirement::Requirements::built_in()),
+            requirements: crate::domain::requirement::Tables::BuiltIn,
             no_memory: None,
             absent: index::Absent::Deleted,
             read_only: None,

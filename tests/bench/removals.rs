@@ -80,7 +80,7 @@ spec:
     let setting = Setting {
         installation: "prod".parse().expect("an installation"),
         regions: Arc::new(Regions::built_in()),
-        requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
+        requirements: amlnet::domain::requirement::Tables::BuiltIn,
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,

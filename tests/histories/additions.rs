@@ -62,7 +62,7 @@ fn additions(stage: &Stage, region: &str, cloud: Cloud) -> Vec<usize> {
         let setting = Setting {
             installation: "prod".parse().unwrap(),
             regions: Arc::clone(&stage.regions),
-            requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
+            requirements: amlnet::domain::requirement::Tables::BuiltIn,
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,

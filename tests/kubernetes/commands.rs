@@ -188,6 +188,7 @@ fn a_cluster_without_the_crds_is_told_what_to_apply() {
     let hash = format!("sha256:{}", "0".repeat(64));
     let arguments = ["approve", "ml", "--hash", &hash, "-n", &kube.namespace];
     amlnet(&kube, ADMIN, &arguments).exits(1).says(&["the CRD is not installed", "amlnet crd"]);
+    cluster.stop_api_server(); // the other tests need its share
 }
 
 #[test]
@@ -309,4 +310,5 @@ fn apply_of_one_network_leaves_the_others_and_claims_before_it_writes() {
     // Its table is no part of what another plan sees.
     let answer = on_cluster(&kube, ADMIN, "plan", &["other", "-o", "json"]).exits(0).json();
     assert!(!answer.to_string().contains("stranger"), "{answer}");
+    cluster.stop_api_server(); // the other tests need its share
 }

@@ -106,4 +106,5 @@ fn an_api_server_that_is_gone_for_a_while() {
     patient.kube.patch("servicetagfeeds", "public", &now);
     patient_one.wait_until("the new route", || ours(&patient.kube.sim.history_now(TABLE)).len() == ROUTES + 1);
     assert_eq!(ready(&patient_two).0, 200);
+    cluster.stop_api_server(); // the other tests need its share
 }

@@ -248,6 +248,7 @@ fn all_namespaces_need_the_same_as_a_cluster_role_and_nothing_else() {
     assert_same(ALL, &allowed(ALL, "ClusterRole"), &all);
     let unlike: Vec<_> = by_place[&kube.namespace].difference(&allowed(CONTROLLER, "Role")).cloned().collect();
     assert!(unlike.is_empty(), "{unlike:?}");
+    cluster.stop_api_server(); // the other tests need its share
 }
 
 #[test]

@@ -155,6 +155,7 @@ fn a_value_that_only_a_newer_version_knows_freezes_removals_and_stops_nothing_el
     kube.apply(&second(json!({"spec": {"windows": ["always"]}})));
     replica.wait_until("the report", || kube.message("second", "Ready").contains("windows"));
     stop(replica);
+    kube.cluster.stop_api_server(); // the other tests need its share
 }
 
 #[test]
@@ -177,4 +178,5 @@ fn crds_that_are_missing_or_older_are_said_until_they_are_there() {
     kube.usual(json!({}));
     kube.in_sync(&replica);
     stop(replica);
+    cluster.stop_api_server(); // the other tests need its share
 }

@@ -10,6 +10,7 @@ mod golden;
 mod golden_rules;
 mod groups;
 mod imports;
+mod lanes;
 mod layering;
 mod logs;
 mod metrics;

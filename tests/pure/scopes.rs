@@ -182,7 +182,7 @@ fn setting(scopes: Scopes) -> Setting {
     Setting {
         installation: "prod".parse().unwrap(),
         regions: Arc::new(REGIONS.clone()),
-        requirements: Arc::new(amlnet::domain::requirement::Requirements::built_in()),
+        requirements: amlnet::domain::requirement::Tables::BuiltIn,
         no_memory: None,
         absent: Absent::Deleted,
         read_only: None,

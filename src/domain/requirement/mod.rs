@@ -13,6 +13,8 @@ mod testing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 
 use super::host::Host;
 use super::outbound::Port;
@@ -253,6 +255,25 @@ pub struct Requirements {
     parameters: Vec<Parameter>,
     rows: Vec<Row>,
     routes: Vec<Route>,
+}
+
+/// The tables that count. Those that are compiled in are read when somebody first asks: many networks have only routes.
+#[derive(Debug, Clone)]
+pub enum Tables {
+    BuiltIn,
+    Read(Arc<Requirements>),
+}
+
+impl Deref for Tables {
+    type Target = Requirements;
+
+    fn deref(&self) -> &Requirements {
+        static BUILT_IN: LazyLock<Requirements> = LazyLock::new(Requirements::built_in);
+        match self {
+            Self::BuiltIn => &BUILT_IN,
+            Self::Read(tables) => tables,
+        }
+    }
 }
 
 impl Requirements {

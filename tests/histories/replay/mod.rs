@@ -22,7 +22,7 @@ use amlnet::domain::intent::{Mode, ObjectKey};
 use amlnet::domain::memory::TargetMemory;
 use amlnet::domain::plan::{Action, HeldReason, Limits, Observed, ObservedEntry, Plan, Step, TargetInput};
 use amlnet::domain::region::Regions;
-use amlnet::domain::requirement::Requirements;
+use amlnet::domain::requirement::Tables;
 use amlnet::domain::scope::Scopes;
 use amlnet::domain::service_tags::Cloud;
 use amlnet::reconcile::index::{Absent, Documents, Memories, Setting, index};
@@ -43,7 +43,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) struct Stage {
     pub(crate) shelf: Shelf,
     pub(crate) regions: Arc<Regions>,
-    pub(crate) requirements: Arc<Requirements>,
+    pub(crate) requirements: Tables,
     maps: Vec<Map>,
 }
 
@@ -52,7 +52,7 @@ impl Stage {
     pub(crate) fn open() -> Result<Self, String> {
         let shelf = Shelf::open()?;
         let maps = Cloud::ALL.iter().map(|cloud| Map::of(*cloud, &shelf)).collect();
-        let (regions, requirements) = (Arc::new(Regions::built_in()), Arc::new(Requirements::built_in()));
+        let (regions, requirements) = (Arc::new(Regions::built_in()), Tables::BuiltIn);
         Ok(Self { shelf, regions, requirements, maps })
     }
 }
@@ -300,7 +300,7 @@ impl<'a> History<'a> {
         let setting = Setting {
             installation: "prod".parse().unwrap(),
             regions: Arc::clone(&self.stage.regions),
-            requirements: Arc::clone(&self.stage.requirements),
+            requirements: self.stage.requirements.clone(),
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,

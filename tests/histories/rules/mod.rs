@@ -239,7 +239,7 @@ impl<'a> History<'a> {
         let setting = Setting {
             installation: self.installation.clone(),
             regions: Arc::clone(&self.stage.regions),
-            requirements: Arc::clone(&self.stage.requirements),
+            requirements: self.stage.requirements.clone(),
             no_memory: None,
             absent: Absent::Deleted,
             read_only: None,
