@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
-use kube::{CustomResourceExt as _, Resource as _};
+use kube::CustomResourceExt as _;
+use serde_json::Value;
 
 use super::approval::PlanApproval;
 use super::feed::ServiceTagFeed;
@@ -22,15 +23,22 @@ pub fn all() -> [CustomResourceDefinition; 3] {
     [ServiceTagFeed::crd(), AmlNetwork::crd(), PlanApproval::crd()].map(complete)
 }
 
-/// The CRD of a kind, without making those of the others: it is what most of a command's time would go to.
-pub fn of_kind(kind: &str) -> Option<CustomResourceDefinition> {
-    let derived = match kind {
-        _ if kind == ServiceTagFeed::kind(&()) => ServiceTagFeed::crd(),
-        _ if kind == AmlNetwork::kind(&()) => AmlNetwork::crd(),
-        _ if kind == PlanApproval::kind(&()) => PlanApproval::crd(),
-        _ => return None,
-    };
-    Some(complete(derived))
+/// The kinds with their CRDs as they stand in `config/crd`, which a test compares with [`all`].
+const WRITTEN: [(&str, &str); 3] = [
+    ("ServiceTagFeed", include_str!("../../config/crd/servicetagfeeds.yaml")),
+    ("AmlNetwork", include_str!("../../config/crd/amlnetworks.yaml")),
+    ("PlanApproval", include_str!("../../config/crd/planapprovals.yaml")),
+];
+
+/// The schema of a kind, for those who want it at every start: the derives take many times as long to make it as its
+/// text takes to be read.
+///
+/// # Panics
+/// Where it is none of our kinds.
+pub fn schema(kind: &str) -> Value {
+    let (_, text) = WRITTEN.into_iter().find(|(name, _)| *name == kind).expect("it is one of our kinds");
+    let mut crd: Value = serde_yaml::from_str(text).expect("a test compares it with the types");
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()
 }
 
 fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {

@@ -15,6 +15,7 @@ pub mod read;
 pub mod reference;
 pub mod rules;
 mod schema;
+mod schema_rules;
 pub mod scopes;
 pub mod security_group;
 pub mod status;

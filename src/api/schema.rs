@@ -3,17 +3,18 @@
 //! Types, lengths and patterns are checked by a JSON Schema library, rules in CEL by kube's evaluation. Must not know
 //! what an object means: that is `convert`.
 
-use kube::core::cel::{CompiledSchema, Validator as Rules, compile_schema};
+use std::sync::{Mutex, PoisonError};
+
 use serde_json::{Map, Value, json};
 
 use super::convert::FieldError;
 use super::crd;
+use super::schema_rules::Rules;
 
 pub(super) struct Schema {
     text: Value,
     validator: jsonschema::Validator,
-    rules: CompiledSchema,
-    evaluation: Rules,
+    rules: Mutex<Rules>,
 }
 
 /// What came out of a check.
@@ -29,17 +30,15 @@ pub(super) struct Checked {
 impl Schema {
     /// The schema of a kind of ours, made strict: the API server refuses unknown fields by its own means.
     pub(super) fn of(kind: &str) -> Self {
-        let crd = crd::of_kind(kind).expect("the kind is one of ours");
-        let schema = crd.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
-        let mut text = serde_json::to_value(schema).expect("a schema is JSON");
-        let rules = compile_schema(&text);
+        let mut text = crd::schema(kind);
+        let rules = Mutex::new(Rules::of(text.clone()));
         text["properties"]["metadata"] = metadata();
         // Looked at before.
         text["properties"]["apiVersion"] = json!({"type": "string"});
         text["properties"]["kind"] = json!({"type": "string"});
         make_strict(&mut text);
         let validator = jsonschema::validator_for(&text).expect("a test compiles the schemas");
-        Self { text, validator, rules, evaluation: Rules::new() }
+        Self { text, validator, rules }
     }
 
     pub(super) fn check(&self, value: &Value, asks_rules: bool) -> Checked {
@@ -59,7 +58,8 @@ impl Schema {
     }
 
     fn broken_rules(&self, value: &Value) -> Vec<FieldError> {
-        let broken = self.evaluation.validate_compiled(&self.rules, value, None);
+        // A rule is compiled or not, whoever panicked.
+        let broken = self.rules.lock().unwrap_or_else(PoisonError::into_inner).broken(value);
         let explain = |error: kube::core::cel::ValidationError| {
             // A text is what the rule is about; of an object the rule names the field itself.
             let text = at(value, &error.field_path).filter(|found| found.is_string());
@@ -70,7 +70,7 @@ impl Schema {
             let path = if error.field_path.is_empty() { "(object)".to_owned() } else { error.field_path };
             FieldError::new(path, what)
         };
-        broken.err().into_iter().flatten().map(explain).collect()
+        broken.into_iter().map(explain).collect()
     }
 }
 

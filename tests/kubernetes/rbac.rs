@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cluster::{ADMIN, Cluster, Request};
 use serde_json::{Value, json};
 
-use crate::harness::{Controller, Doc, Sim, TABLE, east, feed, merge, network, ours, table_id};
+use crate::harness::{Controller, Doc, Sim, TABLE, east, feed, network, ours, table_id};
 use crate::manifests::{self, ALICE, BOB, Permission, QUICK, allowed, bind, manifest};
 use crate::replica::Kube;
 
@@ -72,9 +72,7 @@ impl Place<'_> {
     }
 
     fn apply(&self, object: &Value) {
-        let mut object = object.clone();
-        merge(&mut object, &json!({"metadata": {"namespace": self.namespace}}));
-        self.kube.cluster.kubectl_stdin(ADMIN, &["apply", "-f", "-"], &object.to_string()).ok();
+        self.kube.apply_in(self.namespace, object);
     }
 
     fn get(&self, name: &str) -> Value {

@@ -6,7 +6,7 @@ use std::process::Command;
 use cluster::{ADMIN, Cluster};
 use serde_json::{Value, json};
 
-use crate::harness::{Controller, Sim, feed, merge, network};
+use crate::harness::{Controller, Sim, feed, network};
 
 /// One installation in a namespace of its own.
 pub(crate) struct Kube {
@@ -41,10 +41,9 @@ impl Kube {
     }
 
     /// Puts an object of this namespace, as a person with kubectl would.
+    #[track_caller]
     pub(crate) fn apply(&self, object: &Value) {
-        let mut object = object.clone();
-        merge(&mut object, &json!({"metadata": {"namespace": self.namespace}}));
-        self.cluster.kubectl_stdin(ADMIN, &["apply", "-f", "-"], &object.to_string()).ok();
+        self.apply_in(&self.namespace, object);
     }
 
     /// The feed of the download page, and the usual network, changed.
@@ -53,7 +52,7 @@ impl Kube {
         self.apply(&network(change));
     }
 
-    fn path(&self, plural: &str, name: &str) -> String {
+    pub(crate) fn path(&self, plural: &str, name: &str) -> String {
         format!("/apis/amlnet.dev/v1alpha1/namespaces/{}/{plural}/{name}", self.namespace)
     }
 

@@ -31,10 +31,16 @@ impl Kube {
     }
 
     /// Puts an object into any namespace.
+    #[track_caller]
     pub(crate) fn apply_in(&self, namespace: &str, object: &Value) {
         let mut object = object.clone();
         object["metadata"]["namespace"] = json!(namespace);
-        self.cluster.kubectl_stdin(ADMIN, &["apply", "-f", "-"], &object.to_string()).ok();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let group = text(&object["apiVersion"]);
+        let group = if group.contains('/') { format!("apis/{group}") } else { format!("api/{group}") };
+        let plural = text(&object["kind"]).to_lowercase() + "s";
+        let name = text(&object["metadata"]["name"]);
+        self.cluster.put(&format!("/{group}/namespaces/{namespace}/{plural}/{name}"), &object);
     }
 
     /// An object of any namespace; null where there is none.
@@ -136,8 +142,9 @@ impl Kube {
 
     /// Patches the status, as somebody with kubectl would.
     pub(crate) fn patch_status(&self, name: &str, patch: &Value) {
-        let patch = json!({"status": patch}).to_string();
-        self.kubectl(&["patch", "amln", name, "--subresource=status", "--type=merge", "-p", &patch]);
+        let place = format!("{}/status", self.path("amlnetworks", name));
+        let answer = self.cluster.ask(ADMIN, "PATCH", &place, Some(&json!({"status": patch}))).unwrap();
+        assert!(answer.status < 300, "{}", answer.body);
     }
 }
 

@@ -29,15 +29,6 @@ fn the_crds_in_config_are_those_of_the_types() {
 }
 
 #[test]
-fn the_crd_of_a_kind_is_that_of_the_list() {
-    for crd in crd::all() {
-        let kind = crd.spec.names.kind.clone();
-        assert_eq!(crd::of_kind(&kind), Some(crd));
-    }
-    assert_eq!(crd::of_kind("Pod"), None);
-}
-
-#[test]
 fn the_reference_is_that_of_the_types() {
     is_as_written("docs/custom-resources.md", &reference::markdown());
 }

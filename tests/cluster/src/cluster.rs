@@ -168,6 +168,15 @@ impl Cluster {
         self.client.send(method, path, &self.token(user), body)
     }
 
+    /// One object as [`Self::apply`] would leave it, without kubectl: `path` is the object's own.
+    #[track_caller]
+    pub fn put(&self, path: &str, object: &Value) {
+        match self.client.apply(path, &self.token(ADMIN), object) {
+            Ok(answer) if answer.status < 300 => {}
+            other => panic!("PATCH {path} {object}: {other:?}"),
+        }
+    }
+
     /// A new namespace with a name that begins so.
     #[track_caller]
     pub fn namespace(&self, prefix: &str) -> String {

@@ -47,14 +47,25 @@ impl Client {
         Ok(Self { address, tls: Arc::new(tls) })
     }
 
+    /// A PATCH is a merge patch.
     pub(crate) fn send(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> Result<Answer> {
+        let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        self.send_as(kind, method, path, token, body)
+    }
+
+    /// Creates or changes one object by server-side apply, as kubectl's own, which has the last word.
+    pub(crate) fn apply(&self, path: &str, token: &str, object: &Value) -> Result<Answer> {
+        let path = format!("{path}?fieldManager=kubectl&force=true&fieldValidation=Strict");
+        self.send_as("application/apply-patch+yaml", "PATCH", &path, token, Some(object))
+    }
+
+    fn send_as(&self, kind: &str, method: &str, path: &str, token: &str, body: Option<&Value>) -> Result<Answer> {
         let socket = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let name = ServerName::from(self.address.ip());
         let connection = ClientConnection::new(self.tls.clone(), name).map_err(Error::other)?;
         let mut stream = StreamOwned::new(connection, socket);
-        let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let body = body.map(ToString::to_string).unwrap_or_default();
         let length = body.len();
         write!(

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 /// No command of a test takes longer, by far, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What is waited for comes after milliseconds or after seconds: one looks less often the longer it takes, as each look
+/// may be a request, and the other tests need the processor.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 
 /// Waits until `condition` holds, and fails when it does not in time.
 #[track_caller]
@@ -16,15 +18,15 @@ pub(crate) fn wait_until(what: &str, condition: impl FnMut() -> bool) {
 }
 
 fn holds_within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + patience;
+    let started = Instant::now();
     loop {
         if condition() {
             return true;
         }
-        if Instant::now() > deadline {
+        if started.elapsed() > patience {
             return false;
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep((started.elapsed() / 10).clamp(LOOKS.0, LOOKS.1));
     }
 }
 
