@@ -3,7 +3,7 @@
 //! Types, lengths and patterns are checked by a JSON Schema library, rules in CEL by kube's evaluation. Must not know
 //! what an object means: that is `convert`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,8 @@ use super::schema_rules::Rules;
 
 pub(super) struct Schema {
     text: Value,
-    validator: jsonschema::Validator,
+    /// For objects with a status, and for those without: half of the schema is about it, and people write none.
+    validators: [OnceLock<jsonschema::Validator>; 2],
     rules: Mutex<Rules>,
 }
 
@@ -37,14 +38,24 @@ impl Schema {
         text["properties"]["apiVersion"] = json!({"type": "string"});
         text["properties"]["kind"] = json!({"type": "string"});
         make_strict(&mut text);
-        let validator = jsonschema::validator_for(&text).expect("a test compiles the schemas");
-        Self { text, validator, rules }
+        Self { text, validators: [OnceLock::new(), OnceLock::new()], rules }
+    }
+
+    fn validator(&self, value: &Value) -> &jsonschema::Validator {
+        let has_status = value.get("status").is_some();
+        self.validators[usize::from(has_status)].get_or_init(|| {
+            let mut text = self.text.clone();
+            if !has_status {
+                text["properties"]["status"] = Value::Bool(true);
+            }
+            jsonschema::validator_for(&text).expect("a test compiles the schemas")
+        })
     }
 
     pub(super) fn check(&self, value: &Value, asks_rules: bool) -> Checked {
         let mut value = value.clone();
         as_received(&mut value, &self.text);
-        let errors: Vec<_> = self.validator.iter_errors(&value).collect();
+        let errors: Vec<_> = self.validator(&value).iter_errors(&value).collect();
         // A rule can be asked only about values of the right type. A pattern has a rule with a better sentence beside it.
         let are_patterns = |error: &jsonschema::ValidationError<'_>| {
             matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })

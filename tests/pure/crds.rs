@@ -29,6 +29,17 @@ fn the_crds_in_config_are_those_of_the_types() {
 }
 
 #[test]
+fn the_schemas_that_are_read_at_every_start_are_those_of_the_types() {
+    for crd in crd::all() {
+        let mut whole = serde_json::to_value(&crd).unwrap();
+        let schema = whole["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        is_as_written(&format!("src/api/schemas/{}.json", crd.spec.names.plural), &text);
+        assert!(objects::update() || crd::schema(&crd.spec.names.kind) == schema, "{}", crd.spec.names.kind);
+    }
+}
+
+#[test]
 fn the_reference_is_that_of_the_types() {
     is_as_written("docs/custom-resources.md", &reference::markdown());
 }

@@ -13,6 +13,7 @@ mod mode;
 mod next_hop;
 mod region;
 mod removal;
+mod served;
 mod whole_rule;
 
 pub use growth::GROWTH_HIGH;
@@ -37,7 +38,7 @@ type Guard = fn(Plan, Situation<'_>) -> Plan;
 
 /// In order: what the mode forbids, and what has to wait anyway, is not asked about; a person is asked about what could
 /// be done now; capacity comes last, when it is known what is left.
-const CHAIN: [Guard; 10] = [
+const CHAIN: [Guard; 11] = [
     growth::warn,
     mode::guard,
     removal::guard,
@@ -46,6 +47,7 @@ const CHAIN: [Guard; 10] = [
     budget::guard,
     default_route::guard,
     empty::guard,
+    served::guard,
     whole_rule::guard,
     capacity,
 ];

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Situation;
+use super::{Situation, served};
 use crate::domain::desired::Address;
 use crate::domain::plan::{Action, HeldReason, Plan, Step, rules};
 use crate::domain::resource_id::TargetKind;
@@ -19,7 +19,8 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let waits =
         |step: &Step| rules::not_ready(&step.address, situation.observed).filter(|_| step.action == Action::Add);
     let plan = plan.hold(|step: &Step| waits(step).map(|why| (HeldReason::Hold, why.to_owned())));
-    let plan = without_products(plan, situation);
+    // What is held here may need what was about to go.
+    let plan = served::guard(without_products(plan, situation), situation);
     let after = rules::after(situation.observed, &plan.steps);
     let wishes = situation.input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
     let wanted: BTreeSet<&str> = wishes.flat_map(|wishes| wishes.rules.keys()).map(String::as_str).collect();
