@@ -49,7 +49,7 @@ fn rows() -> Vec<Additional> {
     vec![
         tag("aml", "AzureMachineLearning", true, vec![port(tcp, 443), port(tcp, 18881), port(udp, 5831)]),
         tag("batch", "BatchNodeManagement", true, vec![port(Protocol::Any, 443)]),
-        tag("storage", "Storage", true, vec![port(tcp, 445)]),
+        tag("files", "Storage", true, vec![port(tcp, 445)]),
         tag("vault", "AzureKeyVault", false, vec![port(tcp, 443)]),
         hosts(&["github.com", "*.github.com"], vec![port(tcp, 443), port(tcp, 22)]),
         hosts(&["github.com", "gitlab.com"], vec![port(tcp, 443), port(tcp, 80)]),

@@ -10,7 +10,7 @@ use super::{Situation, served};
 use crate::domain::desired::Address;
 use crate::domain::plan::{Action, HeldReason, Plan, Step, rules};
 use crate::domain::resource_id::TargetKind;
-use crate::domain::rule::{Part, Place, RulePart};
+use crate::domain::rule::{Part, Place, RulePart, assemble};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     if situation.observed.rules.is_none() {
@@ -59,6 +59,7 @@ fn without_products(plan: Plan, situation: Situation<'_>) -> Plan {
     let removed: BTreeSet<Address> = of(&plan, Action::Remove).map(|step| step.address.folded()).collect();
     let wishes = situation.input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
     let wanted: BTreeSet<Address> = wishes.flat_map(|wishes| wishes.entries.keys()).map(Address::folded).collect();
+    let wanted_rules = assemble(&wanted);
     let memory = situation.memory;
     let is_given_up = |address: &Address| {
         let explanation = memory.explain(address);
@@ -72,10 +73,10 @@ fn without_products(plan: Plan, situation: Situation<'_>) -> Plan {
     let mut given_up: BTreeMap<String, Vec<&RulePart>> = BTreeMap::new();
     for entry in situation.observed.ours(&situation.input.installation) {
         let address = entry.address.folded();
-        if let Some(part) = entry
-            .address
-            .part()
-            .filter(|_| !wanted.contains(&address) && !removed.contains(&address) && is_given_up(&address))
+        // What lies in something wanted lets nothing more through.
+        let is_wanted = wanted.contains(&address) || rules::is_covered(&address, &wanted_rules);
+        if let Some(part) =
+            entry.address.part().filter(|_| !is_wanted && !removed.contains(&address) && is_given_up(&address))
         {
             given_up.entry(part.rule.to_ascii_lowercase()).or_default().push(part);
         }

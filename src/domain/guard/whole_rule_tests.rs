@@ -174,6 +174,22 @@ fn what_takes_the_place_of_something_given_up_comes_when_that_is_gone() {
 }
 
 #[test]
+fn what_lies_in_something_wanted_keeps_nothing_back() {
+    let first = ["amlnet.prod.q at 10.1.0.0/24", "amlnet.prod.q with 20.0.0.64/26", "amlnet.prod.q on TCP 443"];
+    let mut scene = scene(&first);
+    scene.decide(&policy(vec![asking("a", &first)]));
+    let asked = |far: &'static str| {
+        policy(vec![careful(asking("a", &["amlnet.prod.q at 10.2.0.0/24", far, "amlnet.prod.q on TCP 443"]))])
+    };
+    let plan = scene.clone().decide(&asked("amlnet.prod.q with 20.0.0.0/25"));
+    assert_eq!(taken(&plan), ["Add amlnet.prod.q at 10.2.0.0/24", "Add amlnet.prod.q with 20.0.0.0/25"], "{plan}");
+    // A prefix that is as good as another one.
+    let plan = scene.decide(&asked("amlnet.prod.q with 20.0.0.0/26"));
+    assert_eq!(taken(&plan), ["Add amlnet.prod.q with 20.0.0.0/26"], "{plan}");
+    assert!(held(&plan).contains(&"Hold Add amlnet.prod.q at 10.2.0.0/24".to_owned()), "{plan}");
+}
+
+#[test]
 fn a_new_prefix_of_a_service_waits_for_nobodys_word_about_an_old_source() {
     let first = ["amlnet.prod.q at 10.1.0.0/24", "amlnet.prod.q with 20.0.0.0/24", "amlnet.prod.q on TCP 443"];
     let mut scene = scene(&first);
