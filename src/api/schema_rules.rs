@@ -63,7 +63,9 @@ fn compile(part: &mut CompiledSchema, schema: &Value, value: &Value) {
         }
         Value::Array(items) => {
             if let Some(item) = &mut part.items {
-                items.iter().for_each(|value| compile(item, &schema["items"], value));
+                for value in items {
+                    compile(item, &schema["items"], value);
+                }
             }
         }
         _ => {}
@@ -98,15 +100,15 @@ mod tests {
     #[test]
     fn what_an_object_does_not_have_is_not_compiled_until_one_has_it() {
         let schema = json!({"type": "object", "x-kubernetes-validations": [{"rule": "has(self.a)", "message": "no a"}],
-            "properties": {
-                "a": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'x'", "message": "x"}]},
-                "b": {"type": "array", "items": {
-                    "type": "string", "x-kubernetes-validations": [{"rule": "self != 'y'", "message": "y"}]}},
-                "c": {"type": "object", "additionalProperties": {
-                    "type": "string", "x-kubernetes-validations": [{"rule": "self != 'z'", "message": "z"}]}},
-                "d": {"type": "string", "default": "v",
-                    "x-kubernetes-validations": [{"rule": "self != 'v'", "message": "v"}]},
-            }});
+        "properties": {
+            "a": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'x'", "message": "x"}]},
+            "b": {"type": "array", "items": {
+                "type": "string", "x-kubernetes-validations": [{"rule": "self != 'y'", "message": "y"}]}},
+            "c": {"type": "object", "additionalProperties": {
+                "type": "string", "x-kubernetes-validations": [{"rule": "self != 'z'", "message": "z"}]}},
+            "d": {"type": "string", "default": "v",
+                "x-kubernetes-validations": [{"rule": "self != 'v'", "message": "v"}]},
+        }});
         let mut rules = Rules::of(schema);
         assert_eq!(count(&rules.compiled).0, 0);
         let mut said = |object: Value| {

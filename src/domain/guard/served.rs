@@ -69,7 +69,9 @@ fn sorted(all: impl Iterator<Item = (Among, Prefix)>) -> BTreeMap<Among, Vec<Pre
     for (place, prefix) in all {
         by_place.entry(place).or_default().push(prefix);
     }
-    by_place.values_mut().for_each(|prefixes| prefixes.sort_unstable());
+    for prefixes in by_place.values_mut() {
+        prefixes.sort_unstable();
+    }
     by_place
 }
 

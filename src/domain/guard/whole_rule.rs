@@ -1,14 +1,14 @@
 //! A rule is written when all of its sides are there, and never loses one of them while somebody wants it.
 //!
-//! Where a part of a new rule is held, the rest of it waits too. Where a rule would lose its last source, say, what stands
-//! is kept until something takes its place. And where somebody gave up a part that still stands, what is new does not come
-//! beside it: all sides of a rule go with all others, so more would be let through than anybody asks for.
+//! Where a part of a new rule is held, the rest of it waits too. The last source of a rule, say, is kept until something
+//! takes its place. And where somebody gave up a part that still stands, what is new does not come beside it: all sides of
+//! a rule go with all others, so more would be let through than anybody asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Situation, served};
 use crate::domain::desired::Address;
-use crate::domain::plan::{Action, HeldReason, Plan, Step, rules};
+use crate::domain::plan::{Action, Held, HeldReason, Plan, Step, rules};
 use crate::domain::resource_id::TargetKind;
 use crate::domain::rule::{Part, Place, RulePart, assemble};
 
@@ -19,16 +19,8 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let waits =
         |step: &Step| rules::not_ready(&step.address, situation.observed).filter(|_| step.action == Action::Add);
     let plan = plan.hold(|step: &Step| waits(step).map(|why| (HeldReason::Hold, why.to_owned())));
-    // What is held here may need what was about to go.
-    let plan = served::guard(without_products(plan, situation), situation);
+    let plan = without_losses(plan, situation);
     let after = rules::after(situation.observed, &plan.steps);
-    let wishes = situation.input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
-    let wanted: BTreeSet<&str> = wishes.flat_map(|wishes| wishes.rules.keys()).map(String::as_str).collect();
-    let why_held: BTreeMap<String, (HeldReason, String)> = plan
-        .held
-        .iter()
-        .filter_map(|held| Some((rule(&held.step.address)?, (held.reason, held.why.clone()))))
-        .collect();
     let plan = if situation.input.id.kind == TargetKind::SecurityGroup {
         // It comes when what is wider goes: Azure takes no list that overlaps.
         let why = "a wider prefix of the rule, which is about to go, covers it".to_owned();
@@ -37,21 +29,59 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     } else {
         plan
     };
+    let why_held = why_held(&plan);
     plan.hold(|step: &Step| {
-        let rule = rule(&step.address).filter(|rule| !after.contains_key(rule))?;
-        let held = why_held.get(&rule).cloned();
-        match step.action {
-            Action::Remove if !wanted.contains(rule.as_str()) => None,
-            Action::Remove => {
-                let why = "nothing would be left of the rule, which is still asked for".to_owned();
-                Some(held.unwrap_or((HeldReason::Hold, why)))
-            }
-            Action::Add | Action::Change => {
-                let why = "a part without which the rule lets nothing through is not there".to_owned();
-                Some(held.unwrap_or((HeldReason::Hold, why)))
-            }
-        }
+        let rule = rule(&step.address).filter(|rule| step.action != Action::Remove && !after.contains_key(rule))?;
+        let why = "a part without which the rule lets nothing through is not there".to_owned();
+        Some(why_held.get(&rule).cloned().unwrap_or((HeldReason::Hold, why)))
     })
+}
+
+/// Holds what would take the last part of a side from a rule that is asked for, and what must not come beside a part that
+/// is left.
+fn without_losses(mut plan: Plan, situation: Situation<'_>) -> Plan {
+    let wishes = situation.input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
+    let wanted: BTreeSet<&str> = wishes.flat_map(|wishes| wishes.rules.keys()).map(String::as_str).collect();
+    loop {
+        // What is held may need what was about to go, and what is kept may have to stay alone: each round holds more.
+        plan = served::guard(without_products(plan, situation), situation);
+        let after = rules::after(situation.observed, &plan.steps);
+        let (last, why_held, steps) = (last_of_their_sides(&plan, situation), why_held(&plan), plan.steps.len());
+        plan = plan.hold(|step: &Step| {
+            let rule = rule(&step.address).filter(|_| step.action == Action::Remove && last.contains(&step.address))?;
+            let is_needed = wanted.contains(rule.as_str()) && !after.contains_key(&rule);
+            let why = "nothing would be left of the rule, which is still asked for".to_owned();
+            is_needed.then(|| why_held.get(&rule).cloned().unwrap_or((HeldReason::Hold, why)))
+        });
+        if plan.steps.len() == steps {
+            return plan;
+        }
+    }
+}
+
+/// By rule: why a part of it is held.
+fn why_held(plan: &Plan) -> BTreeMap<String, (HeldReason, String)> {
+    let of = |held: &Held| Some((rule(&held.step.address)?, (held.reason, held.why.clone())));
+    plan.held.iter().filter_map(of).collect()
+}
+
+/// Of each side of a rule that the plan would empty, the last that goes: it is enough to keep the rule, and the same one
+/// at every look, however many of the others went before.
+fn last_of_their_sides(plan: &Plan, situation: Situation<'_>) -> BTreeSet<Address> {
+    let key = |address: &Address| Some((rule(address)?, side(&address.part()?.part)));
+    let mut left: BTreeMap<(String, u8), usize> = BTreeMap::new();
+    for place in situation.observed.entries.iter().filter_map(|entry| key(&entry.address)) {
+        *left.entry(place).or_default() += 1;
+    }
+    let mut last = BTreeSet::new();
+    for step in of(plan, Action::Remove) {
+        let Some(left) = key(&step.address).and_then(|place| left.get_mut(&place)) else { continue };
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            last.insert(step.address.clone());
+        }
+    }
+    last
 }
 
 /// Holds what would meet something that was given up.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::desired::{Ask, Contribution, Purpose, RuleHead, Wish};
-use crate::domain::intent::{Approval, Mode, NextHop, Removal};
+use crate::domain::intent::{Approval, Budget, Mode, NextHop, Removal};
 use crate::domain::plan::rules::{Around, PolicyAround, Rules, StandingRule};
 use crate::domain::plan::{Limits, Observed, ObservedEntry, TargetInput};
 use crate::domain::requirement::Direction;
@@ -106,6 +106,45 @@ fn a_rule_that_somebody_wants_never_loses_its_last_source() {
     let plan = scene.decide(&policy(vec![rest, observe]));
     assert_eq!(taken(&plan), Vec::<String>::new());
     assert!(held(&plan).iter().any(|text| text.ends_with("Remove amlnet.prod.r at 10.1.0.0/24")), "{plan}");
+}
+
+#[test]
+fn a_new_prefix_comes_at_once_beside_a_source_that_is_kept_as_the_last() {
+    let before = ["amlnet.prod.r at 10.1.0.0/24", "amlnet.prod.r with 20.0.0.0/24", "amlnet.prod.r on TCP 443"];
+    let after = ["amlnet.prod.r at 10.9.0.0/24", "amlnet.prod.r with 20.0.9.0/24", "amlnet.prod.r on TCP 443"];
+    for max in 0..3 {
+        let mut scene = scene(&before);
+        scene.decide(&policy(vec![asking("a", &before), asking("b", &after[1..])]));
+        let now = asking("a", &after);
+        let budget = Budget { max, percent: 100 };
+        let now = Contribution { removal: Removal { budget, hold_seconds: 86400, ..now.removal }, ..now };
+        let again = scene.apply(&policy(vec![now]));
+        assert_eq!(taken(&again), Vec::<String>::new(), "budget {max}: no rest\n{again}");
+    }
+}
+
+/// A source goes from two rules. In one of them what takes its place is held, so the other source of that rule may not be
+/// taken for what is left, only because it goes another day.
+#[test]
+fn what_stands_of_a_rule_is_kept_together_until_something_takes_its_place() {
+    let (r, s) = ("amlnet.prod.r", "amlnet.prod.s");
+    let of = |rule: &str, parts: &[&str]| parts.iter().map(|part| format!("{rule} {part}")).collect::<Vec<_>>();
+    let old = of(r, &["at 10.1.0.0/24", "at 10.2.0.0/24", "with Storage", "on TCP 443"]);
+    let new = of(r, &["at 10.9.0.0/24", "with Sql", "on TCP 444"]);
+    let beside = of(s, &["at 10.5.0.0/24", "with A", "on TCP 1"]);
+    let before = [old, beside.clone(), of(s, &["at 10.1.0.0/24"])].concat();
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let after = [new, beside].concat();
+    let after: Vec<&str> = after.iter().map(String::as_str).collect();
+    for max in 0..5 {
+        let mut scene = scene(&before);
+        scene.decide(&policy(vec![asking("a", &before)]));
+        let now = asking("a", &after);
+        let budget = Budget { max, percent: 100 };
+        let now = Contribution { removal: Removal { budget, ..now.removal }, ..now };
+        let again = scene.apply(&policy(vec![now]));
+        assert_eq!(taken(&again), Vec::<String>::new(), "budget {max}: no rest\n{again}");
+    }
 }
 
 #[test]
