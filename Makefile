@@ -45,9 +45,9 @@ test: lint faketime
 	+@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-live test-kubernetes test-others
 
 # Each always of the whole workspace, so that all are of the same build. A test compares the names with what there is.
-LIVE = live
-KUBERNETES = kubernetes node
-OTHERS = chart cluster dev histories image prometheus pure scripts serve
+LIVE = live dev pure
+KUBERNETES = kubernetes node cluster
+OTHERS = chart histories image prometheus scripts serve
 
 test-live:
 	$(CARGO) test --locked --workspace $(LIVE:%=--test %)
@@ -94,6 +94,7 @@ histories: tools
 	AMLNET_SEEDS=$(SEEDS) $(CARGO) test --locked --test histories histories -- --nocapture
 
 golden: tools
+	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --test pure the_schemas_that_are_read
 	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --lib --test pure --test scripts
 	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --test chart -- current readme
 

@@ -25,10 +25,15 @@ impl FromIterator<Prefix> for Cover {
 }
 
 impl Cover {
+    /// The prefix that contains it, if one does.
+    pub fn of(&self, prefix: &Prefix) -> Option<&Prefix> {
+        let after = self.0.partition_point(|wide| wide <= prefix);
+        self.0[..after].last().filter(|wide| wide.contains(prefix))
+    }
+
     /// Whether one of the prefixes contains it.
     pub fn contains(&self, prefix: &Prefix) -> bool {
-        let after = self.0.partition_point(|wide| wide <= prefix);
-        after > 0 && self.0[after - 1].contains(prefix)
+        self.of(prefix).is_some()
     }
 }
 

@@ -17,6 +17,11 @@ impl Host {
         &self.0
     }
 
+    /// Whether it matches every name that the other one matches.
+    pub fn covers(&self, other: &Self) -> bool {
+        self == other || self.0.strip_prefix('*').is_some_and(|end| other.0.ends_with(end))
+    }
+
     /// Whether the pattern matches names that only end alike, which belong to anybody.
     pub fn matches_strangers(&self) -> bool {
         self.0.starts_with('*') && !self.0.starts_with("*.")
@@ -105,6 +110,19 @@ mod tests {
         }
         assert!("*pytorch.org".parse::<Host>().unwrap().matches_strangers());
         assert!(!"*.pytorch.org".parse::<Host>().unwrap().matches_strangers());
+    }
+
+    #[test]
+    fn a_pattern_covers_what_lies_below_it() {
+        let covers = |wide: &str, narrow: &str| wide.parse::<Host>().unwrap().covers(&narrow.parse().unwrap());
+        for narrow in ["*.github.com", "api.github.com", "*.api.github.com", "API.github.com"] {
+            assert!(covers("*.github.com", narrow), "{narrow}");
+        }
+        for other in ["github.com", "*github.com", "notgithub.com", "github.com.example.org"] {
+            assert!(!covers("*.github.com", other), "{other}");
+        }
+        assert!(covers("*pytorch.org", "pytorch.org") && covers("*pytorch.org", "*.pytorch.org"));
+        assert!(!covers("api.github.com", "*.github.com"));
     }
 
     #[test]

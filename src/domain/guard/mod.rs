@@ -37,17 +37,18 @@ pub struct Situation<'a> {
 type Guard = fn(Plan, Situation<'_>) -> Plan;
 
 /// In order: what the mode forbids, and what has to wait anyway, is not asked about; a person is asked about what could
-/// be done now; capacity comes last, when it is known what is left.
+/// be done now; what stays for the sake of what is held takes no room of the budget; capacity comes last, when it is known
+/// what is left.
 const CHAIN: [Guard; 11] = [
     growth::warn,
     mode::guard,
     removal::guard,
     hold::guard,
     approval::guard,
+    served::guard,
     budget::guard,
     default_route::guard,
     empty::guard,
-    served::guard,
     whole_rule::guard,
     capacity,
 ];

@@ -1,13 +1,14 @@
 //! Nothing goes that serves what is needed while the entry for that is held: the wider prefix in whose place narrower
-//! ones come, the narrower ones in whose place a wider one comes.
+//! ones come, the narrower ones in whose place a wider one comes, and names of hosts likewise.
 //!
-//! Default routes have a guard of their own.
+//! Must not look at default routes, which have a guard of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Situation;
 use crate::domain::cover::Cover;
 use crate::domain::desired::Address;
+use crate::domain::host::Host;
 use crate::domain::intent::NextHop;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
 use crate::domain::prefix::Prefix;
@@ -24,29 +25,83 @@ enum Among {
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let is_held_addition = |step: &&Step| step.action == Action::Add && !step.is_default_route();
-    let held = plan.held.iter().map(|held| &held.step).filter(is_held_addition);
-    let waiting = sorted(held.filter_map(|step| among(&step.address, step.next_hop.as_ref()?)));
-    if waiting.is_empty() {
+    let held: Vec<&Step> = plan.held.iter().map(|held| &held.step).filter(is_held_addition).collect();
+    if held.is_empty() {
         return plan;
     }
-    let removed = plan.steps.iter().filter(|step| step.action == Action::Remove);
-    let removed: BTreeSet<&Address> = removed.map(|step| &step.address).collect();
-    let stands = situation.observed.entries.iter().filter(|entry| !removed.contains(&entry.address));
-    let stands = stands.filter_map(|entry| among(&entry.address, &entry.next_hop));
-    let comes = plan.steps.iter().filter_map(|step| among(&step.address, step.next_hop.as_ref()?));
-    let after = sorted(stands.chain(comes));
-    let after: BTreeMap<Among, Cover> =
-        after.into_iter().map(|(place, prefixes)| (place, prefixes.into_iter().collect())).collect();
+    let waiting = Standing::of(held.iter().filter_map(|step| Some((&step.address, step.next_hop.as_ref()?))));
+    let gone = plan.steps.iter().filter_map(|step| step.before.as_ref()).map(|(address, _)| address);
+    let gone: BTreeSet<&Address> = gone.collect();
+    let stands = situation.observed.entries.iter().filter(|entry| !gone.contains(&entry.address));
+    let comes = plan.steps.iter().filter_map(|step| Some((&step.address, step.next_hop.as_ref()?)));
+    let after = Standing::of(stands.map(|entry| (&entry.address, &entry.next_hop)).chain(comes));
     plan.hold(|step: &Step| {
-        let (_, next_hop) = step.before.as_ref().filter(|_| step.action == Action::Remove)?;
-        let (place, prefix) = among(&step.address, next_hop)?;
-        let is_served = |needed: &Prefix| {
-            let both = if prefix.contains(needed) { needed } else { &prefix };
-            after.get(&place).is_some_and(|cover| cover.contains(both))
-        };
-        let needed = overlapping(waiting.get(&place)?, &prefix).find(|needed| !is_served(needed))?;
-        Some((HeldReason::Hold, format!("{needed} is needed and held itself; this serves it until it is there")))
+        let (address, next_hop) = step.before.as_ref().filter(|_| step.action == Action::Remove)?;
+        let needed = waiting.served_by(address, next_hop, &after)?;
+        // Whoever deletes its Network takes its own along, whatever the others wait for.
+        let is_deletion = situation.memory.explain(&step.address).is_deletion();
+        let why = || format!("{needed} is needed and held itself; this serves it until it is there");
+        (!is_deletion).then(|| (HeldReason::Hold, why()))
     })
+}
+
+/// What stands, or is to stand, by place.
+#[derive(Default)]
+struct Standing {
+    prefixes: BTreeMap<Among, Vec<Prefix>>,
+    covers: BTreeMap<Among, Cover>,
+    /// By rule.
+    hosts: BTreeMap<String, BTreeSet<Host>>,
+}
+
+impl Standing {
+    fn of<'a>(all: impl Iterator<Item = (&'a Address, &'a NextHop)>) -> Self {
+        let mut standing = Self::default();
+        for (address, next_hop) in all {
+            if let Some((place, prefix)) = among(address, next_hop) {
+                standing.prefixes.entry(place).or_default().push(prefix);
+            } else if let Some((rule, host)) = host(address) {
+                standing.hosts.entry(rule).or_default().insert(host.clone());
+            }
+        }
+        for (place, prefixes) in &mut standing.prefixes {
+            prefixes.sort_unstable();
+            standing.covers.insert(place.clone(), prefixes.iter().copied().collect());
+        }
+        standing
+    }
+
+    /// Which of these the entry serves, as far as nothing of `after` does.
+    fn served_by(&self, address: &Address, next_hop: &NextHop, after: &Self) -> Option<String> {
+        if let Some((rule, host)) = host(address) {
+            let is_served =
+                |both: &Host| after.hosts.get(&rule).is_some_and(|all| all.iter().any(|one| one.covers(both)));
+            let mut needed = self.hosts.get(&rule)?.iter();
+            let found = needed.find(|needed| {
+                (host.covers(needed) && !is_served(needed)) || (needed.covers(host) && !is_served(host))
+            });
+            return found.map(ToString::to_string);
+        }
+        let (place, prefix) = among(address, next_hop)?;
+        // Everything is a default route, whoever gives it up.
+        let is_everything = prefix.length() == 0;
+        let cover = after.covers.get(&place);
+        let is_served = |both: &Prefix| cover.is_some_and(|cover| cover.contains(both));
+        let all = self.prefixes.get(&place).filter(|_| !is_everything)?;
+        // In order, a prefix comes right before what it contains.
+        let inside = all[all.partition_point(|other| *other < prefix)..].iter();
+        let inside = inside.take_while(|other| prefix.contains(other)).find(|needed| !is_served(needed));
+        let around = || self.covers[&place].of(&prefix).filter(|_| !is_served(&prefix));
+        inside.or_else(around).map(ToString::to_string)
+    }
+}
+
+fn host(address: &Address) -> Option<(String, &Host)> {
+    let part = address.part()?;
+    match &part.part {
+        Part::Host(host) => Some((part.rule.to_ascii_lowercase(), host)),
+        _ => None,
+    }
 }
 
 fn among(address: &Address, next_hop: &NextHop) -> Option<(Among, Prefix)> {
@@ -62,24 +117,6 @@ fn among(address: &Address, next_hop: &NextHop) -> Option<(Among, Prefix)> {
         }
         Address::Tag(_) | Address::Priority(_) => None,
     }
-}
-
-fn sorted(all: impl Iterator<Item = (Among, Prefix)>) -> BTreeMap<Among, Vec<Prefix>> {
-    let mut by_place: BTreeMap<Among, Vec<Prefix>> = BTreeMap::new();
-    for (place, prefix) in all {
-        by_place.entry(place).or_default().push(prefix);
-    }
-    for prefixes in by_place.values_mut() {
-        prefixes.sort_unstable();
-    }
-    by_place
-}
-
-/// Those that contain the prefix, and those that it contains. `all` is in order: a prefix comes before what it contains.
-fn overlapping<'a>(all: &'a [Prefix], prefix: &'a Prefix) -> impl Iterator<Item = &'a Prefix> {
-    let (before, after) = all.split_at(all.partition_point(|other| other < prefix));
-    let inside = after.iter().take_while(|other| prefix.contains(other));
-    inside.chain(before.iter().filter(|other| other.contains(prefix)))
 }
 
 #[cfg(test)]

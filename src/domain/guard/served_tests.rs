@@ -73,6 +73,15 @@ fn what_sends_elsewhere_serves_nobody() {
 }
 
 #[test]
+fn what_stays_takes_no_room_of_the_budget() {
+    let (mut scene, mut input) = moved(&["20.2.0.0/24", "20.2.9.0/24"], &[ELSEWHERE], &["20.2.0.128/26"]);
+    let removal = &mut input.contributions[0].removal;
+    removal.budget.max = 1;
+    let plan = scene.decide(&input);
+    assert_eq!(taken(&plan), ["Add 30.0.0.0/24", "Remove 20.2.9.0/24"], "{plan}");
+}
+
+#[test]
 fn the_sides_of_rules_are_places_of_their_own() {
     let place = |text: &str| among(&text.parse().unwrap(), &NextHop::Member).map(|(place, _)| place);
     let of = |text: &str| place(text).unwrap();

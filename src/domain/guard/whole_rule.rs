@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Situation, served};
+use crate::domain::cover::Cover;
 use crate::domain::desired::Address;
-use crate::domain::plan::{Action, Held, HeldReason, Plan, Step, rules};
+use crate::domain::plan::{Action, HeldReason, Plan, Step, rules};
+use crate::domain::prefix::Prefix;
 use crate::domain::resource_id::TargetKind;
-use crate::domain::rule::{Part, Place, RulePart, assemble};
+use crate::domain::rule::{Part, Place, RulePart};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     if situation.observed.rules.is_none() {
@@ -42,11 +44,13 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
 fn without_losses(mut plan: Plan, situation: Situation<'_>) -> Plan {
     let wishes = situation.input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
     let wanted: BTreeSet<&str> = wishes.flat_map(|wishes| wishes.rules.keys()).map(String::as_str).collect();
+    let asked_for = AskedFor::by(situation);
     loop {
         // What is held may need what was about to go, and what is kept may have to stay alone: each round holds more.
-        plan = served::guard(without_products(plan, situation), situation);
+        let steps = plan.steps.len();
+        plan = served::guard(without_products(plan, situation, &asked_for), situation);
         let after = rules::after(situation.observed, &plan.steps);
-        let (last, why_held, steps) = (last_of_their_sides(&plan, situation), why_held(&plan), plan.steps.len());
+        let (last, why_held) = (last_of_their_sides(&plan, situation), why_held(&plan));
         plan = plan.hold(|step: &Step| {
             let rule = rule(&step.address).filter(|_| step.action == Action::Remove && last.contains(&step.address))?;
             let is_needed = wanted.contains(rule.as_str()) && !after.contains_key(&rule);
@@ -59,37 +63,70 @@ fn without_losses(mut plan: Plan, situation: Situation<'_>) -> Plan {
     }
 }
 
-/// By rule: why a part of it is held.
+/// By rule: why something new of it is held.
 fn why_held(plan: &Plan) -> BTreeMap<String, (HeldReason, String)> {
-    let of = |held: &Held| Some((rule(&held.step.address)?, (held.reason, held.why.clone())));
-    plan.held.iter().filter_map(of).collect()
+    let mut by_rule = BTreeMap::new();
+    for held in plan.held.iter().filter(|held| held.step.action == Action::Add) {
+        if let Some(rule) = rule(&held.step.address) {
+            by_rule.entry(rule).or_insert_with(|| (held.reason, held.why.clone()));
+        }
+    }
+    by_rule
 }
 
 /// Of each side of a rule that the plan would empty, the last that goes: it is enough to keep the rule, and the same one
 /// at every look, however many of the others went before.
 fn last_of_their_sides(plan: &Plan, situation: Situation<'_>) -> BTreeSet<Address> {
-    let key = |address: &Address| Some((rule(address)?, side(&address.part()?.part)));
-    let mut left: BTreeMap<(String, u8), usize> = BTreeMap::new();
-    for place in situation.observed.entries.iter().filter_map(|entry| key(&entry.address)) {
-        *left.entry(place).or_default() += 1;
+    let stands = situation.observed.entries.iter().map(|entry| &entry.address);
+    let comes = of(plan, Action::Add).map(|step| &step.address);
+    let mut left: BTreeMap<(String, u8), BTreeSet<Address>> = BTreeMap::new();
+    for address in stands.chain(comes) {
+        if let Some(place) = place(address) {
+            left.entry(place).or_default().insert(address.folded());
+        }
     }
     let mut last = BTreeSet::new();
     for step in of(plan, Action::Remove) {
-        let Some(left) = key(&step.address).and_then(|place| left.get_mut(&place)) else { continue };
-        *left = left.saturating_sub(1);
-        if *left == 0 {
+        let Some(left) = place(&step.address).and_then(|place| left.get_mut(&place)) else { continue };
+        left.remove(&step.address.folded());
+        if left.is_empty() {
             last.insert(step.address.clone());
         }
     }
     last
 }
 
+/// What the Networks ask for together.
+struct AskedFor {
+    parts: BTreeSet<Address>,
+    /// By rule and side.
+    covers: BTreeMap<(String, u8), Cover>,
+}
+
+impl AskedFor {
+    fn by(situation: Situation<'_>) -> Self {
+        let wishes = situation.input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
+        let parts: BTreeSet<Address> = wishes.flat_map(|wishes| wishes.entries.keys()).map(Address::folded).collect();
+        let mut prefixes: BTreeMap<(String, u8), Vec<Prefix>> = BTreeMap::new();
+        for part in &parts {
+            if let Some((place, prefix)) = place(part).zip(prefix(part)) {
+                prefixes.entry(place).or_default().push(prefix);
+            }
+        }
+        let covers = prefixes.into_iter().map(|(place, prefixes)| (place, prefixes.into_iter().collect())).collect();
+        Self { parts, covers }
+    }
+
+    /// Also what lies in something that is asked for: it lets nothing more through.
+    fn contains(&self, address: &Address) -> bool {
+        let lies_in = |(place, prefix)| self.covers.get(&place).is_some_and(|cover: &Cover| cover.contains(&prefix));
+        self.parts.contains(address) || place(address).zip(prefix(address)).is_some_and(lies_in)
+    }
+}
+
 /// Holds what would meet something that was given up.
-fn without_products(plan: Plan, situation: Situation<'_>) -> Plan {
+fn without_products(plan: Plan, situation: Situation<'_>, asked_for: &AskedFor) -> Plan {
     let removed: BTreeSet<Address> = of(&plan, Action::Remove).map(|step| step.address.folded()).collect();
-    let wishes = situation.input.contributions.iter().filter_map(|contribution| contribution.outcome.as_ref().ok());
-    let wanted: BTreeSet<Address> = wishes.flat_map(|wishes| wishes.entries.keys()).map(Address::folded).collect();
-    let wanted_rules = assemble(&wanted);
     let memory = situation.memory;
     let is_given_up = |address: &Address| {
         let explanation = memory.explain(address);
@@ -103,11 +140,8 @@ fn without_products(plan: Plan, situation: Situation<'_>) -> Plan {
     let mut given_up: BTreeMap<String, Vec<&RulePart>> = BTreeMap::new();
     for entry in situation.observed.ours(&situation.input.installation) {
         let address = entry.address.folded();
-        // What lies in something wanted lets nothing more through.
-        let is_wanted = wanted.contains(&address) || rules::is_covered(&address, &wanted_rules);
-        if let Some(part) =
-            entry.address.part().filter(|_| !is_wanted && !removed.contains(&address) && is_given_up(&address))
-        {
+        let is_left = !removed.contains(&address) && !asked_for.contains(&address);
+        if let Some(part) = entry.address.part().filter(|_| is_left && is_given_up(&address)) {
             given_up.entry(part.rule.to_ascii_lowercase()).or_default().push(part);
         }
     }
@@ -130,6 +164,19 @@ fn without_products(plan: Plan, situation: Situation<'_>) -> Plan {
 
 fn of(plan: &Plan, action: Action) -> impl Iterator<Item = &Step> {
     plan.steps.iter().filter(move |step| step.action == action)
+}
+
+/// The side of a rule that an element is on.
+fn place(address: &Address) -> Option<(String, u8)> {
+    let part = address.part()?;
+    Some((part.rule.to_ascii_lowercase(), side(&part.part)))
+}
+
+fn prefix(address: &Address) -> Option<Prefix> {
+    match &address.part()?.part {
+        Part::Near(Place::Prefix(prefix)) | Part::Far(Place::Prefix(prefix)) => Some(*prefix),
+        _ => None,
+    }
 }
 
 fn side(part: &Part) -> u8 {

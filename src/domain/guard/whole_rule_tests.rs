@@ -123,10 +123,45 @@ fn a_new_prefix_comes_at_once_beside_a_source_that_is_kept_as_the_last() {
     }
 }
 
-/// A source goes from two rules. In one of them what takes its place is held, so the other source of that rule may not be
-/// taken for what is left, only because it goes another day.
 #[test]
-fn what_stands_of_a_rule_is_kept_together_until_something_takes_its_place() {
+fn what_is_kept_for_what_is_held_is_given_up_and_stays_alone() {
+    let before = ["amlnet.prod.r at 10.1.0.0/16", "amlnet.prod.r with Storage", "amlnet.prod.r on TCP 443"];
+    let after = ["amlnet.prod.r at 10.1.0.0/24", "amlnet.prod.r with Sql", "amlnet.prod.r on TCP 443"];
+    let mut scene = scene(&before);
+    scene.decide(&policy(vec![asking("a", &before)]));
+    let now = asking("a", &after);
+    let budget = Budget { max: 1, percent: 100 };
+    let plan = scene.decide(&policy(vec![Contribution { removal: Removal { budget, ..now.removal }, ..now }]));
+    // Nobody asks for Sql from 10.1.0.0/16.
+    assert_eq!(taken(&plan), Vec::<String>::new(), "{plan}");
+}
+
+fn all(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn hosts_stay_for_a_pattern_that_is_held() {
+    let of = |parts: &[&str]| parts.iter().map(|part| format!("amlnet.prod.h {part}")).collect::<Vec<_>>();
+    let both = of(&["at 10.1.0.0/24", "host a.example.org", "host b.example.org", "on Https 443"]);
+    let own = of(&["at 10.2.0.0/24", "host b.example.org", "on Https 443"]);
+    let mut scene = scene(&all(&[both.clone(), own.clone()].concat()));
+    scene.decide(&policy(vec![asking("a", &all(&both)), asking("b", &all(&own))]));
+    // The source of `b` is left behind and stays, and the new pattern does not come beside it.
+    let wide = of(&["at 10.1.0.0/24", "host *.example.org", "on Https 443"]);
+    let mut input = policy(vec![asking("a", &all(&wide))]);
+    input.departed.insert(crate::domain::testing::key("b"), crate::domain::plan::Departure::Deleted);
+    let plan = scene.decide(&input);
+    assert_eq!(taken(&plan), Vec::<String>::new(), "{plan}");
+    let kept: Vec<String> = held(&plan).into_iter().filter(|text| text.starts_with("Hold")).collect();
+    let hosts = ["Add amlnet.prod.h host *.example.org", "Remove amlnet.prod.h host a.example.org"];
+    assert!(hosts.iter().all(|text| kept.contains(&format!("Hold {text}"))), "{plan}");
+}
+
+/// A source goes from two rules, which is one removal of the budget the first time, and would be another one at the next
+/// look if it had stayed in one of them.
+#[test]
+fn the_last_of_a_side_is_the_same_whatever_the_budget_lets_go() {
     let (r, s) = ("amlnet.prod.r", "amlnet.prod.s");
     let of = |rule: &str, parts: &[&str]| parts.iter().map(|part| format!("{rule} {part}")).collect::<Vec<_>>();
     let old = of(r, &["at 10.1.0.0/24", "at 10.2.0.0/24", "with Storage", "on TCP 443"]);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ use crate::{Binaries, Error, Output, Proxy, Settings, kubectl};
 
 /// It takes three seconds on an idle machine, and tests run when it is not.
 const PATIENCE: Duration = Duration::from_secs(120);
+const SERVED_WITHIN: Duration = Duration::from_secs(10);
 const AUDIT_LOG: &str = "audit.log";
 const AUDIT_POLICY: &str = "audit-policy.json";
 const TOKENS: &str = "tokens.csv";
@@ -171,9 +172,16 @@ impl Cluster {
     /// One object as [`Self::apply`] would leave it, without kubectl: `path` is the object's own.
     #[track_caller]
     pub fn put(&self, path: &str, object: &Value) {
-        match self.client.apply(path, &self.token(ADMIN), object) {
-            Ok(answer) if answer.status < 300 => {}
-            other => panic!("PATCH {path} {object}: {other:?}"),
+        let deadline = Instant::now() + SERVED_WITHIN;
+        loop {
+            match self.client.apply(path, &self.token(ADMIN), object) {
+                Ok(answer) if answer.status < 300 => return,
+                // A new kind is served some moments after its CRD is established.
+                Ok(answer) if [404, 503].contains(&answer.status) && Instant::now() < deadline => {
+                    std::thread::sleep(SERVED_WITHIN / 100);
+                }
+                other => panic!("PATCH {path} {object}: {other:?}"),
+            }
         }
     }
 
