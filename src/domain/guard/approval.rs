@@ -47,7 +47,7 @@ pub(super) fn guard(mut plan: Plan, situation: Situation<'_>) -> Plan {
 /// The removals that need a person, as the strictest contributor says.
 fn removals(plan: &Plan, situation: Situation<'_>) -> BTreeMap<String, (HeldReason, String)> {
     // Those that need a person in any case take no room from the others.
-    let within = budget::within(plan, situation, |step| {
+    let within = budget::within(plan, situation, &BTreeSet::new(), |step| {
         let explanation = explain(step, situation);
         explanation.orphaned_by.is_none() && explanation.released != Some(Released::Region)
     });

@@ -11,10 +11,11 @@ use crate::domain::intent::{Approval, Budget};
 use crate::domain::memory::BUDGET_WINDOW;
 use crate::domain::plan::{Action, HeldReason, Plan, Step};
 
-pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
+/// `last_in_line`, by entry: removals that take what room the others leave.
+pub(super) fn guard(plan: Plan, situation: Situation<'_>, last_in_line: &BTreeSet<String>) -> Plan {
     let over_is_allowed = situation.input.removal().approval == Approval::OverBudget;
     let approved = plan.pending.clone().filter(|pending| pending.is_approved && over_is_allowed);
-    let within = within(&plan, situation, |_| true);
+    let within = within(&plan, situation, last_in_line, |_| true);
     let Budget { max, percent } = situation.input.removal().budget;
     let mut schedule = Schedule::new(plan.owned_now, within.len(), situation);
     plan.hold_until(|step: &Step| {
@@ -33,16 +34,22 @@ pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     })
 }
 
-fn counts(step: &Step, situation: Situation<'_>) -> bool {
+pub(super) fn counts(step: &Step, situation: Situation<'_>) -> bool {
     step.action == Action::Remove && !situation.memory.explain(&step.address).is_deletion()
 }
 
-/// The removals, by entry, that the budget lets through now: the first ones.
-pub(super) fn within(plan: &Plan, situation: Situation<'_>, may: impl Fn(&Step) -> bool) -> BTreeSet<String> {
+/// The removals, by entry, that the budget lets through now: the first ones, and of `last_in_line` if there is room left.
+pub(super) fn within(
+    plan: &Plan,
+    situation: Situation<'_>,
+    last_in_line: &BTreeSet<String>,
+    may: impl Fn(&Step) -> bool,
+) -> BTreeSet<String> {
     let room = if lost(situation).is_some() { 0 } else { room(plan.owned_now, situation) };
     let mut taken = BTreeSet::new();
     let counted = plan.steps.iter().filter(|step| counts(step, situation) && may(step));
-    let fits = counted.filter(|step| {
+    let (last, first): (Vec<&Step>, Vec<&Step>) = counted.partition(|step| last_in_line.contains(&step.entry));
+    let fits = first.into_iter().chain(last).filter(|step| {
         let subject = step.address.subject();
         let fits = taken.contains(&subject) || taken.len() < room;
         if fits {

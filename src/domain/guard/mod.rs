@@ -1,7 +1,7 @@
 //! The guard chain: pure filters over a plan. Each may hold steps or block the plan, with a reason.
 //!
 //! A guard never adds a step and never takes one out of `held`: it can only make a plan do less.
-//! To change one rule, change one file here; `CHAIN` is the whole order.
+//! To change one rule, change one file here; the two lists here are the whole order.
 
 mod approval;
 mod budget;
@@ -16,12 +16,14 @@ mod removal;
 mod served;
 mod whole_rule;
 
+use std::collections::BTreeSet;
+
 pub use growth::GROWTH_HIGH;
 use jiff::Timestamp;
 
 use super::approval::Approval;
 use super::memory::TargetMemory;
-use super::plan::{Observed, Plan, TargetInput, entries};
+use super::plan::{Held, HeldReason, Observed, Plan, Step, TargetInput, entries};
 
 /// What a guard may look at.
 #[derive(Debug, Clone, Copy)]
@@ -37,28 +39,48 @@ pub struct Situation<'a> {
 type Guard = fn(Plan, Situation<'_>) -> Plan;
 
 /// In order: what the mode forbids, and what has to wait anyway, is not asked about; a person is asked about what could
-/// be done now; what stays for the sake of what is held takes no room of the budget; capacity comes last, when it is known
-/// what is left.
-const CHAIN: [Guard; 11] = [
-    growth::warn,
-    mode::guard,
-    removal::guard,
-    hold::guard,
-    approval::guard,
-    served::guard,
-    budget::guard,
-    default_route::guard,
-    empty::guard,
-    whole_rule::guard,
-    capacity,
-];
+/// be done now; what stays for the sake of what is held takes no room of the budget.
+const BEFORE_THE_BUDGET: [Guard; 6] =
+    [growth::warn, mode::guard, removal::guard, hold::guard, approval::guard, served::guard];
+/// Capacity comes last of all, when it is known what is left.
+const AFTER_THE_BUDGET: [Guard; 3] = [default_route::guard, empty::guard, whole_rule::guard];
+/// So many sides of rules may have to wait for each other before the rest of the budget is left for another day.
+const ROUNDS: usize = 16;
 
 /// Runs the whole chain.
 pub fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     if plan.blocked.is_some() {
         return plan;
     }
-    CHAIN.iter().fold(plan, |plan, guard| guard(plan, situation))
+    let all = |guards: &[Guard], plan: Plan| guards.iter().fold(plan, |plan, guard| guard(plan, situation));
+    let plan = within_the_budget(all(&BEFORE_THE_BUDGET, plan), situation, |plan| all(&AFTER_THE_BUDGET, plan));
+    capacity(plan, situation)
+}
+
+/// What the budget lets go and another guard holds gives its room to those in whose way it would stand for ever: what it
+/// waits for may itself wait for a removal that found no room.
+fn within_the_budget(plan: Plan, situation: Situation<'_>, rest: impl Fn(Plan) -> Plan) -> Plan {
+    let mut last_in_line = BTreeSet::new();
+    for _ in 1..ROUNDS {
+        let guarded = rest(budget::guard(plan.clone(), situation, &last_in_line));
+        let is_over = |held: &Held| held.reason == HeldReason::Budget;
+        if !guarded.held.iter().any(is_over) {
+            return guarded;
+        }
+        let held = guarded.held.iter().filter(|held| !is_over(held)).map(|held| &held.step.entry);
+        let held: BTreeSet<&String> = held.collect();
+        let kept = plan.steps.iter().filter(|step| budget::counts(step, situation) && held.contains(&step.entry));
+        let kept: Vec<&Step> = kept.filter(|step| !last_in_line.contains(&step.entry)).collect();
+        let sides: BTreeSet<(String, u8)> = kept.iter().filter_map(|step| whole_rule::place(&step.address)).collect();
+        let is_beside = |step: &&Step| whole_rule::place(&step.address).is_some_and(|place| sides.contains(&place));
+        let more = plan.steps.iter().filter(is_beside).chain(kept).map(|step| step.entry.clone());
+        let known = last_in_line.len();
+        last_in_line.extend(more);
+        if last_in_line.len() == known {
+            return guarded;
+        }
+    }
+    rest(budget::guard(plan, situation, &last_in_line))
 }
 
 fn capacity(plan: Plan, situation: Situation<'_>) -> Plan {

@@ -83,8 +83,8 @@ impl Standing {
             return found.map(ToString::to_string);
         }
         let (place, prefix) = among(address, next_hop)?;
-        // Everything is a default route, whoever gives it up.
-        let is_everything = prefix.length() == 0;
+        // A default route, whoever gives it up.
+        let is_everything = matches!(place, Among::Routes(_)) && prefix.length() == 0;
         let cover = after.covers.get(&place);
         let is_served = |both: &Prefix| cover.is_some_and(|cover| cover.contains(both));
         let all = self.prefixes.get(&place).filter(|_| !is_everything)?;

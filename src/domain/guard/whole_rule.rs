@@ -86,7 +86,10 @@ fn last_of_their_sides(plan: &Plan, situation: Situation<'_>) -> BTreeSet<Addres
         }
     }
     let mut last = BTreeSet::new();
-    for step in of(plan, Action::Remove) {
+    // Whoever is deleted takes its own along, as long as something of others is left.
+    let is_deletion = |step: &&Step| situation.memory.explain(&step.address).is_deletion();
+    let (deletions, others): (Vec<&Step>, Vec<&Step>) = of(plan, Action::Remove).partition(is_deletion);
+    for step in deletions.into_iter().chain(others) {
         let Some(left) = place(&step.address).and_then(|place| left.get_mut(&place)) else { continue };
         left.remove(&step.address.folded());
         if left.is_empty() {
@@ -167,7 +170,7 @@ fn of(plan: &Plan, action: Action) -> impl Iterator<Item = &Step> {
 }
 
 /// The side of a rule that an element is on.
-fn place(address: &Address) -> Option<(String, u8)> {
+pub(super) fn place(address: &Address) -> Option<(String, u8)> {
     let part = address.part()?;
     Some((part.rule.to_ascii_lowercase(), side(&part.part)))
 }

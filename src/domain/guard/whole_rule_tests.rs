@@ -140,6 +140,40 @@ fn all(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
+/// Plays weeks, with a removal budget, until nothing is left to do: what stands then.
+fn in_the_end(before: &[&str], after: &[&str], max: u32) -> Vec<String> {
+    let mut scene = scene(before);
+    scene.decide(&policy(vec![asking("a", before)]));
+    let now = asking("a", after);
+    let budget = Budget { max, percent: 100 };
+    let input = policy(vec![Contribution { removal: Removal { budget, ..now.removal }, ..now }]);
+    for week in 0..=before.len() {
+        let again = scene.apply(&input);
+        assert_eq!(taken(&again), Vec::<String>::new(), "budget {max}, week {week}: no rest\n{again}");
+        if again.held.is_empty() {
+            break;
+        }
+        scene.wait(8);
+    }
+    scene.stands().into_iter().collect()
+}
+
+#[test]
+fn what_waits_for_a_removal_without_room_leaves_it_its_own() {
+    let wide = "amlnet.prod.r at 10.0.0.0/16";
+    let narrow: Vec<String> = (1..8).map(|number| format!("amlnet.prod.r at 10.0.{number}.0/24")).collect();
+    let rest = ["amlnet.prod.r on TCP 443", "amlnet.prod.r with Sql"];
+    let before: Vec<&str> =
+        narrow.iter().map(String::as_str).chain(rest).chain(["amlnet.prod.r with Storage"]).collect();
+    let elsewhere = "amlnet.prod.r at 10.9.0.0/24";
+    for max in 1..5 {
+        for source in [wide, elsewhere] {
+            let after = [&[source][..], &rest].concat();
+            assert_eq!(in_the_end(&before, &after, max), after, "budget {max}");
+        }
+    }
+}
+
 #[test]
 fn hosts_stay_for_a_pattern_that_is_held() {
     let of = |parts: &[&str]| parts.iter().map(|part| format!("amlnet.prod.h {part}")).collect::<Vec<_>>();
