@@ -108,6 +108,12 @@ fn a_rule_that_somebody_wants_never_loses_its_last_source() {
     assert!(held(&plan).iter().any(|text| text.ends_with("Remove amlnet.prod.r at 10.1.0.0/24")), "{plan}");
 }
 
+/// With room for so many removals.
+fn within(max: u32, contribution: Contribution) -> Contribution {
+    let removal = Removal { budget: Budget { max, percent: 100 }, ..contribution.removal };
+    Contribution { removal, ..contribution }
+}
+
 #[test]
 fn a_new_prefix_comes_at_once_beside_a_source_that_is_kept_as_the_last() {
     let before = ["amlnet.prod.r at 10.1.0.0/24", "amlnet.prod.r with 20.0.0.0/24", "amlnet.prod.r on TCP 443"];
@@ -115,9 +121,8 @@ fn a_new_prefix_comes_at_once_beside_a_source_that_is_kept_as_the_last() {
     for max in 0..3 {
         let mut scene = scene(&before);
         scene.decide(&policy(vec![asking("a", &before), asking("b", &after[1..])]));
-        let now = asking("a", &after);
-        let budget = Budget { max, percent: 100 };
-        let now = Contribution { removal: Removal { budget, hold_seconds: 86400, ..now.removal }, ..now };
+        let now = within(max, asking("a", &after));
+        let now = Contribution { removal: Removal { hold_seconds: 86400, ..now.removal }, ..now };
         let again = scene.apply(&policy(vec![now]));
         assert_eq!(taken(&again), Vec::<String>::new(), "budget {max}: no rest\n{again}");
     }
@@ -129,9 +134,7 @@ fn what_is_kept_for_what_is_held_is_given_up_and_stays_alone() {
     let after = ["amlnet.prod.r at 10.1.0.0/24", "amlnet.prod.r with Sql", "amlnet.prod.r on TCP 443"];
     let mut scene = scene(&before);
     scene.decide(&policy(vec![asking("a", &before)]));
-    let now = asking("a", &after);
-    let budget = Budget { max: 1, percent: 100 };
-    let plan = scene.decide(&policy(vec![Contribution { removal: Removal { budget, ..now.removal }, ..now }]));
+    let plan = scene.decide(&policy(vec![within(1, asking("a", &after))]));
     // Nobody asks for Sql from 10.1.0.0/16.
     assert_eq!(taken(&plan), Vec::<String>::new(), "{plan}");
 }
@@ -144,9 +147,7 @@ fn all(texts: &[String]) -> Vec<&str> {
 fn in_the_end(before: &[&str], after: &[&str], max: u32) -> Vec<String> {
     let mut scene = scene(before);
     scene.decide(&policy(vec![asking("a", before)]));
-    let now = asking("a", after);
-    let budget = Budget { max, percent: 100 };
-    let input = policy(vec![Contribution { removal: Removal { budget, ..now.removal }, ..now }]);
+    let input = policy(vec![within(max, asking("a", after))]);
     for week in 0..=before.len() {
         let again = scene.apply(&input);
         assert_eq!(taken(&again), Vec::<String>::new(), "budget {max}, week {week}: no rest\n{again}");
@@ -208,10 +209,7 @@ fn the_last_of_a_side_is_the_same_whatever_the_budget_lets_go() {
     for max in 0..5 {
         let mut scene = scene(&before);
         scene.decide(&policy(vec![asking("a", &before)]));
-        let now = asking("a", &after);
-        let budget = Budget { max, percent: 100 };
-        let now = Contribution { removal: Removal { budget, ..now.removal }, ..now };
-        let again = scene.apply(&policy(vec![now]));
+        let again = scene.apply(&policy(vec![within(max, asking("a", &after))]));
         assert_eq!(taken(&again), Vec::<String>::new(), "budget {max}: no rest\n{again}");
     }
 }
