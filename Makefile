@@ -80,7 +80,7 @@ lint: tools
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 unit: tools
-	$(CARGO) test --locked --lib
+	$(CARGO) test --locked --package amlnet --package amlnet-domain --lib
 
 bench: tools
 	$(CARGO) bench --locked --bench figures

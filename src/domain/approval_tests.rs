@@ -1,9 +1,9 @@
 //! Whose word counts for what, and what is said about it.
 
 use super::*;
-use crate::domain::memory::Waiting;
-use crate::domain::plan::{Limits, entries};
-use crate::domain::testing::{Scene, by_document, contribution, input, key, needing, noon, observed};
+use crate::memory::Waiting;
+use crate::plan::{Limits, entries};
+use crate::testing::{Scene, by_document, contribution, input, key, needing, noon, observed};
 
 const REASON: (HeldReason, &str) = (HeldReason::Approval, "because");
 
@@ -128,11 +128,11 @@ fn shared() -> (Scene, Plan) {
     (scene, plan)
 }
 
-fn asked(prefixes: &[&str]) -> Vec<crate::domain::desired::Contribution> {
+fn asked(prefixes: &[&str]) -> Vec<crate::desired::Contribution> {
     let mut list = vec![needing("a", prefixes), needing("b", prefixes)];
     list[1].network = "other/b".parse().unwrap();
     for contribution in &mut list {
-        contribution.removal.approval = crate::domain::intent::Approval::Always;
+        contribution.removal.approval = crate::intent::Approval::Always;
     }
     list
 }
@@ -213,7 +213,7 @@ fn an_expired_approval_is_said_to_be_expired_unless_it_was_used() {
 #[test]
 fn of_a_network_that_is_gone_and_left_entries_the_approval_still_counts() {
     let (mut scene, plan) = shared();
-    scene.memory.orphaned.insert(crate::domain::testing::address(A), [key("gone")].into());
+    scene.memory.orphaned.insert(crate::testing::address(A), [key("gone")].into());
     assert_eq!(said(&given("x", "ns/gone", "sha256:0"), &scene, &plan).0, State::OtherPlan);
 }
 

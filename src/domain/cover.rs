@@ -42,7 +42,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::testing::prefix;
+    use crate::testing::prefix;
 
     #[test]
     fn what_lies_in_a_prefix_is_covered_and_what_reaches_beyond_is_not() {

@@ -1,8 +1,8 @@
 use super::*;
-use crate::domain::outbound::{FirewallPolicyIntent, Priorities, RuleAddressing};
-use crate::domain::resource_id::ResourceId;
-use crate::domain::scope::{Allowed, Scope, Scopes};
-use crate::domain::testing;
+use crate::outbound::{FirewallPolicyIntent, Priorities, RuleAddressing};
+use crate::resource_id::ResourceId;
+use crate::scope::{Allowed, Scope, Scopes};
+use crate::testing;
 
 const GROUP: &str = "/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-a";
 

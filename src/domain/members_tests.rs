@@ -1,8 +1,8 @@
 //! What an IP group should hold, from documents and from the compiled-in requirements.
 
 use super::*;
-use crate::domain::outbound::{Additional, Port, Protocol, Reach};
-use crate::domain::testing;
+use crate::outbound::{Additional, Port, Protocol, Reach};
+use crate::testing;
 
 const DOCUMENT: [testing::TagRow<'_>; 8] = [
     ("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8", "2603::/16"]),

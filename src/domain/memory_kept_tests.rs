@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::tests::{A, AML, B, C, D, DAY, carry_out, departed, looked_at, settled, wait};
 use super::*;
-use crate::domain::desired::Ask;
-use crate::domain::plan::Former;
-use crate::domain::testing::{
+use crate::desired::Ask;
+use crate::plan::Former;
+use crate::testing::{
     self, AT_ONCE, address, ask, by_document, contribution, hop, input, key, needing, noon, regional, taken, unresolved,
 };
 
 /// A Network whose removals wait for a person, by the document of this number.
 fn strict(number: u64, prefixes: &[&str]) -> Contribution {
-    let removal = crate::domain::intent::Removal { approval: crate::domain::intent::Approval::Always, ..AT_ONCE };
+    let removal = crate::intent::Removal { approval: crate::intent::Approval::Always, ..AT_ONCE };
     by_document(number, Contribution { removal, ..needing("a", prefixes) })
 }
 

@@ -1,8 +1,8 @@
 //! Rules of what is remembered of a target: when a clock starts, counts and ends, and what a loss leaves.
 
 use super::*;
-use crate::domain::desired::Ask;
-use crate::domain::testing::{
+use crate::desired::Ask;
+use crate::testing::{
     Scene, address, ask, contribution, hop, input, key, needing, noon, observed, ours, regional, taken, unresolved,
 };
 
@@ -462,7 +462,7 @@ fn a_blocked_plan_changes_nothing_of_what_was_applied() {
     let scene = settled(vec![needing("a", &[A])], &[A]);
     let of = input(vec![needing("a", &[A, B])]);
     let (memory, _) = scene.memory.look(&of, &scene.observed, scene.now);
-    let plan = Plan::blocked(&of, crate::domain::plan::BlockedReason::Capacity, String::new());
+    let plan = Plan::blocked(&of, crate::plan::BlockedReason::Capacity, String::new());
     assert_eq!(memory.clone().after(&plan, &of), memory);
 }
 

@@ -214,10 +214,10 @@ fn long_lists_are_cut_and_counted() {
 #[test]
 fn what_is_out_of_scope_is_blocked_seen_and_not_looked_at() {
     let intent = super::super::testing::intent();
-    let demands = crate::domain::demand::demands(
+    let demands = crate::demand::demands(
         &intent,
-        &crate::domain::requirement::Requirements::default(),
-        &crate::domain::region::Regions::built_in(),
+        &crate::requirement::Requirements::default(),
+        &crate::region::Regions::built_in(),
         None,
     );
     let why = Scopes::only(Vec::new()).check("default", &demands).unwrap_err();

@@ -1,10 +1,10 @@
 use super::*;
-use crate::domain::demand::demands;
-use crate::domain::intent::Intent;
-use crate::domain::region::Regions;
-use crate::domain::requirement::Requirements;
-use crate::domain::service_tags::Cloud;
-use crate::domain::testing;
+use crate::demand::demands;
+use crate::intent::Intent;
+use crate::region::Regions;
+use crate::requirement::Requirements;
+use crate::service_tags::Cloud;
+use crate::testing;
 
 const SUBSCRIPTION: &str = "/subscriptions/00000000-0000-0000-0000-00000000000a";
 

@@ -175,7 +175,8 @@ fn a_conflict_that_is_left_needs_a_person() {
 #[test]
 fn every_accepted_write_leaves_its_line_also_when_its_end_is_not_seen() {
     for (command, killed) in [("run", false), ("run", true), ("apply", false), ("apply", true)] {
-        let sim = Sim::start();
+        // Slow enough that some are left to write when this process has seen the first.
+        let sim = Sim::with(json!({"latencies": {"route": "150s"}}));
         let (feed, network) = sim.usual(json!({}));
         let files = ["-f", feed.to_str().unwrap(), "-f", network.to_str().unwrap(), "--yes"];
         let arguments = match command {
@@ -184,11 +185,12 @@ fn every_accepted_write_leaves_its_line_also_when_its_end_is_not_seen() {
         };
         let process = sim.background(sim.command(&[&arguments[..], &["--log-format", "json"]].concat()));
         // From here on a write takes minutes.
-        process.wait_until("a write", || Counts::of(&sim.log(), TABLE).put_route >= 1);
+        let writes = || Counts::of(&sim.log(), TABLE).put_route;
+        process.wait_until("a write", || writes() >= 1);
         sim.set(json!({"latencies": {"route": "100000s"}}));
         let is_slow =
             || sim.history_now(TABLE).last().unwrap().entries.iter().any(|e| e.provisioning_state != "Succeeded");
-        process.wait_until("a slow write", is_slow);
+        process.wait_until("a slow write", || writes() >= 2 && is_slow());
         let accepted = || sim.log().iter().filter(|entry| entry.method == "PUT").count();
         let lines =
             |log: &str| log.lines().filter(|line| line.contains("\"wrote\"")).map(str::to_owned).collect::<Vec<_>>();

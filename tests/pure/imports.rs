@@ -14,18 +14,22 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// The path from the crate's root, where it names something of this crate by `crate`, `self` or `super`.
+    /// The path from the root of `src`, where it names something of amlnet by `crate`, `self`, `super` or a package's name.
+    /// `domain` is a package of its own, whose `crate` is itself.
     pub(crate) fn absolute(&self) -> Option<Vec<String>> {
+        let domain = || vec!["domain".to_owned()];
         let mut base = match self.segments[0].as_str() {
+            "amlnet_domain" => domain(),
+            "crate" if self.module.first().is_some_and(|first| first == "domain") => domain(),
             "crate" | "amlnet" => Vec::new(),
             "self" | "super" => self.module.clone(),
             _ => return None,
         };
-        for segment in &self.segments {
+        for (at, segment) in self.segments.iter().enumerate() {
             match segment.as_str() {
                 "super" => drop(base.pop()),
                 "crate" | "self" => {}
-                "amlnet" if base.is_empty() => {}
+                "amlnet" | "amlnet_domain" if at == 0 => {}
                 name => base.push(name.to_owned()),
             }
         }

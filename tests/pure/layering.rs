@@ -176,6 +176,18 @@ fn imports_go_one_way_and_the_domain_is_pure() {
     assert!(found.is_empty(), "{}", found.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
+/// The compiler lets the package of the domain import what its manifest names and nothing else of amlnet.
+#[test]
+fn the_domain_depends_on_what_is_pure() {
+    let manifest = std::fs::read_to_string(manifest_dir().join("src/domain/Cargo.toml")).unwrap();
+    let (_, after) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let lines = after.lines().take_while(|line| !line.starts_with('[')).filter(|line| !line.is_empty());
+    let named: BTreeSet<&str> = lines.map(|line| line.strip_suffix(".workspace = true").expect(line)).collect();
+    let pure = PURE_CRATES.into_iter().chain(PURE_MACRO_CRATES);
+    let pure: BTreeSet<&str> = pure.filter(|name| !["std", "core", "alloc"].contains(name)).collect();
+    assert_eq!(named, pure);
+}
+
 /// What the checker says of one made-up source.
 fn said_of(file: &str, text: &str) -> String {
     let found = check(&[(file.to_owned(), text.to_owned())]);
@@ -185,11 +197,11 @@ fn said_of(file: &str, text: &str) -> String {
 #[test]
 fn the_checker_finds_imports_against_the_order() {
     for (file, text, says) in [
-        ("src/domain/plan/entries.rs", "use crate::azure::Arm;", "domain imports azure"),
-        ("src/domain/plan/entries.rs", "fn f() { crate::feed::poll() }", "domain imports feed"),
+        ("src/domain/plan/entries.rs", "use amlnet::azure::Arm;", "domain imports azure"),
+        ("src/domain/plan/entries.rs", "fn f() { amlnet::feed::poll() }", "domain imports feed"),
         ("src/domain/plan/entries.rs", "use super::super::super::api::Spec;", "domain imports api"),
         ("src/domain/plan/mod.rs", "fn f() -> super::super::store::World { g() }", "domain imports store"),
-        ("src/domain/prefix.rs", "use crate::{domain::plan, telemetry::{self, span}};", "domain imports telemetry"),
+        ("src/domain/prefix.rs", "use amlnet::{domain::plan, telemetry::{self, span}};", "domain imports telemetry"),
         ("src/api/mod.rs", "use crate::metrics::Counter;", "api imports metrics"),
         ("src/api/mod.rs", "use crate::feed as other;", "api imports feed"),
         ("src/azure/mod.rs", "use crate::{api, store::{World}};", "azure imports store"),
@@ -201,11 +213,16 @@ fn the_checker_finds_imports_against_the_order() {
         ("src/telemetry.rs", "use crate::domain::prefix::Prefix;", "the leaf telemetry imports domain"),
         ("src/feed/mod.rs", "use crate::*;", "the crate as a whole is imported"),
         ("src/feed/mod.rs", "use super::*;", "the crate as a whole is imported"),
+        ("src/telemetry.rs", "use amlnet_domain::prefix::Prefix;", "the leaf telemetry imports domain"),
         ("src/gadgets.rs", "use crate::domain::prefix;", "gadgets has no place in the order"),
         ("src/app.rs", "use crate::gadgets::x;", "gadgets has no place in the order"),
-        ("src/domain/x.rs", "#[cfg(test)]\nmod tests { use crate::azure; }\nuse crate::store;", "domain imports store"),
-        ("src/domain/x.rs", "macro_rules! m { () => { $crate::azure::x() } }", "domain imports azure"),
-        ("src/domain/x.rs", "fn f<'a>(x: &'a str) -> char { crate::azure::x(); 'a' }", "domain imports azure"),
+        (
+            "src/domain/x.rs",
+            "#[cfg(test)]\nmod tests { use amlnet::azure; }\nuse amlnet::store;",
+            "domain imports store",
+        ),
+        ("src/domain/x.rs", "macro_rules! m { () => { amlnet::azure::x() } }", "domain imports azure"),
+        ("src/domain/x.rs", "fn f<'a>(x: &'a str) -> char { amlnet::azure::x(); 'a' }", "domain imports azure"),
     ] {
         assert!(said_of(file, text).contains(says), "{file}: {text}: {:?}", said_of(file, text));
     }
@@ -248,25 +265,25 @@ fn the_checker_lets_pass_what_is_allowed() {
         ("src/commands/plan.rs", "use crate::{app, azure::Arm, domain::plan, feed, metrics, reconcile, store};"),
         ("src/azure/kind/mod.rs", "use crate::api; use super::super::azure::error; use super::{self as x, error::*};"),
         ("src/feed/mod.rs", "use crate::domain::*; mod page; use page::Link; pub(crate) fn f() {}"),
-        ("src/domain/x.rs", "// use crate::azure;\n/* crate::store /* nested */ tokio::spawn */ //! std::fs\n"),
+        ("src/domain/x.rs", "// use amlnet::azure;\n/* amlnet::store /* nested */ tokio::spawn */ //! std::fs\n"),
         (
             "src/domain/x.rs",
-            "const A: &str = \"crate::azure\"; const B: &str = r#\"a \" tokio::spawn\"#; const C: char = '\"';",
+            "const A: &str = \"amlnet::azure\"; const B: &str = r#\"a \" tokio::spawn\"#; const C: char = '\"';",
         ),
         ("src/domain/x.rs", "#[cfg(test)]\n#[path = \"x_tests.rs\"]\nmod tests;\nuse std::net::{IpAddr, Ipv4Addr};"),
-        ("src/domain/x.rs", "#[cfg(test)]\nmod tests { use crate::azure; fn f() { std::fs::read(\"}\"); } }"),
+        ("src/domain/x.rs", "#[cfg(test)]\nmod tests { use amlnet::azure; fn f() { std::fs::read(\"}\"); } }"),
         ("src/domain/x.rs", "#[cfg(test)]\nuse std::fs; use std::collections::BTreeMap;"),
         (
             "src/domain/x.rs",
             "use std::time::Duration; use jiff::Timestamp; fn f(now: Timestamp) { g(now); queue.next(now) }",
         ),
-        ("src/domain/x.rs", "use super::plan::{Step, entries}; use crate::domain::prefix::Prefix; use Mode::Sync;"),
+        ("src/domain/x.rs", "use super::plan::{Step, entries}; use crate::prefix::Prefix; use Mode::Sync;"),
         (
             "src/domain/x.rs",
-            "#[derive(thiserror::Error, serde::Serialize)] pub(super) struct E; pub(in crate::domain) fn f() {}",
+            "#[derive(thiserror::Error, serde::Serialize)] pub(super) struct E; pub(in crate::plan) fn f() {}",
         ),
         ("src/domain/x.rs", "fn f<'a>(x: &'a str) -> impl Iterator<Item = char> + use<'a> { x.chars() }"),
-        ("src/lib.rs", "pub mod domain; pub mod azure;"),
+        ("src/lib.rs", "pub mod domain { pub use amlnet_domain::*; } pub mod azure;"),
     ] {
         assert_eq!(said_of(file, text), "", "{text}");
     }
@@ -275,8 +292,8 @@ fn the_checker_lets_pass_what_is_allowed() {
 #[test]
 fn a_file_that_is_compiled_for_tests_only_is_not_checked() {
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
-    let testing = file("src/domain/testing.rs", "use crate::azure; fn f() { std::fs::read(x); }");
-    let with = |declaration: &str| check(&[testing.clone(), file("src/domain/mod.rs", declaration)]);
+    let testing = file("src/domain/testing.rs", "use amlnet::azure; fn f() { std::fs::read(x); }");
+    let with = |declaration: &str| check(&[testing.clone(), file("src/domain/lib.rs", declaration)]);
     assert_eq!(with("#[cfg(test)]\npub(crate) mod testing;"), BTreeSet::new());
-    assert_eq!(with("pub(crate) mod testing;").len(), 2);
+    assert_eq!(with("pub(crate) mod testing;").len(), 3);
 }

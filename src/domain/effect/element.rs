@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 pub use super::range::Range;
-use crate::domain::prefix::Prefix;
-use crate::domain::rule::Place;
+use crate::prefix::Prefix;
+use crate::rule::Place;
 
 /// One element of a rule's sources or destinations.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,7 +13,7 @@ use super::element::{Element, Known};
 use super::set::Set;
 use super::traffic::{Extent, Filter, Hit, PortRange, Traffic};
 use super::{LISTED, Note, listed};
-use crate::domain::rule::Rule;
+use crate::rule::Rule;
 
 /// A policy as far as its rules go.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
-use crate::domain::effect::traffic::Transport;
-use crate::domain::outbound::{Port, Protocol};
-use crate::domain::prefix::Prefix;
-use crate::domain::rule::Place;
+use crate::effect::traffic::Transport;
+use crate::outbound::{Port, Protocol};
+use crate::prefix::Prefix;
+use crate::rule::Place;
 
 const GROUP: &str =
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourcegroups/rg/providers/microsoft.network/ipgroups/g";

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::effect::traffic::Transport;
-use crate::domain::prefix::Prefix;
-use crate::domain::rule::RulePart;
+use crate::effect::traffic::Transport;
+use crate::prefix::Prefix;
+use crate::rule::RulePart;
 
 const GROUP: &str =
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/ipGroups/g";

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::domain::prefix::{Family, Prefix};
+use crate::prefix::{Family, Prefix};
 
 /// Addresses from the first to the last one, both included. Never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,9 +10,9 @@ use super::element::{Element, Known};
 use super::set::Set;
 use super::traffic::{Extent, Filter, Hit, PortRange, Traffic};
 use super::{LISTED, Note, listed};
-use crate::domain::outbound::Priorities;
-use crate::domain::requirement::Direction;
-use crate::domain::rule::Rule;
+use crate::outbound::Priorities;
+use crate::requirement::Direction;
+use crate::rule::Rule;
 
 /// A rule of somebody else.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
-use crate::domain::effect::traffic::Transport;
-use crate::domain::prefix::Prefix;
-use crate::domain::rule::RulePart;
+use crate::effect::traffic::Transport;
+use crate::prefix::Prefix;
+use crate::rule::RulePart;
 
 fn other(name: &str, priority: u16, direction: Direction, allow: bool, from: &str, to: &str, ports: &str) -> Other {
     let elements = |text: &str| text.split(", ").map(Element::parse).collect();

@@ -11,7 +11,7 @@ use super::element::{Element, Known};
 use super::pattern::Pattern;
 use super::range::{Range, Ranges};
 use super::tags::{Relation, is_internet, is_platform, is_virtual_network, relation};
-use crate::domain::host::Host;
+use crate::host::Host;
 
 /// Which end of the traffic, seen from the computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::fmt;
 
 use super::element::{Element, Known};
 use super::set::{Piece, Set, Side};
-use crate::domain::outbound::{Port, Protocol};
-use crate::domain::rule::{Place, Rule};
+use crate::outbound::{Port, Protocol};
+use crate::rule::{Place, Rule};
 
 /// Cuts per question. More than real policies need; beyond, a finding is kept that might be taken by earlier rules.
 const CUTS: usize = 20_000;
@@ -148,7 +148,7 @@ impl Filter {
             first: port.port,
             last: port.port,
         });
-        let far = set(&rule.far).with_hosts(rule.hosts.iter().map(crate::domain::host::Host::as_str));
+        let far = set(&rule.far).with_hosts(rule.hosts.iter().map(crate::host::Host::as_str));
         Self { near: set(&rule.near), far, ports: ports.collect(), is_partial: false }
     }
 }

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Situation, budget, growth, next_hop, region};
-use crate::domain::approval;
-use crate::domain::intent::{Approval, ObjectKey};
-use crate::domain::memory::{Explanation, Released};
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::approval;
+use crate::intent::{Approval, ObjectKey};
+use crate::memory::{Explanation, Released};
+use crate::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(mut plan: Plan, situation: Situation<'_>) -> Plan {
     let mut needs = removals(&plan, situation);

@@ -7,9 +7,9 @@ use std::collections::{BTreeSet, VecDeque};
 use jiff::Timestamp;
 
 use super::Situation;
-use crate::domain::intent::{Approval, Budget};
-use crate::domain::memory::BUDGET_WINDOW;
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::intent::{Approval, Budget};
+use crate::memory::BUDGET_WINDOW;
+use crate::plan::{Action, HeldReason, Plan, Step};
 
 /// `last_in_line`, by entry: removals that take what room the others leave.
 pub(super) fn guard(plan: Plan, situation: Situation<'_>, last_in_line: &BTreeSet<String>) -> Plan {

@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::intent::Removal;
-use crate::domain::memory::Clock;
-use crate::domain::plan::{Departure, Held, TargetInput};
-use crate::domain::testing::{AT_ONCE, Scene, input, key, needing, noon, regional};
+use crate::intent::Removal;
+use crate::memory::Clock;
+use crate::plan::{Departure, Held, TargetInput};
+use crate::testing::{AT_ONCE, Scene, input, key, needing, noon, regional};
 
 const AML: &str = "AzureMachineLearning";
 const ENTRIES: [&str; 4] = ["20.1.0.0/26", "20.1.1.0/26", "20.1.2.0/26", "20.1.3.0/26"];
@@ -18,7 +18,7 @@ fn hours(count: i64) -> SignedDuration {
 /// A Network that needs these, and removes at most `max` within 7 days.
 fn spending(max: u32, prefixes: &[&str]) -> TargetInput {
     let removal = Removal { budget: Budget { max, percent: 100 }, ..AT_ONCE };
-    input(vec![crate::domain::desired::Contribution { removal, ..needing("a", prefixes) }])
+    input(vec![crate::desired::Contribution { removal, ..needing("a", prefixes) }])
 }
 
 /// Four entries, of which so many were removed, one an hour, the last of them just now.
@@ -72,7 +72,7 @@ fn each_removal_over_the_budget_goes_in_the_second_that_was_said() {
 fn a_percentage_counts_what_was_there_before_the_removals_of_these_days() {
     let share = |prefixes: &[&str]| {
         let removal = Removal { budget: Budget { max: 1000, percent: 50 }, ..AT_ONCE };
-        input(vec![crate::domain::desired::Contribution { removal, ..needing("a", prefixes) }])
+        input(vec![crate::desired::Contribution { removal, ..needing("a", prefixes) }])
     };
     let mut scene = Scene::empty();
     scene.apply(&share(&ENTRIES));
@@ -84,8 +84,8 @@ fn a_percentage_counts_what_was_there_before_the_removals_of_these_days() {
 
 #[test]
 fn a_deletion_takes_nothing_from_what_others_may_remove() {
-    let leaving = crate::domain::desired::Contribution {
-        deletion_policy: crate::domain::intent::DeletionPolicy::Delete,
+    let leaving = crate::desired::Contribution {
+        deletion_policy: crate::intent::DeletionPolicy::Delete,
         ..needing("b", &ENTRIES[2..])
     };
     let with = |prefixes: &[&str]| spending(1, prefixes).contributions.remove(0);
@@ -110,7 +110,7 @@ fn with_a_lost_memory_removals_wait_for_the_end_of_the_seven_days() {
 #[test]
 fn a_budget_does_not_hold_additions_and_changes() {
     let mut scene = after_removals(4);
-    scene.observed.entries[0].next_hop = crate::domain::testing::hop("None");
+    scene.observed.entries[0].next_hop = crate::testing::hop("None");
     let plan = scene.decide(&spending(1, &["20.1.0.0/26", "20.1.1.0/26", "20.1.2.0/26", "20.9.0.0/26"]));
     assert_eq!((plan.steps.len(), until(&plan).len()), (2, 1));
 }
@@ -120,7 +120,7 @@ fn with_approval_over_budget_the_first_ones_go_and_the_rest_is_asked_about() {
     let of = |asked: &[&str]| {
         let removal = Removal { budget: Budget { max: 1, percent: 100 }, approval: Approval::OverBudget, ..AT_ONCE };
         let contribution = regional("a", &[("eastus2", AML, asked)]);
-        input(vec![crate::domain::desired::Contribution { removal, ..contribution }])
+        input(vec![crate::desired::Contribution { removal, ..contribution }])
     };
     let mut scene = Scene::empty();
     scene.apply(&of(&ENTRIES));

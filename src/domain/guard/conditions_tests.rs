@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use std::collections::BTreeMap;
 
-use crate::domain::approval::{Approval as Word, State, Subject, word};
-use crate::domain::desired::Contribution;
-use crate::domain::intent::{Approval, Budget, DeletionPolicy, Growth, Mode, NextHop, ObjectKey, Removal};
-use crate::domain::memory::TargetMemory;
-use crate::domain::plan::{Action, Departure, Former, HeldReason, Plan, Standing, TargetInput};
-use crate::domain::testing::{AT_ONCE, Scene, hop, input, key, noon, observed, wanting};
+use crate::approval::{Approval as Word, State, Subject, word};
+use crate::desired::Contribution;
+use crate::intent::{Approval, Budget, DeletionPolicy, Growth, Mode, NextHop, ObjectKey, Removal};
+use crate::memory::TargetMemory;
+use crate::plan::{Action, Departure, Former, HeldReason, Plan, Standing, TargetInput};
+use crate::testing::{AT_ONCE, Scene, hop, input, key, noon, observed, wanting};
 
 const DAY: u64 = 86400;
 
@@ -364,7 +364,7 @@ fn a_spec_that_changes_before_anything_was_written_waits_for_nobody() {
 
 fn state(scene: &Scene, plan: &Plan, approval: &Word) -> Option<State> {
     let networks = [key("ml")].into();
-    let seen = [crate::domain::approval::Seen { plan, memory: &scene.memory }];
+    let seen = [crate::approval::Seen { plan, memory: &scene.memory }];
     word(approval, &networks, &seen, scene.now).map(|word| word.state)
 }
 

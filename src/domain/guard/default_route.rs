@@ -2,8 +2,8 @@
 //! some contributor needs has its route: none may be unknown, and none may be held.
 
 use super::Situation;
-use crate::domain::desired::Address;
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::desired::Address;
+use crate::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let unknown = plan.unresolved.first().map(|(network, _)| format!("it is not known what {network} needs"));

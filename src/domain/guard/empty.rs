@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::Situation;
-use crate::domain::desired::Address;
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
-use crate::domain::resource_id::TargetKind;
+use crate::desired::Address;
+use crate::plan::{Action, HeldReason, Plan, Step};
+use crate::resource_id::TargetKind;
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let is_group = situation.input.id.kind == TargetKind::IpGroup;

@@ -1,19 +1,19 @@
 //! A group keeps what it has when nothing else would be left.
 
-use crate::domain::plan::Limits;
-use crate::domain::plan::{Action, BlockedReason, HeldReason, Whole};
-use crate::domain::testing::{self, contribution, group, group_input, guarded};
+use crate::plan::Limits;
+use crate::plan::{Action, BlockedReason, HeldReason, Whole};
+use crate::testing::{self, contribution, group, group_input, guarded};
 
 const A: &str = "20.1.0.0/26";
 const B: &str = "20.2.0.0/26";
 const C: &str = "20.3.0.0/26";
 
-fn plan(wanted: &[&str], stands: &[&str], whole: Whole) -> crate::domain::plan::Plan {
+fn plan(wanted: &[&str], stands: &[&str], whole: Whole) -> crate::plan::Plan {
     let wanted: Vec<(&str, &str)> = wanted.iter().map(|at| (*at, "member")).collect();
     guarded(&group_input(vec![contribution("a", &wanted)]), &group(stands, whole), Limits::IP_GROUP)
 }
 
-fn taken(plan: &crate::domain::plan::Plan) -> Vec<(Action, String)> {
+fn taken(plan: &crate::plan::Plan) -> Vec<(Action, String)> {
     plan.steps.iter().map(|step| (step.action, step.address.to_string())).collect()
 }
 
@@ -63,7 +63,7 @@ fn one_address_in_two_spellings_is_one() {
 
 #[test]
 fn what_azure_took_with_a_failure_still_stands_for_the_guards() {
-    use crate::domain::memory::{Clock, TargetMemory};
+    use crate::memory::{Clock, TargetMemory};
     let ours = testing::installation();
     let clock = Clock::start(jiff::Timestamp::UNIX_EPOCH);
     let memory = TargetMemory { unexplained: [(B.parse().unwrap(), clock)].into(), ..TargetMemory::default() };

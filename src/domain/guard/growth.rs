@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Situation;
-use crate::domain::desired::{Address, Ask, least_growth};
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
-use crate::domain::prefix::Prefix;
-use crate::domain::resolve::Note;
-use crate::domain::resource_id::TargetKind;
-use crate::domain::rule::{self, Part, RulePart};
+use crate::desired::{Address, Ask, least_growth};
+use crate::plan::{Action, HeldReason, Plan, Step};
+use crate::prefix::Prefix;
+use crate::resolve::Note;
+use crate::resource_id::TargetKind;
+use crate::rule::{self, Part, RulePart};
 
 /// The code of the warning where growth does not wait.
 pub const GROWTH_HIGH: &str = "GrowthHigh";

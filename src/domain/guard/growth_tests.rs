@@ -1,10 +1,10 @@
 //! What counts as growth, and what does not.
 
 use super::*;
-use crate::domain::desired::Contribution;
-use crate::domain::intent::{Growth, Mode};
-use crate::domain::plan::TargetInput;
-use crate::domain::testing::{Asked, Scene, input, ours, regional};
+use crate::desired::Contribution;
+use crate::intent::{Growth, Mode};
+use crate::plan::TargetInput;
+use crate::testing::{Asked, Scene, input, ours, regional};
 
 const AML: &str = "AzureMachineLearning";
 const V4: [&str; 4] = ["20.1.0.0/26", "20.1.1.0/26", "20.1.2.0/26", "20.1.3.0/26"];
@@ -121,7 +121,7 @@ fn growth_in_parts_below_the_limit_is_counted_until_all_of_it_stands() {
 fn what_stands_already_is_no_growth_when_the_memory_is_lost() {
     let of = |count: usize| asked(1, 100, &[("eastus2", AML, &V4[..count])]);
     let mut scene = Scene::empty();
-    scene.memory = crate::domain::memory::TargetMemory::lost();
+    scene.memory = crate::memory::TargetMemory::lost();
     scene.observed.entries.extend(V4[..2].iter().map(|at| ours(at, "Internet")));
     assert_eq!(counted(&mut scene, &of(3)), (1, 0));
     assert_eq!(counted(&mut scene, &of(4)), (0, 2));
@@ -130,7 +130,7 @@ fn what_stands_already_is_no_growth_when_the_memory_is_lost() {
 #[test]
 fn an_entry_of_somebody_else_does_not_count_as_ours_when_the_memory_is_lost() {
     let mut scene = Scene::empty();
-    scene.memory = crate::domain::memory::TargetMemory::lost();
+    scene.memory = crate::memory::TargetMemory::lost();
     let mut foreign = ours(V4[0], "Internet");
     foreign.name = "theirs".to_owned();
     scene.observed.entries.push(foreign);

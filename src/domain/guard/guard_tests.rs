@@ -1,10 +1,10 @@
 //! Rules of the guards: what each mode and each condition for removals lets through.
 
 use super::*;
-use crate::domain::desired::Contribution;
-use crate::domain::intent::{Approval, Mode, Removal};
-use crate::domain::plan::{HeldReason, Limits, Standing};
-use crate::domain::testing::{self, AT_ONCE, contribution, input, observed, unresolved};
+use crate::desired::Contribution;
+use crate::intent::{Approval, Mode, Removal};
+use crate::plan::{HeldReason, Limits, Standing};
+use crate::testing::{self, AT_ONCE, contribution, input, observed, unresolved};
 
 const A: &str = "20.1.0.0/26";
 const B: &str = "20.2.0.0/26";

@@ -5,9 +5,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Situation;
-use crate::domain::intent::span;
-use crate::domain::memory::Explanation;
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::intent::span;
+use crate::memory::Explanation;
+use crate::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let seconds = situation.input.removal().hold_seconds;

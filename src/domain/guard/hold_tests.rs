@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::desired::Contribution;
-use crate::domain::intent::{Budget, Mode, Removal};
-use crate::domain::plan::{Departure, Former, Held, Standing, TargetInput};
-use crate::domain::testing::{AT_ONCE, Scene, input, key, needing, noon, ours, regional};
+use crate::desired::Contribution;
+use crate::intent::{Budget, Mode, Removal};
+use crate::plan::{Departure, Former, Held, Standing, TargetInput};
+use crate::testing::{AT_ONCE, Scene, input, key, needing, noon, ours, regional};
 
 const A: &str = "20.1.0.0/26";
 const B: &str = "20.2.0.0/26";
@@ -108,7 +108,7 @@ fn what_was_left_behind_is_an_offer_that_nobody_waits_for() {
 #[test]
 fn a_removal_that_a_person_is_asked_about_is_no_offer() {
     let strict = |prefixes| {
-        let removal = Removal { approval: crate::domain::intent::Approval::Always, ..AT_ONCE };
+        let removal = Removal { approval: crate::intent::Approval::Always, ..AT_ONCE };
         input(vec![Contribution { removal, ..needing("a", prefixes) }])
     };
     let mut scene = after(&strict(&[A, B]));
@@ -131,7 +131,7 @@ fn a_lost_memory_starts_the_hold_anew() {
     let mut scene = after(&input(vec![holding("a", 5, &[A, B])]));
     let less = || input(vec![holding("a", 5, &[A])]);
     scene.decide(&less());
-    scene.memory = crate::domain::memory::TargetMemory::lost();
+    scene.memory = crate::memory::TargetMemory::lost();
     scene.now = later(4);
     assert_eq!(holds(&scene.decide(&less()))[0].until, Some(later(9)));
 }
@@ -139,9 +139,8 @@ fn a_lost_memory_starts_the_hold_anew() {
 #[test]
 fn a_service_that_was_taken_out_does_not_wait_for_a_hold_but_for_the_budget() {
     let one_a_week = Removal { budget: Budget { max: 1, percent: 100 }, ..held_for(42) };
-    let asked = |rows: &[crate::domain::testing::Asked<'_>]| {
-        input(vec![Contribution { removal: one_a_week, ..regional("a", rows) }])
-    };
+    let asked =
+        |rows: &[crate::testing::Asked<'_>]| input(vec![Contribution { removal: one_a_week, ..regional("a", rows) }]);
     let aml = ("eastus2", "AzureMachineLearning", &[A][..]);
     let mut scene = after(&asked(&[aml, ("eastus2", "Storage", &[B, "20.2.1.0/26"])]));
     let plan = scene.decide(&asked(&[aml]));
@@ -151,6 +150,6 @@ fn a_service_that_was_taken_out_does_not_wait_for_a_hold_but_for_the_budget() {
 #[test]
 fn additions_and_changes_are_never_on_hold() {
     let mut scene = after(&input(vec![holding("a", 42, &[A])]));
-    scene.observed.entries[0].next_hop = crate::domain::testing::hop("None");
+    scene.observed.entries[0].next_hop = crate::testing::hop("None");
     assert_eq!(scene.decide(&input(vec![holding("a", 42, &[A, B])])).steps.len(), 2);
 }

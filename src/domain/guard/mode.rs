@@ -5,8 +5,8 @@
 //! may have been any contributor's.
 
 use super::Situation;
-use crate::domain::intent::{Mode, ObjectKey};
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::intent::{Mode, ObjectKey};
+use crate::plan::{Action, HeldReason, Plan, Step};
 
 /// Somebody who has a say: who, in which mode, and whether suspended.
 type Voice<'a> = (&'a ObjectKey, Mode, bool);

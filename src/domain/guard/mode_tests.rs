@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::desired::Contribution;
-use crate::domain::intent::DeletionPolicy;
-use crate::domain::plan::{Departure, Former, TargetInput};
-use crate::domain::testing::{AT_ONCE, Scene, input, key, needing, taken};
+use crate::desired::Contribution;
+use crate::intent::DeletionPolicy;
+use crate::plan::{Departure, Former, TargetInput};
+use crate::testing::{AT_ONCE, Scene, input, key, needing, taken};
 
 const A: &str = "20.1.0.0/26";
 const B: &str = "20.2.0.0/26";
@@ -86,7 +86,7 @@ fn a_suspended_networks_needs_are_still_known() {
     let mut scene = after(&of(false, &[A, B]));
     let plan = scene.decide(&of(true, &[A]));
     assert_eq!(by_mode(&plan), [format!("{REMOVE_B}: ns/a is suspended")]);
-    assert!(scene.memory.explain(&crate::domain::testing::address(B)).left_the_document, "its clock runs");
+    assert!(scene.memory.explain(&crate::testing::address(B)).left_the_document, "its clock runs");
     assert_eq!(taken(&scene.decide(&of(false, &[A]))), [REMOVE_B]);
 }
 

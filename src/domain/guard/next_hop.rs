@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Situation;
-use crate::domain::plan::{Action, HeldReason, Step};
+use crate::plan::{Action, HeldReason, Step};
 
 /// Why each of these changes needs a person, if it does.
 pub(super) fn needs(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String, (HeldReason, String)> {

@@ -1,10 +1,10 @@
 //! Another next hop is somebody's decision, or somebody's mistake.
 
 use super::*;
-use crate::domain::desired::Contribution;
-use crate::domain::memory::TargetMemory;
-use crate::domain::plan::{Plan, TargetInput};
-use crate::domain::testing::{Scene, contribution, hop, input, ours, taken};
+use crate::desired::Contribution;
+use crate::memory::TargetMemory;
+use crate::plan::{Plan, TargetInput};
+use crate::testing::{Scene, contribution, hop, input, ours, taken};
 
 const A: &str = "20.1.0.0/26";
 const B: &str = "20.2.0.0/26";
@@ -100,7 +100,7 @@ fn a_route_that_is_written_again_as_it_was_waits_for_nobody() {
 #[test]
 fn a_route_that_somebody_gave_another_address_is_put_back_without_asking() {
     let mut scene = after(&input(vec![to(NET)]));
-    scene.observed.entries[0].address = crate::domain::testing::address("20.9.0.0/26");
+    scene.observed.entries[0].address = crate::testing::address("20.9.0.0/26");
     scene.observed.entries[0].next_hop = hop(FIREWALL);
     let plan = scene.decide(&input(vec![to(NET)]));
     assert_eq!((taken(&plan), waiting(&plan)), (vec!["Change 20.1.0.0/26".to_owned()], 0));

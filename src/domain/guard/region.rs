@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Situation;
-use crate::domain::memory::Released;
-use crate::domain::plan::{Action, HeldReason, Step};
+use crate::memory::Released;
+use crate::plan::{Action, HeldReason, Step};
 
 /// Why each of these steps needs a person, if it does.
 pub(super) fn needs(steps: &[Step], situation: Situation<'_>) -> BTreeMap<String, (HeldReason, String)> {

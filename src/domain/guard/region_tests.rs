@@ -1,10 +1,10 @@
 //! Another region waits for a person, as long as nobody has followed it.
 
 use super::*;
-use crate::domain::desired::Contribution;
-use crate::domain::intent::Mode;
-use crate::domain::plan::{Plan, TargetInput};
-use crate::domain::testing::{Asked, Scene, input, regional, taken};
+use crate::desired::Contribution;
+use crate::intent::Mode;
+use crate::plan::{Plan, TargetInput};
+use crate::testing::{Asked, Scene, input, regional, taken};
 
 const AML: &str = "AzureMachineLearning";
 const EAST: Asked<'static> = ("eastus2", AML, &["20.1.0.0/26"]);

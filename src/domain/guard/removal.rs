@@ -1,8 +1,8 @@
 //! Nothing is taken away while a contributor's wishes are unknown, and nothing is removed without memory.
 
 use super::Situation;
-use crate::domain::intent::ObjectKey;
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
+use crate::intent::ObjectKey;
+use crate::plan::{Action, HeldReason, Plan, Step};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     let unknown = unknown_needs(&plan, situation);

@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Situation;
-use crate::domain::cover::Cover;
-use crate::domain::desired::Address;
-use crate::domain::host::Host;
-use crate::domain::intent::NextHop;
-use crate::domain::plan::{Action, HeldReason, Plan, Step};
-use crate::domain::prefix::Prefix;
-use crate::domain::rule::{Part, Place};
+use crate::cover::Cover;
+use crate::desired::Address;
+use crate::host::Host;
+use crate::intent::NextHop;
+use crate::plan::{Action, HeldReason, Plan, Step};
+use crate::prefix::Prefix;
+use crate::rule::{Part, Place};
 
 /// Where a prefix stands: one prefix serves another in the same place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

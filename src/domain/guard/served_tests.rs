@@ -1,8 +1,8 @@
 //! What serves a need stays until the entry for the need is there.
 
 use super::*;
-use crate::domain::plan::TargetInput;
-use crate::domain::testing::{Scene, contribution, input, regional, taken};
+use crate::plan::TargetInput;
+use crate::testing::{Scene, contribution, input, regional, taken};
 
 const AML: &str = "AzureMachineLearning";
 
@@ -65,7 +65,7 @@ fn what_sends_elsewhere_serves_nobody() {
     let (_, mut input) = moved(&[], &[ELSEWHERE], &["20.2.0.128/26"]);
     let mut scene = Scene::empty();
     let appliance = contribution("a", &[("20.2.0.0/24", "10.0.1.4")]);
-    scene.apply(&crate::domain::testing::input(vec![appliance, regional("b", &[("eastus2", AML, &[OLD])])]));
+    scene.apply(&crate::testing::input(vec![appliance, regional("b", &[("eastus2", AML, &[OLD])])]));
     input.contributions[0] = contribution("a", &[(ELSEWHERE, "10.0.1.4")]);
     let plan = scene.decide(&input);
     assert!(taken(&plan).contains(&"Remove 20.2.0.0/24".to_owned()), "{plan}");

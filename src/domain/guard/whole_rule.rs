@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Situation, served};
-use crate::domain::cover::Cover;
-use crate::domain::desired::Address;
-use crate::domain::plan::{Action, HeldReason, Plan, Step, rules};
-use crate::domain::prefix::Prefix;
-use crate::domain::resource_id::TargetKind;
-use crate::domain::rule::{Part, Place, RulePart};
+use crate::cover::Cover;
+use crate::desired::Address;
+use crate::plan::{Action, HeldReason, Plan, Step, rules};
+use crate::prefix::Prefix;
+use crate::resource_id::TargetKind;
+use crate::rule::{Part, Place, RulePart};
 
 pub(super) fn guard(plan: Plan, situation: Situation<'_>) -> Plan {
     if situation.observed.rules.is_none() {

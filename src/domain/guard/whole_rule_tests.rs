@@ -2,14 +2,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::desired::{Ask, Contribution, Purpose, RuleHead, Wish};
-use crate::domain::intent::{Approval, Budget, Mode, NextHop, Removal};
-use crate::domain::plan::rules::{Around, PolicyAround, Rules, StandingRule};
-use crate::domain::plan::{Limits, Observed, ObservedEntry, TargetInput};
-use crate::domain::requirement::Direction;
-use crate::domain::resource_id::ResourceId;
-use crate::domain::rule::{Rule, RulePart};
-use crate::domain::testing::{Scene, contribution, guarded, installation, marked, table_id, unresolved};
+use crate::desired::{Ask, Contribution, Purpose, RuleHead, Wish};
+use crate::intent::{Approval, Budget, Mode, NextHop, Removal};
+use crate::plan::rules::{Around, PolicyAround, Rules, StandingRule};
+use crate::plan::{Limits, Observed, ObservedEntry, TargetInput};
+use crate::requirement::Direction;
+use crate::resource_id::ResourceId;
+use crate::rule::{Rule, RulePart};
+use crate::testing::{Scene, contribution, guarded, installation, marked, table_id, unresolved};
 
 fn id(kind: &str) -> ResourceId {
     table_id("t").to_string().replace("routeTables", kind).parse().unwrap()
@@ -185,7 +185,7 @@ fn hosts_stay_for_a_pattern_that_is_held() {
     // The source of `b` is left behind and stays, and the new pattern does not come beside it.
     let wide = of(&["at 10.1.0.0/24", "host *.example.org", "on Https 443"]);
     let mut input = policy(vec![asking("a", &all(&wide))]);
-    input.departed.insert(crate::domain::testing::key("b"), crate::domain::plan::Departure::Deleted);
+    input.departed.insert(crate::testing::key("b"), crate::plan::Departure::Deleted);
     let plan = scene.decide(&input);
     assert_eq!(taken(&plan), Vec::<String>::new(), "{plan}");
     let kept: Vec<String> = held(&plan).into_iter().filter(|text| text.starts_with("Hold")).collect();
@@ -255,7 +255,7 @@ fn unknown_needs_take_nothing_away_and_keep_nothing_back() {
 fn other_kinds_pass() {
     let input =
         TargetInput::new(table_id("rt"), installation(), vec![contribution("a", &[("20.0.0.0/24", "Internet")])]);
-    let plan = guarded(&input, &crate::domain::testing::observed(&[]), Limits::DEFAULT);
+    let plan = guarded(&input, &crate::testing::observed(&[]), Limits::DEFAULT);
     assert_eq!((plan.steps.len(), plan.held.len()), (1, 0));
 }
 

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Followed, List, ListKey};
-use crate::domain::host::Host;
-use crate::domain::intent::ObjectKey;
-use crate::domain::outbound::ListFormat;
-use crate::domain::prefix::{Family, Prefix};
+use crate::host::Host;
+use crate::intent::ObjectKey;
+use crate::outbound::ListFormat;
+use crate::prefix::{Family, Prefix};
 
 impl List {
     /// The bytes that are served.

@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::intent::Intent;
-use crate::domain::outbound::{Additional, ListContent, ListIntent, Outbound, Port, Protocol, Reach};
-use crate::domain::prefix::Family;
-use crate::domain::region::Regions;
-use crate::domain::requirement::Requirements;
-use crate::domain::service_tags::Digest;
-use crate::domain::testing::{document, document_numbered, intent, key, prefix};
+use crate::intent::Intent;
+use crate::outbound::{Additional, ListContent, ListIntent, Outbound, Port, Protocol, Reach};
+use crate::prefix::Family;
+use crate::region::Regions;
+use crate::requirement::Requirements;
+use crate::service_tags::Digest;
+use crate::testing::{document, document_numbered, intent, key, prefix};
 
 const DAY: i64 = 86400;
 const TERMS: Terms =
@@ -169,7 +169,7 @@ fn a_list_is_served_sorted_with_the_families_apart_and_read_back_as_it_was_writt
 
 /// A Network in eastus2 with these profiles, and one list.
 fn resolved(change: impl FnOnce(&mut Intent, &mut Outbound, &mut ListIntent)) -> Result<Wanted, String> {
-    let tags: &[crate::domain::testing::TagRow<'_>] = &[
+    let tags: &[crate::testing::TagRow<'_>] = &[
         ("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"]),
         ("Storage", "", &["20.1.0.0/24", "20.2.0.0/24", "2603:1030::/48"]),
         ("Storage.eastus2", "eastus2", &["20.1.0.0/24", "2603:1030::/48"]),

@@ -5,14 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Wanted;
-use crate::domain::desired::Ask;
-use crate::domain::intent::Intent;
-use crate::domain::outbound::{ListContent, ListIntent, Outbound};
-use crate::domain::prefix::Family;
-use crate::domain::region::Regions;
-use crate::domain::requirement::{self, Destination, Direction, Requirements, Selected};
-use crate::domain::resolve::{self, Unresolved};
-use crate::domain::service_tags::Document;
+use crate::desired::Ask;
+use crate::intent::Intent;
+use crate::outbound::{ListContent, ListIntent, Outbound};
+use crate::prefix::Family;
+use crate::region::Regions;
+use crate::requirement::{self, Destination, Direction, Requirements, Selected};
+use crate::resolve::{self, Unresolved};
+use crate::service_tags::Document;
 
 /// Resolves what `intent` asks of `list`.
 ///

@@ -9,11 +9,11 @@ use super::{
     Action, Blocked, BlockedReason, Conflict, HeldReason, Limits, Observed, ObservedEntry, Plan, Step, TargetInput,
 };
 use super::{measure, rules};
-use crate::domain::desired::{Address, Desired, DesiredEntry};
-use crate::domain::effect;
-use crate::domain::intent::{NextHop, ObjectKey, entry_name};
-use crate::domain::resolve::Note;
-use crate::domain::resource_id::TargetKind;
+use crate::desired::{Address, Desired, DesiredEntry};
+use crate::effect;
+use crate::intent::{NextHop, ObjectKey, entry_name};
+use crate::resolve::Note;
+use crate::resource_id::TargetKind;
 
 /// A table this full is warned of.
 const WARN_PERCENT: usize = 80;

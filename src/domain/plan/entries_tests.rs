@@ -1,9 +1,9 @@
 //! Rules of the plan for a table of routes: what is added, changed, removed, left alone, and in which order.
 
 use super::*;
-use crate::domain::desired::Contribution;
-use crate::domain::plan::BlockedReason;
-use crate::domain::testing::{contribution, input, installation, observed, table_id, unguarded, unresolved};
+use crate::desired::Contribution;
+use crate::plan::BlockedReason;
+use crate::testing::{contribution, input, installation, observed, table_id, unguarded, unresolved};
 
 const A: &str = "20.1.0.0/26";
 const B: &str = "20.2.0.0/26";
@@ -221,7 +221,7 @@ fn the_hash_is_of_target_documents_and_steps() {
     let routes = observed(&[(OURS_A, A, "None")]);
     let hash = unguarded(wants(&[(A, NET), (B, NET)]), &routes).hash();
     assert_eq!(unguarded(wants(&[(B, NET), (A, NET)]), &routes).hash(), hash);
-    let renamed = crate::domain::plan::TargetInput { id: table_id("RT"), ..input(wants(&[(A, NET), (B, NET)])) };
+    let renamed = crate::plan::TargetInput { id: table_id("RT"), ..input(wants(&[(A, NET), (B, NET)])) };
     assert_eq!(plan(&renamed, &routes, Limits::DEFAULT).hash(), hash, "ids are compared without case");
     for (contributions, routes) in [
         (wants(&[(A, NET)]), routes.clone()),
@@ -231,7 +231,7 @@ fn the_hash_is_of_target_documents_and_steps() {
     ] {
         assert_ne!(unguarded(contributions, &routes).hash(), hash);
     }
-    let other = crate::domain::plan::TargetInput { id: table_id("rt2"), ..input(wants(&[(A, NET), (B, NET)])) };
+    let other = crate::plan::TargetInput { id: table_id("rt2"), ..input(wants(&[(A, NET), (B, NET)])) };
     assert_ne!(plan(&other, &routes, Limits::DEFAULT).hash(), hash);
 }
 

@@ -8,9 +8,9 @@ use std::fmt;
 
 use super::rules::{Around, GroupAround, StandingRule, after, heads, lies_in};
 use super::{Action, Observed, Step, TargetInput};
-use crate::domain::outbound::Priorities;
-use crate::domain::requirement::Direction;
-use crate::domain::rule::{Part, Place, Rule};
+use crate::outbound::Priorities;
+use crate::requirement::Direction;
+use crate::rule::{Part, Place, Rule};
 
 /// So many addresses one security rule holds: few enough that a change is looked over at a glance.
 const CHUNK: usize = 100;

@@ -1,13 +1,13 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::domain::desired::Address;
-use crate::domain::intent::NextHop;
-use crate::domain::plan::rules::Rules;
-use crate::domain::plan::{Observed, ObservedEntry};
-use crate::domain::resource_id::ResourceId;
-use crate::domain::rule::RulePart;
-use crate::domain::testing::{installation, key, table_id};
+use crate::desired::Address;
+use crate::intent::NextHop;
+use crate::plan::rules::Rules;
+use crate::plan::{Observed, ObservedEntry};
+use crate::resource_id::ResourceId;
+use crate::rule::RulePart;
+use crate::testing::{installation, key, table_id};
 
 fn group_id() -> ResourceId {
     table_id("nsg").to_string().replace("routeTables", "networkSecurityGroups").parse().unwrap()
@@ -108,11 +108,11 @@ fn writes(input: &TargetInput, observed: &Observed, steps: &[Step]) -> Vec<Strin
     each.collect()
 }
 
-fn asking(steps: &[Step]) -> crate::domain::desired::Contribution {
-    let contribution = crate::domain::testing::contribution("ml", &[]);
+fn asking(steps: &[Step]) -> crate::desired::Contribution {
+    let contribution = crate::testing::contribution("ml", &[]);
     let mut wishes = (**contribution.outcome.as_ref().unwrap()).clone();
     for part in steps.iter().filter_map(|step| step.address.part()) {
-        let head = crate::domain::desired::RuleHead {
+        let head = crate::desired::RuleHead {
             name: part.rule.clone(),
             requirement: "r".to_owned(),
             direction: Direction::Outbound,
@@ -120,7 +120,7 @@ fn asking(steps: &[Step]) -> crate::domain::desired::Contribution {
         };
         wishes.rules.insert(part.rule.to_ascii_lowercase(), head);
     }
-    crate::domain::desired::Contribution { outcome: Ok(std::sync::Arc::new(wishes)), ..contribution }
+    crate::desired::Contribution { outcome: Ok(std::sync::Arc::new(wishes)), ..contribution }
 }
 
 /// `20.0.<number>.0/24` and so on.

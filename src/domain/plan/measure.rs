@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::layout::{self, Layout};
 use super::rules::{Around, GroupAround, PolicyAround, StandingRule, after};
 use super::{Action, Blocked, BlockedReason, HeldReason, Observed, Plan, Step, TargetInput};
-use crate::domain::requirement::Direction;
-use crate::domain::resolve::Note;
-use crate::domain::rule::{Place, Rule};
+use crate::requirement::Direction;
+use crate::resolve::Note;
+use crate::rule::{Place, Rule};
 
 /// Rules of one rule collection group, in bytes of JSON (docs/facts.md, "Limits": 2 MB since July 2022).
 const GROUP_BYTES: usize = 2_000_000;

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rules::Rules;
-use crate::domain::attached::Attached;
-use crate::domain::desired::Address;
-use crate::domain::intent::{Installation, NextHop};
-use crate::domain::memory::TargetMemory;
+use crate::attached::Attached;
+use crate::desired::Address;
+use crate::intent::{Installation, NextHop};
+use crate::memory::TargetMemory;
 
 /// What a target holds now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout;
 use super::{Action, Blocked, BlockedReason, Conflict, Observed, ObservedEntry, Step, TargetInput};
-use crate::domain::desired::{Address, Desired, RuleHead};
-use crate::domain::effect::element::Known;
-use crate::domain::effect::{firewall, security_group};
-use crate::domain::intent::NextHop;
-use crate::domain::outbound::Priorities;
-use crate::domain::prefix::Prefix;
-use crate::domain::requirement::Direction;
-use crate::domain::resolve::Note;
-use crate::domain::resource_id::TargetKind;
-use crate::domain::rule::{Part, Place, Rule, assemble};
+use crate::desired::{Address, Desired, RuleHead};
+use crate::effect::element::Known;
+use crate::effect::{firewall, security_group};
+use crate::intent::NextHop;
+use crate::outbound::Priorities;
+use crate::prefix::Prefix;
+use crate::requirement::Direction;
+use crate::resolve::Note;
+use crate::resource_id::TargetKind;
+use crate::rule::{Part, Place, Rule, assemble};
 
 /// What is known of a target's rules besides the parts of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 use super::super::measure::check_capacity;
 use super::*;
-use crate::domain::plan::{Limits, Plan};
-use crate::domain::resource_id::ResourceId;
-use crate::domain::testing::{installation, table_id};
+use crate::plan::{Limits, Plan};
+use crate::resource_id::ResourceId;
+use crate::testing::{installation, table_id};
 
 fn id() -> ResourceId {
     table_id("p").to_string().replace("routeTables", "firewallPolicies").parse().unwrap()

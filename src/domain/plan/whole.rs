@@ -3,9 +3,9 @@
 //! Whose a body is, and when it may be taken over. Must not look at what is desired: `entries` does.
 
 use super::{Blocked, BlockedReason, Observed, TargetInput};
-use crate::domain::intent::Installation;
-use crate::domain::resolve::Note;
-use crate::domain::resource_id::TargetKind;
+use crate::intent::Installation;
+use crate::resolve::Note;
+use crate::resource_id::TargetKind;
 
 /// So many firewalls and policies may use one IP group (docs/facts.md, "Limits": a soft limit).
 const USERS: usize = 50;

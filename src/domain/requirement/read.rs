@@ -14,9 +14,9 @@ use super::{
     Compute, Destination, Direction, Edition, Parameter, PrefixesOf, Profile, REGION, Requirements, Route, RouteTo,
     Row, nearest, suggestion,
 };
-use crate::domain::outbound::{Port, Protocol};
-use crate::domain::prefix::Prefix;
-use crate::domain::service_tags::Cloud;
+use crate::outbound::{Port, Protocol};
+use crate::prefix::Prefix;
+use crate::service_tags::Cloud;
 
 /// Names of rules are made of ids, and Azure allows 80 characters.
 const MAX_ID: usize = 50;

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::{Destination, PrefixesOf, Requirements, Selected, nearest, suggestion};
-use crate::domain::outbound::Outbound;
-use crate::domain::prefix::Prefix;
-use crate::domain::region::{Region, RegionName};
-use crate::domain::resolve::{Note, RegionPair, Unresolved, regional};
-use crate::domain::service_tags::{Document, Tag};
+use crate::outbound::Outbound;
+use crate::prefix::Prefix;
+use crate::region::{Region, RegionName};
+use crate::resolve::{Note, RegionPair, Unresolved, regional};
+use crate::service_tags::{Document, Tag};
 
 /// A service tag with its prefixes.
 #[derive(Debug, Clone, PartialEq, Eq)]

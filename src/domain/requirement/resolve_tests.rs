@@ -1,9 +1,9 @@
 use super::*;
-use crate::domain::outbound::{Additional, Port, Protocol, Reach};
-use crate::domain::region::Regions;
-use crate::domain::requirement::testing::{TABLES, outbound};
-use crate::domain::resolve::{PairedRegion, region_pair};
-use crate::domain::testing::{TagRow, document, prefix};
+use crate::outbound::{Additional, Port, Protocol, Reach};
+use crate::region::Regions;
+use crate::requirement::testing::{TABLES, outbound};
+use crate::resolve::{PairedRegion, region_pair};
+use crate::testing::{TagRow, document, prefix};
 
 const TAGS: &[TagRow<'_>] = &[
     ("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"]),

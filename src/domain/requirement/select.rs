@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use super::{Destination, Direction, Parameter, REGION, Requirements, Row, Selected, nearest, suggestion};
-use crate::domain::host::Host;
-use crate::domain::outbound::{Additional, Outbound, Reach};
-use crate::domain::region::RegionName;
-use crate::domain::resolve::Note;
-use crate::domain::service_tags::Cloud;
+use crate::host::Host;
+use crate::outbound::{Additional, Outbound, Reach};
+use crate::region::RegionName;
+use crate::resolve::Note;
+use crate::service_tags::Cloud;
 
 /// A host in which placeholders may still stand.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::requirement::Destination;
-use crate::domain::requirement::testing::{TABLES, outbound, region};
+use crate::requirement::Destination;
+use crate::requirement::testing::{TABLES, outbound, region};
 
 fn ids<H>(selection: &Selection<H>) -> Vec<&str> {
     selection.rows.iter().map(|row| row.id.as_str()).collect()
@@ -179,7 +179,7 @@ fn a_parameter_without_use_and_a_warning_of_the_data_are_noted() {
 
 #[test]
 fn additional_ones_come_last_and_must_not_take_an_id() {
-    let port = crate::domain::outbound::Port { protocol: crate::domain::outbound::Protocol::Https, port: 443 };
+    let port = crate::outbound::Port { protocol: crate::outbound::Protocol::Https, port: 443 };
     let additional = |name: &str| Additional {
         name: name.to_owned(),
         to: Reach::Hosts(vec!["*.github.com".parse().unwrap()]),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Parameter, REGION, nearest, suggestion};
-use crate::domain::host::Host;
+use crate::host::Host;
 
 /// What a value looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use super::Requirements;
-use crate::domain::outbound::Outbound;
-use crate::domain::region::{Region, Regions};
-use crate::domain::testing::document;
+use crate::outbound::Outbound;
+use crate::region::{Region, Regions};
+use crate::testing::document;
 
 pub(super) static TABLES: LazyLock<Requirements> = LazyLock::new(Requirements::built_in);
 
@@ -22,7 +22,7 @@ pub(super) fn outbound(profiles: &[&str]) -> Outbound {
 pub(super) fn region(name: &str) -> Region {
     let mut document = document(&[("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"])]);
     if name.starts_with("china") {
-        document.cloud = crate::domain::service_tags::Cloud::China;
+        document.cloud = crate::service_tags::Cloud::China;
     }
     Regions::built_in().find(name, &document).unwrap()
 }

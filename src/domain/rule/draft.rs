@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Part, Place, RulePart};
-use crate::domain::desired::{Address, Ask, DocumentId, Purpose, RuleHead, Wish, Wishes};
-use crate::domain::intent::{Installation, Intent, NextHop};
-use crate::domain::outbound::{Port, Protocol};
-use crate::domain::prefix::{Family, Prefix};
-use crate::domain::region::RegionName;
-use crate::domain::requirement::{Destination, ResolvedTag, Selected};
-use crate::domain::resolve::{Note, PairedRegion, RegionPair};
-use crate::domain::resource_id::ResourceId;
-use crate::domain::service_tags::{Digest, Document};
+use crate::desired::{Address, Ask, DocumentId, Purpose, RuleHead, Wish, Wishes};
+use crate::intent::{Installation, Intent, NextHop};
+use crate::outbound::{Port, Protocol};
+use crate::prefix::{Family, Prefix};
+use crate::region::RegionName;
+use crate::requirement::{Destination, ResolvedTag, Selected};
+use crate::resolve::{Note, PairedRegion, RegionPair};
+use crate::resource_id::ResourceId;
+use crate::service_tags::{Digest, Document};
 
 /// The network provider's longest name is 80; a rule that is spread over several gets a number behind its name.
 const LONGEST_NAME: usize = 74;
@@ -262,7 +262,7 @@ mod tests {
     fn long_names_stay_names_and_stay_apart() {
         let long = |end: &str| shortened(&format!("amlnet.prod.{}.{end}", "TrainingAndDeployment.x".repeat(4)));
         assert!(long("tcp").len() <= LONGEST_NAME && long("tcp") != long("udp"));
-        assert!(crate::domain::resource_id::is_network_name(&long("tcp")));
+        assert!(crate::resource_id::is_network_name(&long("tcp")));
         assert_eq!(shortened("amlnet.prod.Storage.tcp"), "amlnet.prod.Storage.tcp");
     }
 }

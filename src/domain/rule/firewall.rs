@@ -7,16 +7,16 @@ use std::collections::BTreeSet;
 
 use super::draft::{Class, Draft, Drafts, place};
 use super::{Part, Place};
-use crate::domain::desired::Wishes;
-use crate::domain::host::Host;
-use crate::domain::intent::{Installation, Intent};
-use crate::domain::outbound::{FirewallPolicyIntent, Outbound, Port, Protocol, RuleAddressing};
-use crate::domain::prefix::Family;
-use crate::domain::region::{RegionName, Regions};
-use crate::domain::requirement::{self, Destination, Direction, Requirements, ResolvedTag, Selected};
-use crate::domain::resolve::{self, Note, Unresolved};
-use crate::domain::resource_id::ResourceId;
-use crate::domain::service_tags::Document;
+use crate::desired::Wishes;
+use crate::host::Host;
+use crate::intent::{Installation, Intent};
+use crate::outbound::{FirewallPolicyIntent, Outbound, Port, Protocol, RuleAddressing};
+use crate::prefix::Family;
+use crate::region::{RegionName, Regions};
+use crate::requirement::{self, Destination, Direction, Requirements, ResolvedTag, Selected};
+use crate::resolve::{self, Note, Unresolved};
+use crate::resource_id::ResourceId;
+use crate::service_tags::Document;
 
 /// Azure Firewall filters IPv4.
 const FAMILY: Family = Family::V4;
@@ -103,7 +103,7 @@ fn tag_rules(
     let known = tag
         .name
         .as_deref()
-        .filter(|name| document.tag(name).is_some_and(crate::domain::service_tags::Tag::is_known_to_firewalls));
+        .filter(|name| document.tag(name).is_some_and(crate::service_tags::Tag::is_known_to_firewalls));
     for (class, ports) in Class::apart(&row.ports) {
         let rule = match known {
             _ if !groups.is_empty() => {

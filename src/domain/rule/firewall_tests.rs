@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::domain::outbound::{Additional, IpGroupIntent, Reach};
-use crate::domain::rule::{Rule, assemble};
-use crate::domain::testing::{document, group_id, installation, intent, table_id};
+use crate::outbound::{Additional, IpGroupIntent, Reach};
+use crate::rule::{Rule, assemble};
+use crate::testing::{document, group_id, installation, intent, table_id};
 
 fn port(protocol: Protocol, port: u16) -> Port {
     Port { protocol, port }

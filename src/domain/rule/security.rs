@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{Class, Drafts, place};
 use super::{Part, Place};
-use crate::domain::desired::Wishes;
-use crate::domain::intent::{Installation, Intent};
-use crate::domain::outbound::{Outbound, SecurityGroupIntent};
-use crate::domain::prefix::Family;
-use crate::domain::region::Regions;
-use crate::domain::requirement::{self, Destination, Direction, Requirements, ResolvedTag, Selected};
-use crate::domain::resolve::{self, Note, Unresolved};
-use crate::domain::service_tags::{Document, Tag};
+use crate::desired::Wishes;
+use crate::intent::{Installation, Intent};
+use crate::outbound::{Outbound, SecurityGroupIntent};
+use crate::prefix::Family;
+use crate::region::Regions;
+use crate::requirement::{self, Destination, Direction, Requirements, ResolvedTag, Selected};
+use crate::resolve::{self, Note, Unresolved};
+use crate::service_tags::{Document, Tag};
 
 /// The own network, in the words of the platform.
 const NETWORK: &str = "VirtualNetwork";

@@ -1,7 +1,7 @@
 use super::*;
-use crate::domain::outbound::{Additional, Port, Priorities, Protocol, Reach};
-use crate::domain::rule::{Rule, assemble};
-use crate::domain::testing::{document, installation, intent, table_id};
+use crate::outbound::{Additional, Port, Priorities, Protocol, Reach};
+use crate::rule::{Rule, assemble};
+use crate::testing::{document, installation, intent, table_id};
 
 const BOTH: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
@@ -114,7 +114,7 @@ fn what_cannot_be_written_is_refused_with_what_to_do() {
 
 #[test]
 fn inbound_traffic_comes_from_the_tag_to_the_own_network() {
-    let text = crate::domain::testing::json(
+    let text = crate::testing::json(
         1,
         &[
             ("AzureCloud.eastus2", "eastus2", &["20.0.0.0/8"]),
