@@ -38,7 +38,7 @@ dev: tools
 # is built before, the programs of Kubernetes too, so that no test waits for a compiler.
 test: export RUST_TEST_THREADS ?= 4
 # Programs in Go that live for seconds: a fifth of their time would go to garbage. Those that live longer collect it when
-# they come to this size.
+# they come to this size, each of them.
 test: export GOGC ?= off
 test: export GOMEMLIMIT ?= 500MiB
 test: lint faketime

@@ -11,7 +11,7 @@ pub mod commands;
 pub mod domain {
     pub use amlnet_domain::*;
 
-    /// Its tests and ours build values alike; each side uses a part of this.
+    /// Its tests and ours build values alike: the same file, compiled on both sides. Ours use a part of it.
     #[cfg(test)]
     #[allow(dead_code)]
     pub(crate) mod testing;

@@ -77,6 +77,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn it_is_the_same_as_asking_each(wide in prop::collection::vec(any_prefix(), 0..12), narrow in any_prefix()) {
             let cover: Cover = wide.iter().copied().collect();

@@ -41,12 +41,19 @@ fn prefixes(tag: Option<&Tag>) -> &[Prefix] {
     tag.map(|tag| &*tag.prefixes).unwrap_or_default()
 }
 
+/// What is in `list` and not in `other`. Both are sorted, so one walk through them is enough.
+fn only_in(list: &[Prefix], other: &[Prefix]) -> Vec<Prefix> {
+    let mut other = other.iter().peekable();
+    let is_alone = |prefix: &&Prefix| {
+        while other.next_if(|next| next < prefix).is_some() {}
+        other.peek() != Some(prefix)
+    };
+    list.iter().filter(is_alone).copied().collect()
+}
+
 fn diff_tag(old: Option<&Tag>, new: Option<&Tag>) -> Option<TagDiff> {
     let features = |tag: &Tag| tag.network_features.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (before, after) = (prefixes(old), prefixes(new));
-    let only_in = |list: &[Prefix], other: &[Prefix]| -> Vec<Prefix> {
-        list.iter().filter(|prefix| other.binary_search(prefix).is_err()).copied().collect()
-    };
     let change = match (old, new) {
         (None, _) => TagChange::Added,
         (_, None) => TagChange::Removed,

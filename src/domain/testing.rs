@@ -1,4 +1,5 @@
-//! Builders of small values for tests of the pure part. Compiled for tests only.
+//! Builders of small values for tests of the pure part. Compiled for tests only, of this package and of `amlnet`: it may
+//! name what is `pub`, by way of `super`.
 
 use std::sync::Arc;
 

@@ -175,27 +175,29 @@ fn a_conflict_that_is_left_needs_a_person() {
 #[test]
 fn every_accepted_write_leaves_its_line_also_when_its_end_is_not_seen() {
     for (command, killed) in [("run", false), ("run", true), ("apply", false), ("apply", true)] {
-        // Slow enough that some are left to write when this process has seen the first.
-        let sim = Sim::with(json!({"latencies": {"route": "150s"}}));
+        let sim = Sim::start();
         let (feed, network) = sim.usual(json!({}));
         let files = ["-f", feed.to_str().unwrap(), "-f", network.to_str().unwrap(), "--yes"];
         let arguments = match command {
             "run" => ["run", "--dir", "dir", "--state", "state"].to_vec(),
             _ => [&["apply"], &files[..]].concat(),
         };
+        let third = json!({"method": "PUT", "pathContains": "/routes/", "nth": 3});
+        sim.fault(json!({"match": third, "effect": {"hold": {"key": "third"}}}));
         let process = sim.background(sim.command(&[&arguments[..], &["--log-format", "json"]].concat()));
+        process.wait_until("the third write", || Counts::of(&sim.log(), TABLE).put_route == 3);
         // From here on a write takes minutes.
-        let writes = || Counts::of(&sim.log(), TABLE).put_route;
-        process.wait_until("a write", || writes() >= 1);
         sim.set(json!({"latencies": {"route": "100000s"}}));
+        sim.release("third");
         let is_slow =
             || sim.history_now(TABLE).last().unwrap().entries.iter().any(|e| e.provisioning_state != "Succeeded");
-        process.wait_until("a slow write", || writes() >= 2 && is_slow());
+        process.wait_until("a slow write", is_slow);
         let accepted = || sim.log().iter().filter(|entry| entry.method == "PUT").count();
         let lines =
             |log: &str| log.lines().filter(|line| line.contains("\"wrote\"")).map(str::to_owned).collect::<Vec<_>>();
         process.wait_until("its line", || lines(&process.log()).len() == accepted());
         let log = if killed { process.kill() } else { process.terminate().2 };
+        assert!(is_slow(), "its end was not seen");
         let lines = lines(&log);
         assert_eq!(lines.len(), accepted(), "{command}: {log}");
         let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();

@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::imports::{Reference, Scan, scan};
 use crate::support::manifest_dir;
 
-/// From the top down; a module may import those of later rows, never one of its own row. A new module of the crate
+/// From the top down; a module may import those of later rows, never one of its own row. A new module
 /// gets its place here.
 const ORDER: [&[&str]; 8] =
     [&["main"], &["commands"], &["app"], &["reconcile"], &["azure", "store"], &["feed"], &["api"], &["domain"]];
 
-/// Import nothing of this crate. All may use them but the two lowest rows.
+/// Import nothing of amlnet. All may use them but the two lowest rows.
 const LEAVES: [&str; 3] = ["telemetry", "metrics", "http"];
 const WITHOUT_LEAVES: [&str; 2] = ["api", "domain"];
 
@@ -176,16 +176,37 @@ fn imports_go_one_way_and_the_domain_is_pure() {
     assert!(found.is_empty(), "{}", found.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
-/// The compiler lets the package of the domain import what its manifest names and nothing else of amlnet.
+/// The compiler lets the package of the domain import what its manifest names, and nothing else of amlnet.
 #[test]
 fn the_domain_depends_on_what_is_pure() {
     let manifest = std::fs::read_to_string(manifest_dir().join("src/domain/Cargo.toml")).unwrap();
-    let (_, after) = manifest.split_once("\n[dependencies]\n").unwrap();
-    let lines = after.lines().take_while(|line| !line.starts_with('[')).filter(|line| !line.is_empty());
-    let named: BTreeSet<&str> = lines.map(|line| line.strip_suffix(".workspace = true").expect(line)).collect();
+    let lines = || manifest.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let tables: Vec<&str> = lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(tables, ["[package]", "[lib]", "[dependencies]", "[dev-dependencies]", "[lints]"]);
+    assert!(lines().any(|line| line == "build = false"), "a build script may do anything");
+    let dependencies = lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    let named: BTreeSet<&str> = dependencies
+        .take_while(|line| !line.starts_with('['))
+        .map(|line| line.strip_suffix(".workspace = true").unwrap_or(line))
+        .collect();
     let pure = PURE_CRATES.into_iter().chain(PURE_MACRO_CRATES);
     let pure: BTreeSet<&str> = pure.filter(|name| !["std", "core", "alloc"].contains(name)).collect();
     assert_eq!(named, pure);
+}
+
+/// The checker does not look at the root, which only declares; the one module that has a body there is this.
+#[test]
+fn the_root_only_declares() {
+    let root = std::fs::read_to_string(manifest_dir().join("src/lib.rs")).unwrap();
+    let code = root.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let domain = ["pub mod domain {", "pub use amlnet_domain::*;", "#[cfg(test)]", "#[allow(dead_code)]"];
+    let expected: BTreeSet<&str> = domain.into_iter().chain(["pub(crate) mod testing;", "}"]).collect();
+    let others = code.filter(|line| !expected.contains(line));
+    for line in others {
+        let name = line.strip_prefix("pub mod ").and_then(|rest| rest.strip_suffix(';'));
+        let name = name.unwrap_or_else(|| panic!("src/lib.rs does more than declare: {line}"));
+        assert!(LEAVES.contains(&name) || row(name).is_some(), "{name} has no place in the order of imports");
+    }
 }
 
 /// What the checker says of one made-up source.

@@ -263,6 +263,8 @@ fn another_document_gives_another_list() {
 type Moment = (i64, u8, u8, bool, bool);
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn whatever_documents_come_nothing_is_missing_and_nothing_is_there_without_reason(
         moments in prop::collection::vec((0_i64..100, any::<u8>(), any::<u8>(), any::<bool>(), any::<bool>()), 1..40)

@@ -49,6 +49,8 @@ fn sources(module: &str) -> PathBuf {
 fn command(module: &str) -> Command {
     let mut command = Command::new("go");
     command.current_dir(sources(module)).env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=readonly").env("GOWORK", "off");
+    // Limits for the programs that tests run would keep a linker collecting garbage.
+    command.env_remove("GOGC").env_remove("GOMEMLIMIT");
     command.env_remove("GOOS").env_remove("GOARCH").env_remove("GOEXPERIMENT");
     command
 }
@@ -58,6 +60,11 @@ fn go(program: &'static Program, cache: &Path) -> Result<String, Error> {
     let ran = process::run(command(program.module).args(["env", "GOVERSION", "GOOS", "GOARCH"]), None, PATIENCE);
     let none = |why| Error::NoGo { program: program.name, cache: cache.to_owned(), why };
     match ran {
+        Err(_) if !sources(program.module).is_dir() => Err(Error::Build {
+            program: program.name,
+            source_folder: sources(program.module),
+            why: "the folder is not there. A checkout that was moved has to be built again".to_owned(),
+        }),
         Err(error) => Err(none(format!("`go` cannot be run ({error})"))),
         Ok(ran) if !ran.status.success() => Err(none(format!("`go env` says: {}", ran.stderr.trim()))),
         Ok(ran) => Ok(ran.stdout),
