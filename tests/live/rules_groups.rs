@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use armsim::model::log::LogEntry;
+use armsim::model::rule_collection_group::RuleEntry;
 use serde_json::{Value, json};
 
 use crate::harness::Sim;
-use crate::harness::groups::{asked, batch, group, group_id, marked, policy_id};
-use crate::harness::rules::{Cost, NO_OP, OURS, asked_policy, group_in, rules_week, texts, usual_policy};
+use crate::harness::groups::{asked, batch, group, group_id, marked};
+use crate::harness::rules::{Cost, NO_OP, asked_policy, rules_week, texts, usual_policy};
 
 const RULE: &str = "amlnet.prod.BatchNodeManagement.eastus2.tcp-group";
 
@@ -32,12 +33,12 @@ fn only(name: &str) -> BTreeSet<String> {
     BTreeSet::from([group_id(name).to_ascii_lowercase()])
 }
 
-/// Where in the log something was written first.
-fn first_write(log: &[LogEntry], id: &str) -> usize {
-    let is_it = |entry: &LogEntry| {
-        entry.method == "PUT" && entry.status < 300 && entry.url.to_lowercase().contains(&id.to_lowercase())
-    };
-    log.iter().position(is_it).unwrap_or_else(|| panic!("{id} was not written"))
+/// When the group held all its addresses, and when the rule named it; the rules that name no group may be there before.
+fn filled_and_named(sim: &Sim, group: &str) -> (String, String) {
+    let filled = sim.group_states(group).into_iter().find(|state| state.entries.len() == 4).expect("the addresses");
+    let is_named_by = |rule: &RuleEntry| rule.destinations.iter().any(|to| to.eq_ignore_ascii_case(&group_id(group)));
+    let named = sim.rule_states("p").into_iter().find(|state| state.entries.iter().any(is_named_by)).expect("the rule");
+    (filled.at, named.at)
 }
 
 #[test]
@@ -48,10 +49,8 @@ fn one_apply_writes_the_group_and_then_the_rule_that_names_it() {
         let ran = if command == "apply" { sim.apply(&[]) } else { sim.once(&[]) };
         ran.exits(0);
         assert_eq!((sim.members("batch").len(), named(&sim)), (4, only("batch")), "{command}");
-        let log = sim.log();
-        let (group, rules) =
-            (first_write(&log, &group_id("batch")), first_write(&log, &group_in(&policy_id("p"), OURS)));
-        assert!(group < rules, "{command}: the group at {group}, the rules at {rules}");
+        let (filled, named) = filled_and_named(&sim, "batch");
+        assert!(filled <= named, "{command}: the group was filled at {filled}, and named at {named}");
         // The other rows have no group, and are written as they would be without.
         assert!(sim.rules("p").contains_key("amlnet.prod.AzureMonitor.tcp"), "{command}");
         let (_, cost) = sim.policy_cost("p", || sim.once(&[]).exits(0));
