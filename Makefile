@@ -96,7 +96,7 @@ histories: tools
 	AMLNET_SEEDS=$(SEEDS) $(CARGO) test --locked --test histories histories -- --nocapture
 
 golden: tools
-	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --test pure the_schemas_that_are_read
+	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --test pure -- the_schemas_that_are_read the_built_in_tables
 	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --lib --test pure --test scripts
 	AMLNET_UPDATE_GOLDEN=1 $(CARGO) test --locked --test chart -- current readme
 

@@ -3,7 +3,7 @@
 //! Types, lengths and patterns are checked by a JSON Schema library, rules in CEL by kube's evaluation. Must not know
 //! what an object means: that is `convert`.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -13,9 +13,15 @@ use super::schema_rules::Rules;
 
 pub(super) struct Schema {
     text: Value,
-    /// For objects with a status, and for those without: half of the schema is about it, and people write none.
-    validators: [OnceLock<jsonschema::Validator>; 2],
+    asked: Mutex<Asked>,
     rules: Mutex<Rules>,
+}
+
+/// The schema with those parts that objects had so far; any value fits the others. Most objects have few of the parts,
+/// and to compile all of them was an eighth of a command's start.
+struct Asked {
+    text: Value,
+    validator: Option<Arc<jsonschema::Validator>>,
 }
 
 /// What came out of a check.
@@ -38,39 +44,48 @@ impl Schema {
         text["properties"]["apiVersion"] = json!({"type": "string"});
         text["properties"]["kind"] = json!({"type": "string"});
         make_strict(&mut text);
-        Self { text, validators: [OnceLock::new(), OnceLock::new()], rules }
+        let asked = Mutex::new(Asked { text: Value::Bool(true), validator: None });
+        Self { text, asked, rules }
     }
 
-    fn validator(&self, value: &Value) -> &jsonschema::Validator {
-        let has_status = value.get("status").is_some();
-        self.validators[usize::from(has_status)].get_or_init(|| {
-            let mut text = self.text.clone();
-            if !has_status {
-                text["properties"]["status"] = Value::Bool(true);
-            }
-            jsonschema::validator_for(&text).expect("a test compiles the schemas")
-        })
+    /// One that says of this object what the whole schema says.
+    fn validator(&self, value: &Value) -> Arc<jsonschema::Validator> {
+        // What is asked for is never less than it was, whoever panicked.
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let Asked { text, validator } = &mut *asked;
+        if widen(text, &self.text, value) {
+            *validator = None;
+        }
+        // Its words mean the same in all drafts. The schemas of newer drafts, with which each schema is checked, are of
+        // many parts, and to compile those took four times as long as to compile ours. Kubernetes knows formats of its
+        // own, and ours have patterns.
+        let compile = || {
+            let options = jsonschema::options().with_draft(jsonschema::Draft::Draft7).should_validate_formats(false);
+            Arc::new(options.build(text).expect("a test compiles the schemas"))
+        };
+        Arc::clone(validator.get_or_insert_with(compile))
     }
 
     pub(super) fn check(&self, value: &Value, asks_rules: bool) -> Checked {
         let mut value = value.clone();
         as_received(&mut value, &self.text);
-        let errors: Vec<_> = self.validator(&value).iter_errors(&value).collect();
+        let validator = self.validator(&value);
+        let errors: Vec<_> = validator.iter_errors(&value).collect();
         // A rule can be asked only about values of the right type. A pattern has a rule with a better sentence beside it.
         let are_patterns = |error: &jsonschema::ValidationError<'_>| {
             matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })
         };
         let can_ask = asks_rules && errors.iter().all(are_patterns);
-        let rules = if can_ask { self.broken_rules(&value) } else { Vec::new() };
+        let rules = if can_ask { self.broken_rules(&value, errors.is_empty()) } else { Vec::new() };
         let mut others: Vec<FieldError> = errors.iter().map(|error| explain(error, &self.text)).collect();
         others.retain(|other| rules.iter().all(|known| known.path != other.path));
         drop(errors);
         Checked { value, rules, others }
     }
 
-    fn broken_rules(&self, value: &Value) -> Vec<FieldError> {
+    fn broken_rules(&self, value: &Value, fits: bool) -> Vec<FieldError> {
         // A rule is compiled or not, whoever panicked.
-        let broken = self.rules.lock().unwrap_or_else(PoisonError::into_inner).broken(value);
+        let broken = self.rules.lock().unwrap_or_else(PoisonError::into_inner).broken(value, fits);
         let explain = |error: kube::core::cel::ValidationError| {
             // A text is what the rule is about; of an object the rule names the field itself.
             let text = at(value, &error.field_path).filter(|found| found.is_string());
@@ -142,6 +157,49 @@ fn make_strict(schema: &mut Value) {
     if let Some(items) = object.get_mut("items") {
         make_strict(items);
     }
+}
+
+/// Adds the parts of a schema that an object has; whether there were any to add.
+fn widen(asked: &mut Value, schema: &Value, value: &Value) -> bool {
+    let mut grew = false;
+    if *asked == Value::Bool(true) && *schema != Value::Bool(true) {
+        *asked = without_parts(schema);
+        grew = true;
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if let Some(property) = schema["properties"].get(name) {
+                    grew |= widen(&mut asked["properties"][name], property, field);
+                } else if schema["additionalProperties"].is_object() {
+                    grew |= widen(&mut asked["additionalProperties"], &schema["additionalProperties"], field);
+                }
+            }
+        }
+        Value::Array(items) if schema["items"].is_object() => {
+            for item in items {
+                grew |= widen(&mut asked["items"], &schema["items"], item);
+            }
+        }
+        _ => {}
+    }
+    grew
+}
+
+/// With any value for each part that [`widen`] adds.
+fn without_parts(schema: &Value) -> Value {
+    let Some(keywords) = schema.as_object() else { return schema.clone() };
+    let bare = |(keyword, content): (&String, &Value)| {
+        let content = match (keyword.as_str(), content) {
+            ("properties", Value::Object(parts)) => {
+                Value::Object(parts.keys().map(|name| (name.clone(), Value::Bool(true))).collect())
+            }
+            ("items" | "additionalProperties", Value::Object(_)) => Value::Bool(true),
+            _ => content.clone(),
+        };
+        (keyword.clone(), content)
+    };
+    Value::Object(keywords.iter().map(bare).collect())
 }
 
 /// What Kubernetes makes of an object before it looks at it: `key:` with nothing after it means "not given" where that

@@ -1,10 +1,13 @@
-//! The rules in CEL of a schema. A rule is compiled when an object first has the part that it is about: to compile all of
-//! them would be a quarter of a command's start, and most objects have few of the parts.
+//! The rules in CEL of a schema. A rule is compiled when an object first has the part that it is about, and when its text
+//! does not show already that the object keeps it: to compile all of them would be half of a command's start, and most
+//! objects have few of the parts.
 //!
-//! Must not know what a rule says, nor what the schema says beside its rules.
+//! Must not know what a rule is for, nor what the schema says beside its rules and patterns.
 
-use kube::core::cel::{CompiledSchema, ValidationError, Validator, apply_defaults, compile_schema};
+use kube::core::cel::{CompilationResult, CompiledSchema, ValidationError, Validator, apply_defaults, compile_schema};
 use serde_json::{Value, json};
+
+use super::rules;
 
 /// The keyword under which the API server, and the library, look for rules.
 const RULES: &str = "x-kubernetes-validations";
@@ -22,10 +25,11 @@ impl Rules {
         Self { schema, compiled: compile_schema(&bare), validator: Validator::new() }
     }
 
-    /// The rules that an object breaks. It has the types that the schema asks for.
-    pub(super) fn broken(&mut self, object: &Value) -> Vec<ValidationError> {
+    /// The rules that an object breaks. It has the types that the schema asks for; `fits`: and all its texts fit their
+    /// patterns.
+    pub(super) fn broken(&mut self, object: &Value, fits: bool) -> Vec<ValidationError> {
         // Rules are asked about what is left out, too.
-        compile(&mut self.compiled, &self.schema, &apply_defaults(&self.schema, object));
+        compile(&mut self.compiled, &self.schema, &apply_defaults(&self.schema, object), fits);
         let broken = self.validator.validate_compiled(&self.compiled, object, None);
         broken.err().into_iter().flatten().collect()
     }
@@ -45,26 +49,45 @@ fn strip(schema: &mut Value) {
     }
 }
 
-fn compile(part: &mut CompiledSchema, schema: &Value, value: &Value) {
-    if let Some(rules) = schema.get(RULES)
-        && part.validations.is_empty()
-    {
-        part.validations = compile_schema(&json!({ RULES: rules })).validations;
+/// Whether the text of a rule shows that this value keeps it.
+fn is_kept(rule: &str, schema: &Value, value: &Value, fits: bool) -> bool {
+    // `!has(self.field) || …` about a value without the field. A `?` could take the whole of it for its condition.
+    let absent = rule.strip_prefix("!has(self.").and_then(|rest| rest.split_once(") || "));
+    let is_idle = |(field, rest): (&str, &str)| {
+        field.bytes().all(|c| c.is_ascii_alphanumeric()) && !rest.contains('?') && value.get(field).is_none()
+    };
+    // The pattern of the schema, said a second time for its sentence.
+    let repeats = |pattern: &str| !pattern.contains('\\') && rule == rules::matches(pattern);
+    absent.is_some_and(is_idle) || fits && schema["pattern"].as_str().is_some_and(repeats)
+}
+
+fn compile(part: &mut CompiledSchema, schema: &Value, value: &Value, fits: bool) {
+    if let Some(Value::Array(rules)) = schema.get(RULES) {
+        let text = |rule: &Value| rule["rule"].as_str().unwrap_or_default().to_owned();
+        let is_compiled = |rule: &Value| part.validations.iter().flatten().any(|done| done.rule.rule == text(rule));
+        let asked = |rule: &&Value| !is_compiled(rule) && !is_kept(&text(rule), schema, value, fits);
+        let missing: Vec<&Value> = rules.iter().filter(asked).collect();
+        if !missing.is_empty() {
+            part.validations.extend(compile_schema(&json!({ RULES: missing })).validations);
+            // What is said does not depend on the objects before.
+            let place = |done: &CompilationResult| rules.iter().position(|rule| text(rule) == done.rule.rule);
+            part.validations.sort_by_key(|done| done.as_ref().ok().and_then(place));
+        }
     }
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
                 if let Some(property) = part.properties.get_mut(name) {
-                    compile(property, &schema["properties"][name], field);
+                    compile(property, &schema["properties"][name], field, fits);
                 } else if let Some(entry) = &mut part.additional_properties {
-                    compile(entry, &schema["additionalProperties"], field);
+                    compile(entry, &schema["additionalProperties"], field, fits);
                 }
             }
         }
         Value::Array(items) => {
             if let Some(item) = &mut part.items {
                 for value in items {
-                    compile(item, &schema["items"], value);
+                    compile(item, &schema["items"], value, fits);
                 }
             }
         }
@@ -112,7 +135,7 @@ mod tests {
         let mut rules = Rules::of(schema);
         assert_eq!(count(&rules.compiled).0, 0);
         let mut said = |object: Value| {
-            let broken = rules.broken(&object);
+            let broken = rules.broken(&object, true);
             let mut messages: Vec<String> = broken.into_iter().map(|error| error.message).collect();
             messages.sort();
             (messages.join(" "), count(&rules.compiled).0)
@@ -122,5 +145,39 @@ mod tests {
         assert_eq!(said(json!({"a": "a", "b": ["y", "n", "y"], "d": "w"})), ("y y".into(), 4));
         assert_eq!(said(json!({"a": "x", "c": {"k": "z", "l": "n"}, "d": "w"})), ("x z".into(), 5));
         assert_eq!(said(json!({"a": "a"})), ("v".into(), 5), "a default is asked about as if it were written");
+    }
+
+    #[test]
+    fn what_shows_that_a_value_keeps_it_is_not_compiled() {
+        let rules = |rules: &[&str]| -> Vec<Value> {
+            rules.iter().map(|rule| json!({"rule": rule, "message": rule.split(' ').next_back()})).collect()
+        };
+        let schema = json!({
+            "type": "object",
+            "x-kubernetes-validations": rules(&[
+                "!has(self.a) || self.a == 'a' || self.a == 'one'",
+                "!has(self.a) || !has(self.b) || self.b == 'two'",
+                "!has(self.b) || true ? has(self.c) : has(self.c) || 'three' == 'x'",
+            ]),
+            "properties": {
+                "a": {"type": "string", "pattern": "^[a-z]+$", "x-kubernetes-validations": rules(&["self.matches('^[a-z]+$')"])},
+                "b": {"type": "string"},
+                "c": {"type": "string"},
+            },
+        });
+        let mut first = Rules::of(schema.clone());
+        let mut said = |object: Value, fits: bool| {
+            let messages = |rules: &mut Rules| -> Vec<String> {
+                rules.broken(&object, fits).into_iter().map(|error| error.message).collect()
+            };
+            let alone = messages(&mut Rules::of(schema.clone()));
+            assert_eq!(messages(&mut first), alone, "{object}: the same after other objects");
+            (alone.join(" "), count(&first.compiled).0)
+        };
+        assert_eq!(said(json!({"c": ""}), true), (String::new(), 1), "the whole of the third is asked by its ?");
+        assert_eq!(said(json!({}), true), ("'x'".into(), 1));
+        assert_eq!(said(json!({"a": "a", "c": ""}), true), (String::new(), 3));
+        assert_eq!(said(json!({"a": "b", "b": "c", "c": ""}), true), ("'one' 'two'".into(), 3));
+        assert_eq!(said(json!({"a": "A", "c": ""}), false), ("'one' self.matches('^[a-z]+$')".into(), 4));
     }
 }

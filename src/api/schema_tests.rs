@@ -102,3 +102,44 @@ proptest! {
         }
     }
 }
+
+/// Every object of `tests/objects` that is of a kind of ours, as the API server would receive it.
+fn received() -> Vec<(String, String, Value)> {
+    let folders = ["good", "bad"].map(|folder| format!("{}/tests/objects/{folder}", env!("CARGO_MANIFEST_DIR")));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|file| file.unwrap().path());
+    let read = |file: std::path::PathBuf| {
+        let mut value: Value = serde_yaml::from_str(&std::fs::read_to_string(&file).unwrap()).ok()?;
+        let kind =
+            value["kind"].as_str().filter(|kind| ["AmlNetwork", "ServiceTagFeed", "PlanApproval"].contains(kind));
+        let kind = kind?.to_owned();
+        as_received(&mut value, &Schema::of(&kind).text);
+        Some((file.display().to_string(), kind, value))
+    };
+    files.filter_map(read).collect()
+}
+
+#[test]
+fn the_parts_that_an_object_has_say_of_it_what_the_whole_schema_says() {
+    let said = |validator: &jsonschema::Validator, value: &Value| {
+        let errors = validator.iter_errors(value);
+        let mut said: Vec<String> =
+            errors.map(|error| format!("{} {} {error}", error.instance_path(), error.schema_path())).collect();
+        said.sort();
+        said
+    };
+    let options = || jsonschema::options().with_draft(jsonschema::Draft::Draft7).should_validate_formats(false);
+    let kinds = ["AmlNetwork", "ServiceTagFeed", "PlanApproval"];
+    let shared = kinds.map(|kind| (kind, Schema::of(kind)));
+    let whole = shared.each_ref().map(|(kind, schema)| (*kind, options().build(&schema.text).unwrap()));
+    let (mut with_errors, all) = (0, received());
+    assert!(all.len() > 450, "{} objects", all.len());
+    for (file, kind, value) in all {
+        let (_, whole) = whole.iter().find(|(of, _)| *of == kind).unwrap();
+        let (_, shared) = shared.iter().find(|(of, _)| *of == kind).unwrap();
+        let expected = said(whole, &value);
+        assert_eq!(said(&Schema::of(&kind).validator(&value), &value), expected, "{file}: the first of its kind");
+        assert_eq!(said(&shared.validator(&value), &value), expected, "{file}: after others");
+        with_errors += usize::from(!expected.is_empty());
+    }
+    assert!(with_errors > 150, "{with_errors} objects that the schemas refuse");
+}

@@ -10,8 +10,11 @@ use serde::{Deserialize, Deserializer};
 
 use super::service_tags::{Cloud, Document};
 
-/// The table that is compiled in.
+/// The table that is built in, as it is written.
 pub const BUILT_IN: &str = include_str!("../../config/regions.yaml");
+
+/// What YAML says in it, as JSON, which a test compares: to read that takes a tenth of the time, at every start.
+const BUILT_IN_JSON: &str = include_str!("built_in/regions.json");
 
 /// The tags of this service tell which regions exist: every region has one.
 const CLOUD_TAG: &str = "AzureCloud";
@@ -111,12 +114,16 @@ fn key(text: &str) -> String {
 impl Regions {
     /// The compiled-in table.
     pub fn built_in() -> Self {
-        Self::parse(BUILT_IN).expect("a test parses the compiled-in table")
+        let file: File = serde_json::from_str(BUILT_IN_JSON).expect("a test compares it with its text");
+        Self::of(file).expect("a test reads its text")
     }
 
     /// Reads a table in the form of `config/regions.yaml`.
     pub fn parse(yaml: &str) -> Result<Self, RegionsError> {
-        let file: File = serde_yaml::from_str(yaml).map_err(|e| RegionsError::Syntax(e.to_string()))?;
+        Self::of(serde_yaml::from_str(yaml).map_err(|e| RegionsError::Syntax(e.to_string()))?)
+    }
+
+    fn of(file: File) -> Result<Self, RegionsError> {
         let mut table = Self { rows: Vec::new(), by_key: BTreeMap::new() };
         for row in file.regions {
             table.add(row)?;

@@ -7,16 +7,11 @@ use std::collections::BTreeMap;
 use amlnet::api::{crd, read, reference};
 
 use crate::objects::{self, Answer};
-use crate::support::manifest_dir;
+use crate::support::{self, manifest_dir};
 
+/// What is made of the types.
 fn is_as_written(path: &str, text: &str) {
-    let path = manifest_dir().join(path);
-    if objects::update() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "{} is not what src/api makes; `make golden` writes it anew", path.display());
+    support::is_as_written(path, text, "what src/api makes");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 // A test that cannot go on fails where it stands, with the line.
 #![allow(clippy::unwrap_used)]
 
+mod built_in;
 mod crds;
 mod damage;
 mod discovery;

@@ -162,3 +162,15 @@ pub(crate) fn states(steps: &[Step], first: &Observed) -> Result<Vec<Observed>, 
     }
     Ok(all)
 }
+
+/// A file that is made from something else says it.
+#[track_caller]
+pub(crate) fn is_as_written(path: &str, text: &str, what: &str) {
+    let path = manifest_dir().join(path);
+    if crate::objects::update() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "{} is not {what}; `make golden` writes it anew", path.display());
+}

@@ -25,8 +25,11 @@ pub use resolve::{Resolved, ResolvedRow, ResolvedTag, global, resolve, tags};
 pub use select::{OpenHost, SelectError, Selection};
 use template::{Form, HostTemplate};
 
-/// The tables that are compiled in.
+/// The tables that are built in, as they are written.
 pub const BUILT_IN: &str = include_str!("../../../config/requirements.yaml");
+
+/// What YAML says in them, as JSON, which a test compares: to read that takes a tenth of the time, at every start.
+const BUILT_IN_JSON: &str = include_str!("../built_in/requirements.json");
 
 /// Stands for the region in hosts and names, and needs no parameter.
 pub const REGION: &str = "region";
@@ -279,7 +282,7 @@ impl Deref for Tables {
 impl Requirements {
     /// The compiled-in tables.
     pub fn built_in() -> Self {
-        Self::parse(BUILT_IN).expect("a test parses the compiled-in tables")
+        Self::parse_json(BUILT_IN_JSON).expect("a test compares the compiled-in tables with their text")
     }
 
     /// In order of their dates.

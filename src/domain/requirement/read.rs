@@ -176,6 +176,12 @@ impl Requirements {
         base.with(file)
     }
 
+    /// Reads whole tables in the same form as JSON. What is wrong there has no line.
+    pub(super) fn parse_json(json: &str) -> Result<Self, RequirementsError> {
+        let file: File = serde_json::from_str(json).map_err(|error| RequirementsError::Syntax(error.to_string()))?;
+        Self::default().with(file)
+    }
+
     /// These tables with those of a file: its entries are added, and take the places of entries that have their ids.
     ///
     /// # Errors
