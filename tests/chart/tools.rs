@@ -1,7 +1,8 @@
 //! The programs, the chart, and what it renders.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use cluster::{Cluster, HELM, HELM_3, Helm};
 use serde_json::Value;
@@ -53,13 +54,20 @@ pub(crate) fn value_files() -> Vec<(String, PathBuf)> {
     files
 }
 
-/// The text that `helm template` gives.
+/// The text that `helm template` gives. Several tests look at the same one, and the chart stays as it is.
 #[track_caller]
 pub(crate) fn template(helm: &Helm, namespace: &str, arguments: &[&str]) -> String {
+    static RENDERED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let chart = chart();
     let mut all = vec!["template", "amlnet", &chart, "--namespace", namespace];
     all.extend(arguments);
-    helm.run(&all).ok()
+    let key = format!("{helm:?} {all:?}");
+    let known = RENDERED.lock().unwrap().get(&key).cloned();
+    known.unwrap_or_else(|| {
+        let text = helm.run(&all).ok();
+        RENDERED.lock().unwrap().insert(key, text.clone());
+        text
+    })
 }
 
 /// The objects in a text of several documents.

@@ -169,6 +169,12 @@ impl Cluster {
         self.client.send(method, path, &self.token(user), body)
     }
 
+    /// A POST of an object as somebody wrote it.
+    #[track_caller]
+    pub fn post_yaml(&self, user: &str, path: &str, object: &str) -> io::Result<Answer> {
+        self.client.post_yaml(path, &self.token(user), object)
+    }
+
     /// One object as [`Self::apply`] would leave it, without kubectl: `path` is the object's own.
     #[track_caller]
     pub fn put(&self, path: &str, object: &Value) {

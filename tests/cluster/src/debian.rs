@@ -3,10 +3,12 @@
 //! Nothing is installed, no script of a package runs, and no service is started; so no rights are needed. Where a program
 //! cannot be had, the caller gets a sentence to skip with. Libraries that a program is linked with are not looked after.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::process;
@@ -32,17 +34,26 @@ impl std::error::Error for Skip {}
 
 /// The path of `program`: the one of this machine, or the one in Debian's `package`.
 pub fn program(package: &str, program: &str) -> Result<PathBuf, Skip> {
+    // To ask for a version takes a second.
+    static FOUND: Mutex<BTreeMap<[String; 2], PathBuf>> = Mutex::new(BTreeMap::new());
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(FURTHER.map(PathBuf::from));
     if let Some(found) = first(folders, program) {
         return Ok(found);
     }
-    unpacked(package, program).map_err(|why| {
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = [package, program].map(str::to_owned);
+    if let Some(path) = found.get(&key) {
+        return Ok(path.clone());
+    }
+    let path = unpacked(package, program).map_err(|why| {
         Skip(format!(
             "{program} is not installed, and Debian's package {package} cannot be had: {why}. Install it \
              (apt-get install {package}), or put {program} on PATH"
         ))
-    })
+    })?;
+    found.insert(key, path.clone());
+    Ok(path)
 }
 
 fn first(folders: impl IntoIterator<Item = PathBuf>, program: &str) -> Option<PathBuf> {

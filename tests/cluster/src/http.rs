@@ -50,23 +50,26 @@ impl Client {
     /// A PATCH is a merge patch.
     pub(crate) fn send(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> Result<Answer> {
         let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
-        self.send_as(kind, method, path, token, body)
+        self.send_as(kind, method, path, token, &body.map(ToString::to_string).unwrap_or_default())
+    }
+
+    pub(crate) fn post_yaml(&self, path: &str, token: &str, object: &str) -> Result<Answer> {
+        self.send_as("application/yaml", "POST", path, token, object)
     }
 
     /// Creates or changes one object by server-side apply, as kubectl's own, which has the last word.
     pub(crate) fn apply(&self, path: &str, token: &str, object: &Value) -> Result<Answer> {
         let path = format!("{path}?fieldManager=kubectl&force=true&fieldValidation=Strict");
-        self.send_as("application/apply-patch+yaml", "PATCH", &path, token, Some(object))
+        self.send_as("application/apply-patch+yaml", "PATCH", &path, token, &object.to_string())
     }
 
-    fn send_as(&self, kind: &str, method: &str, path: &str, token: &str, body: Option<&Value>) -> Result<Answer> {
+    fn send_as(&self, kind: &str, method: &str, path: &str, token: &str, body: &str) -> Result<Answer> {
         let socket = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let name = ServerName::from(self.address.ip());
         let connection = ClientConnection::new(self.tls.clone(), name).map_err(Error::other)?;
         let mut stream = StreamOwned::new(connection, socket);
-        let body = body.map(ToString::to_string).unwrap_or_default();
         let length = body.len();
         write!(
             stream,
