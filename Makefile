@@ -47,9 +47,9 @@ test: lint faketime
 	+@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-live test-kubernetes test-others
 
 # Each always of the whole workspace, so that all are of the same build. A test compares the names with what there is.
-LIVE = live dev pure
+LIVE = live
 KUBERNETES = kubernetes node
-OTHERS = chart histories cluster image prometheus scripts serve
+OTHERS = chart histories cluster dev image prometheus pure scripts serve
 
 test-live:
 	$(CARGO) test --locked --workspace $(LIVE:%=--test %)

@@ -50,15 +50,16 @@ impl Schema {
 
     /// One that says of this object what the whole schema says.
     fn validator(&self, value: &Value) -> Arc<jsonschema::Validator> {
-        // What is asked for is never less than it was, whoever panicked.
+        // What is asked for is never less than it was, and what was compiled from less is gone, whoever panicked.
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let Asked { text, validator } = &mut *asked;
-        if widen(text, &self.text, value) {
-            *validator = None;
+        let before = validator.take();
+        if !widen(text, &self.text, value) {
+            *validator = before;
         }
-        // Its words mean the same in all drafts. The schemas of newer drafts, with which each schema is checked, are of
-        // many parts, and to compile those took four times as long as to compile ours. Kubernetes knows formats of its
-        // own, and ours have patterns.
+        // Its words mean the same since draft 6. The schemas of newer drafts, with which each schema is checked, are of
+        // many parts, and to compile those took four times as long as to compile ours. Formats are not checked, as the
+        // newer ones do not: only statuses have them.
         let compile = || {
             let options = jsonschema::options().with_draft(jsonschema::Draft::Draft7).should_validate_formats(false);
             Arc::new(options.build(text).expect("a test compiles the schemas"))
@@ -72,10 +73,7 @@ impl Schema {
         let validator = self.validator(&value);
         let errors: Vec<_> = validator.iter_errors(&value).collect();
         // A rule can be asked only about values of the right type. A pattern has a rule with a better sentence beside it.
-        let are_patterns = |error: &jsonschema::ValidationError<'_>| {
-            matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })
-        };
-        let can_ask = asks_rules && errors.iter().all(are_patterns);
+        let can_ask = asks_rules && errors.iter().all(is_pattern);
         let rules = if can_ask { self.broken_rules(&value, errors.is_empty()) } else { Vec::new() };
         let mut others: Vec<FieldError> = errors.iter().map(|error| explain(error, &self.text)).collect();
         others.retain(|other| rules.iter().all(|known| known.path != other.path));
@@ -98,6 +96,10 @@ impl Schema {
         };
         broken.into_iter().map(explain).collect()
     }
+}
+
+fn is_pattern(error: &jsonschema::ValidationError<'_>) -> bool {
+    matches!(error.kind(), jsonschema::error::ValidationErrorKind::Pattern { .. })
 }
 
 /// What may stand under `metadata`: what people write, and what `kubectl get -o yaml` prints.

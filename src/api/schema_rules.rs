@@ -26,7 +26,7 @@ impl Rules {
     }
 
     /// The rules that an object breaks. It has the types that the schema asks for; `fits`: and all its texts fit their
-    /// patterns.
+    /// patterns, as defaults do.
     pub(super) fn broken(&mut self, object: &Value, fits: bool) -> Vec<ValidationError> {
         // Rules are asked about what is left out, too.
         compile(&mut self.compiled, &self.schema, &apply_defaults(&self.schema, object), fits);

@@ -118,28 +118,103 @@ fn received() -> Vec<(String, String, Value)> {
     files.filter_map(read).collect()
 }
 
+/// With statuses, which the API server drops from what people write.
+fn with_statuses() -> Vec<(String, String, Value)> {
+    let condition = json!({"type": "Ready", "status": "False", "reason": "A", "message": "", "observedGeneration": 1,
+        "lastTransitionTime": "2026-01-05T12:00:00Z"});
+    let target = json!({"id": "/a", "state": "InSync", "message": "", "entries": 1, "capacity": 400, "add": 1,
+        "remove": 0, "held": 2, "removedIn7Days": 1, "conflicts": [], "conflictsNotListed": 0,
+        "warnings": [{"code": "A", "message": ""}]});
+    let statuses = [
+        json!({"observedGeneration": 1, "conditions": [condition], "pending": 3, "targets": [target]}),
+        json!({"observedGeneration": "1", "conditions": [{"type": "Ready"}], "pending": -3, "targets": [{"id": 1}]}),
+        json!({"conditions": {"type": "Ready"}, "unheardOf": true}),
+        json!({"targets": [target, {"warnings": [{"code": 1}], "unheardOf": []}]}),
+    ];
+    let spec = json!({"region": "eastus2", "mode": "Sync"});
+    let object = |(index, status): (usize, Value)| {
+        let object = json!({"apiVersion": "amlnet.dev/v1alpha1", "kind": "AmlNetwork", "metadata": {"name": "a"},
+            "spec": spec, "status": status});
+        (format!("status {index}"), "AmlNetwork".to_owned(), object)
+    };
+    statuses.into_iter().enumerate().map(object).collect()
+}
+
+fn sorted(said: impl Iterator<Item = String>) -> Vec<String> {
+    let mut said: Vec<String> = said.collect();
+    said.sort();
+    said
+}
+
+/// What is wrong with an object by its schema.
+fn said(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
+    let errors = validator.iter_errors(value);
+    sorted(errors.map(|error| format!("{} {} {error}", error.instance_path(), error.schema_path())))
+}
+
+/// What is wrong with it by the rules.
+fn broken(errors: impl IntoIterator<Item = kube::core::cel::ValidationError>) -> Vec<String> {
+    sorted(errors.into_iter().map(|error| format!("{} {}", error.field_path, error.message)))
+}
+
 #[test]
 fn the_parts_that_an_object_has_say_of_it_what_the_whole_schema_says() {
-    let said = |validator: &jsonschema::Validator, value: &Value| {
-        let errors = validator.iter_errors(value);
-        let mut said: Vec<String> =
-            errors.map(|error| format!("{} {} {error}", error.instance_path(), error.schema_path())).collect();
-        said.sort();
-        said
-    };
-    let options = || jsonschema::options().with_draft(jsonschema::Draft::Draft7).should_validate_formats(false);
+    use kube::core::cel::{Validator, compile_schema};
     let kinds = ["AmlNetwork", "ServiceTagFeed", "PlanApproval"];
-    let shared = kinds.map(|kind| (kind, Schema::of(kind)));
-    let whole = shared.each_ref().map(|(kind, schema)| (*kind, options().build(&schema.text).unwrap()));
-    let (mut with_errors, all) = (0, received());
+    // All of it at once, in the newest draft.
+    let whole = kinds.map(|kind| {
+        let schema = Schema::of(kind);
+        (kind, jsonschema::validator_for(&schema.text).unwrap(), compile_schema(&crd::schema(kind)), schema)
+    });
+    let (mut with_errors, mut breaking, all) = (0, 0, [received(), with_statuses()].concat());
     assert!(all.len() > 450, "{} objects", all.len());
-    for (file, kind, value) in all {
-        let (_, whole) = whole.iter().find(|(of, _)| *of == kind).unwrap();
-        let (_, shared) = shared.iter().find(|(of, _)| *of == kind).unwrap();
-        let expected = said(whole, &value);
-        assert_eq!(said(&Schema::of(&kind).validator(&value), &value), expected, "{file}: the first of its kind");
-        assert_eq!(said(&shared.validator(&value), &value), expected, "{file}: after others");
+    for (name, kind, value) in all {
+        let (_, validator, rules, shared) = whole.iter().find(|(of, ..)| *of == kind).unwrap();
+        let first = Schema::of(&kind);
+        let expected = said(validator, &value);
+        assert_eq!(said(&first.validator(&value), &value), expected, "{name}: the first of its kind");
+        assert_eq!(said(&shared.validator(&value), &value), expected, "{name}: after others");
         with_errors += usize::from(!expected.is_empty());
+        if !validator.iter_errors(&value).all(|error| is_pattern(&error)) {
+            continue;
+        }
+        let fits = expected.is_empty();
+        let expected = broken(Validator::new().validate_compiled(rules, &value, None).err().into_iter().flatten());
+        for (schema, when) in [(&first, "the first of its kind"), (shared, "after others")] {
+            assert_eq!(broken(schema.rules.lock().unwrap().broken(&value, fits)), expected, "{name}: {when}");
+        }
+        breaking += usize::from(!expected.is_empty());
     }
-    assert!(with_errors > 150, "{with_errors} objects that the schemas refuse");
+    assert!(with_errors > 150 && breaking > 150, "{with_errors} and {breaking} objects are refused");
+}
+
+/// A rule that repeats a pattern is not asked about a text that fits. Defaults are asked about without having been looked
+/// at, so they fit.
+#[test]
+fn defaults_fit_their_patterns() {
+    fn look(schema: &Value, default: Option<&Value>, seen: &mut usize) {
+        let defaults = [default, schema.get("default")].into_iter().flatten();
+        for default in defaults {
+            if let (Some(pattern), Some(text)) = (schema["pattern"].as_str(), default.as_str()) {
+                assert!(jsonschema::is_valid(&json!({"pattern": pattern}), default), "{text:?} does not fit {pattern}");
+                *seen += 1;
+            }
+            for item in default.as_array().into_iter().flatten() {
+                look(&schema["items"], Some(item), seen);
+            }
+            for (name, field) in default.as_object().into_iter().flatten() {
+                look(&schema["properties"][name], Some(field), seen);
+            }
+        }
+        for part in
+            schema["properties"].as_object().into_iter().flatten().map(|(_, part)| part).chain(schema.get("items"))
+        {
+            look(part, None, seen);
+        }
+    }
+    let mut seen = 0;
+    for kind in ["AmlNetwork", "ServiceTagFeed", "PlanApproval"] {
+        look(&crd::schema(kind), None, &mut seen);
+    }
+    assert!(seen >= 4, "{seen} defaults have a pattern");
 }

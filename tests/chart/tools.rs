@@ -62,12 +62,12 @@ pub(crate) fn template(helm: &Helm, namespace: &str, arguments: &[&str]) -> Stri
     let mut all = vec!["template", "amlnet", &chart, "--namespace", namespace];
     all.extend(arguments);
     let key = format!("{helm:?} {all:?}");
-    let known = RENDERED.lock().unwrap().get(&key).cloned();
-    known.unwrap_or_else(|| {
-        let text = helm.run(&all).ok();
-        RENDERED.lock().unwrap().insert(key, text.clone());
-        text
-    })
+    if let Some(text) = RENDERED.lock().unwrap().get(&key) {
+        return text.clone();
+    }
+    let text = helm.run(&all).ok();
+    RENDERED.lock().unwrap().insert(key, text.clone());
+    text
 }
 
 /// The objects in a text of several documents.

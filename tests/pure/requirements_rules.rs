@@ -14,7 +14,7 @@ use amlnet::domain::desired::Wishes;
 use amlnet::domain::intent::Intent;
 use amlnet::domain::outbound::{FirewallPolicyIntent, Outbound, RuleAddressing, SecurityGroupIntent};
 use amlnet::domain::prefix::Family;
-use amlnet::domain::requirement::{BUILT_IN, Direction, Requirements};
+use amlnet::domain::requirement::{Direction, Requirements};
 use amlnet::domain::resolve::{PairedRegion, Unresolved};
 use amlnet::domain::rule;
 use amlnet::domain::service_tags::{Cloud, Document};
@@ -33,7 +33,10 @@ pub(crate) const VALUES: [(&str, &str, &str); 3] = [
 ];
 
 static REQUIREMENTS: LazyLock<Requirements> = LazyLock::new(Requirements::built_in);
-static YAML: LazyLock<Value> = LazyLock::new(|| serde_yaml::from_str(BUILT_IN).unwrap());
+static YAML: LazyLock<Value> = LazyLock::new(|| {
+    let text = std::fs::read_to_string(manifest_dir().join("config/requirements.yaml")).unwrap();
+    serde_yaml::from_str(&text).unwrap()
+});
 
 /// A document, read twice: as plain JSON, and by us; with a region of its own.
 pub(crate) struct Case {

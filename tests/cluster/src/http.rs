@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Answer {
     pub status: u16,
     pub body: String,
+    /// What it warned of, with its `299 - ` and in quotes, as it sent it.
+    pub warnings: Vec<String>,
 }
 
 impl Answer {
@@ -88,5 +90,8 @@ fn read(bytes: &[u8]) -> Option<Answer> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer { status, body: body.to_owned() })
+    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+    let warnings =
+        head.lines().filter_map(header).filter(|(name, _)| name == "warning").map(|(_, value)| value).collect();
+    Some(Answer { status, body: body.to_owned(), warnings })
 }
