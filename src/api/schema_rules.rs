@@ -61,11 +61,14 @@ fn is_kept(rule: &str, schema: &Value, value: &Value, fits: bool) -> bool {
     absent.is_some_and(is_idle) || fits && schema["pattern"].as_str().is_some_and(repeats)
 }
 
+fn text(rule: &Value) -> &str {
+    rule["rule"].as_str().unwrap_or_default()
+}
+
 fn compile(part: &mut CompiledSchema, schema: &Value, value: &Value, fits: bool) {
     if let Some(Value::Array(rules)) = schema.get(RULES) {
-        let text = |rule: &Value| rule["rule"].as_str().unwrap_or_default().to_owned();
         let is_compiled = |rule: &Value| part.validations.iter().flatten().any(|done| done.rule.rule == text(rule));
-        let asked = |rule: &&Value| !is_compiled(rule) && !is_kept(&text(rule), schema, value, fits);
+        let asked = |rule: &&Value| !is_compiled(rule) && !is_kept(text(rule), schema, value, fits);
         let missing: Vec<&Value> = rules.iter().filter(asked).collect();
         if !missing.is_empty() {
             part.validations.extend(compile_schema(&json!({ RULES: missing })).validations);
