@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use amlnet::metrics::names::{ALL, Family, Kind, PROCESS};
 
-use crate::support::manifest_dir;
+use crate::support::{is_as_written, manifest_dir};
 
 const BEGIN: &str = "<!-- table: begin -->\n";
 const END: &str = "<!-- table: end -->\n";
@@ -28,14 +28,7 @@ fn the_page_holds_the_table() {
     let (before, rest) = committed.split_once(BEGIN).expect("where the table begins");
     let (_, after) = rest.split_once(END).expect("where the table ends");
     let wanted = format!("{before}{BEGIN}{}{END}{after}", table());
-    if std::env::var_os("AMLNET_UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-        std::fs::write(&path, wanted).unwrap();
-    } else {
-        assert!(
-            committed == wanted,
-            "docs/metrics.md is not the table of src/metrics; AMLNET_UPDATE_GOLDEN=1 writes it anew"
-        );
-    }
+    is_as_written("docs/metrics.md", &wanted, "the table of src/metrics");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use amlnet::commands::requirements::{Options, report, table};
 use amlnet::domain::requirement::Requirements;
 use amlnet::domain::service_tags::Cloud;
 
-use crate::support::manifest_dir;
+use crate::support::{is_as_written, manifest_dir};
 
 /// What the documentation says of one host or tag and one port, in one edition and cloud. Tags are written as the
 /// documentation writes them, with `.<region>`.
@@ -111,12 +111,7 @@ fn folder() -> PathBuf {
 
 /// Compares with what is committed, or writes it.
 fn golden(name: &str, text: &str) {
-    let path = folder().join(name);
-    if std::env::var_os("AMLNET_UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-        std::fs::write(&path, text).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == text, "{} should be\n{text}\nAMLNET_UPDATE_GOLDEN=1 writes it anew", path.display());
+    is_as_written(&format!("tests/pure/requirements/{name}"), text, &format!("this:\n{text}"));
 }
 
 #[test]
