@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::debian::{self, Skip};
@@ -79,14 +80,18 @@ fn kernel() -> Result<(), Skip> {
     if !Path::new("/dev/kmsg").exists() {
         return skip("there is no /dev/kmsg, which the kubelet reads");
     }
-    // One control group is made and removed where the containers will be.
     let root = Path::new("/sys/fs/cgroup");
     let first = if root.join("cgroup.controllers").exists() { root.to_owned() } else { root.join("memory") };
-    let probe = first.join(format!("amlnet-probe-{}", std::process::id()));
-    match std::fs::create_dir(&probe).and_then(|()| std::fs::remove_dir(&probe)) {
-        Ok(()) => Ok(()),
-        Err(error) => skip(&format!("control groups cannot be made: {}: {error}", probe.display())),
-    }
+    probe(&first).or_else(|why| skip(&format!("control groups cannot be made: {why}")))
+}
+
+/// One control group is made and removed where the containers will be. Two nodes may start side by side.
+fn probe(parent: &Path) -> Result<(), String> {
+    static PROBES: AtomicU32 = AtomicU32::new(0);
+    let number = PROBES.fetch_add(1, Ordering::Relaxed);
+    let group = parent.join(format!("amlnet-probe-{}-{number}", std::process::id()));
+    let made = std::fs::create_dir(&group).and_then(|()| std::fs::remove_dir(&group));
+    made.map_err(|error| format!("{}: {error}", group.display()))
 }
 
 fn runs(command: &mut Command) -> Result<(), String> {
@@ -106,5 +111,20 @@ impl From<Error> for NoNode {
 impl From<Skip> for NoNode {
     fn from(skip: Skip) -> Self {
         Self::Skip(skip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_nodes_may_ask_for_a_control_group_at_the_same_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let ask = || (0..500).try_for_each(|_| probe(parent.path()));
+        let answers = std::thread::scope(|scope| [scope.spawn(ask), scope.spawn(ask)].map(|asks| asks.join().unwrap()));
+        assert_eq!(answers, [Ok(()), Ok(())]);
+        let missing = parent.path().join("missing");
+        assert!(probe(&missing).unwrap_err().contains("missing/amlnet-probe-"));
     }
 }
