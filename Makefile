@@ -35,7 +35,8 @@ dev: tools
 	target/debug/amlnet-dev
 
 # Many tests wait for a program rather than compute: more of them than cores run side by side, in three lanes. Everything
-# is built before, the programs of Kubernetes too, so that no test waits for a compiler.
+# is built before, the programs of Kubernetes too, so that no test waits for a compiler. What they write goes to a folder
+# that is removed when this make is gone, however it ends.
 test: export RUST_TEST_THREADS ?= 4
 # Programs in Go that live for seconds: a fifth of their time would go to garbage. Those that live longer collect it when
 # they come to this size, each of them.
@@ -44,7 +45,9 @@ test: export GOMEMLIMIT ?= 500MiB
 test: lint faketime
 	$(CARGO) test --locked --workspace --no-run
 	@$${CARGO_TARGET_DIR:-target}/debug/cluster build >/dev/null || echo "not all of these could be built; tests look on PATH for what they need" >&2
-	+@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-live test-kubernetes test-others
+	+@folder=$$(sh tests/temporary.sh $$$$) && export TMPDIR="$$folder" && \
+		{ (trap '' HUP INT TERM; while kill -0 $$$$; do sleep 1; done; rm -rf "$$folder") </dev/null >/dev/null 2>&1 & } && \
+		exec $(MAKE) --no-print-directory --jobs=3 --output-sync=target test-live test-kubernetes test-others
 
 # Each always of the whole workspace, so that all are of the same build. A test compares the names with what there is.
 LIVE = live
