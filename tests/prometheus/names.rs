@@ -77,9 +77,10 @@ fn every_recorded_series_is_used_and_says_what_it_is() {
         .flat_map(|rule| expression::read(&rule.expression).selectors)
         .map(|selector| selector.metric)
         .collect();
-    for record in rules.iter().filter_map(|rule| rule.record.as_ref()) {
+    for (record, expression) in rules.iter().filter_map(|rule| Some((rule.record.as_ref()?, &rule.expression))) {
         let [level, metric, operation] = <[&str; 3]>::try_from(record.split(':').collect::<Vec<_>>()).unwrap();
-        assert!(["instance", ADDED].contains(&level) && ["last", "timestamp_seconds"].contains(&operation), "{record}");
+        let wanted = if expression.contains("timestamp(") { "timestamp_seconds" } else { "last" };
+        assert!(["instance", ADDED].contains(&level) && operation == wanted, "{record}");
         assert!(used.contains(record), "no rule uses {record}");
         assert!(used.contains(metric) || metric == "amlnet_target_observed", "{record} is not made of {metric}");
     }
