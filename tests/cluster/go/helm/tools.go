@@ -1,6 +1,10 @@
 //go:build tools
 
-// Package tools names the program that the tests build, so that go.mod and go.sum cover all that it needs.
+// Package tools names the programs that the tests build, so that go.mod and go.sum cover all that they need.
 package tools
 
-import _ "helm.sh/helm/v4/cmd/helm"
+import (
+	_ "github.com/helm-unittest/helm-unittest/cmd/helm-unittest"
+	_ "helm.sh/helm/v3/cmd/helm"
+	_ "helm.sh/helm/v4/cmd/helm"
+)

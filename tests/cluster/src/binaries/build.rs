@@ -103,7 +103,8 @@ fn arguments(program: &Program, to: &Path) -> Result<Vec<String>, Error> {
         link = format!("{link} -X {variable}={value}");
     }
     let to = to.to_string_lossy().into_owned();
-    let fixed = ["build", "-trimpath", "-buildvcs=false", "-ldflags", &link, "-o", &to];
+    // What a debugger would want is left out when it is linked; not to make it takes a sixth less time.
+    let fixed = ["build", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", &link, "-o", &to];
     let mut arguments = fixed.map(str::to_owned).to_vec();
     if !program.tags.is_empty() {
         arguments.push(format!("-tags={}", program.tags));

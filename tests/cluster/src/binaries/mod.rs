@@ -96,7 +96,7 @@ pub static HELM_3: Program = Program {
     version: &["version", "--short"],
     oldest: Some(Version { major: 3, minor: 18 }),
     below: Some(Version { major: 4, minor: 0 }),
-    module: "helm3",
+    module: "helm",
     package: "helm.sh/helm/v3/cmd/helm",
     tags: "",
     // Without them it renders for Kubernetes 1.20 where it has no cluster, as its own scripts know.
@@ -113,7 +113,7 @@ pub static HELM_UNITTEST: Program = Program {
     version: &["--help"],
     oldest: None,
     below: None,
-    module: "helm-unittest",
+    module: "helm",
     package: "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
     tags: "",
     linked: &[],
